@@ -1,0 +1,38 @@
+# Needs python3 (3.11 or newer, with venv), pip and make; uv is used for speed where it is on the PATH.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: install demo test check bench clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@if command -v uv >/dev/null 2>&1 && \
+	    uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev]'; then :; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'; fi
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m examples.provisioning
+
+test: install
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing/api.py
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_public_api.py tests/test_packaging.py tests/test_docs_snippets.py
+
+bench: install
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info durable/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

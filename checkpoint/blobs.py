@@ -1,0 +1,53 @@
+"""Blobs: payloads too large to stand inline, stored once by content.
+
+``stash`` returns what goes in the column: the bytes themselves up to 64 KB, else a reference of 33 bytes, a zero
+and the sha256 of the content. Encoded payloads are JSON and never begin with a zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from durable.checkpoint import schema
+from durable.checkpoint.errors import JournalCorrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from durable.checkpoint.database import Database
+
+INLINE = 64 * 1024
+"""Bytes up to which a payload stands in its own row."""
+
+_MARK = b"\0"
+
+
+def stash(db: Database, data: bytes) -> tuple[bytes, Callable[[Connection], object] | None]:
+    """What to store for ``data``, and the statement that must commit with it (None if it stands inline)."""
+    if len(data) <= INLINE:
+        return data, None
+    digest = hashlib.sha256(data).digest()
+
+    def keep(connection: Connection) -> object:
+        row = {"digest": digest.hex(), "data": data, "created_at": db.clock()}
+        return connection.execute(db.insert_or_ignore(schema.blobs), row)
+
+    return _MARK + digest, keep
+
+
+def fetch(db: Database, stored: bytes) -> bytes:
+    """The bytes that ``stash`` was given. Raises JournalCorrupt if the blob is gone or was changed."""
+    if not stored.startswith(_MARK):
+        return stored
+    digest = stored[1:].hex()
+    with db.read() as connection:
+        data = connection.execute(select(schema.blobs.c.data).where(schema.blobs.c.digest == digest)).scalar()
+    if data is None or hashlib.sha256(data).hexdigest() != digest:
+        msg = f"blob {digest} is missing or was changed"
+        raise JournalCorrupt(msg)
+    return bytes(data)

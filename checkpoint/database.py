@@ -1,0 +1,253 @@
+"""The database: one engine, two kinds of transaction, one thread pool for async callers.
+
+``read()`` and ``write()`` are the only ways in. On SQLite a write transaction starts with ``BEGIN IMMEDIATE``
+(a read that turns into a write fails at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout), the file is in WAL
+mode and ``synchronous=FULL``: a commit that was answered survives power loss. On PostgreSQL each wait for the server
+has a deadline in the client.
+
+Sources: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from sqlalchemy import URL, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.types import Double
+
+from durable.checkpoint.errors import (
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    InvalidConfiguration,
+    NotADatabase,
+    StorageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Table
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+JOURNAL_THREADS = 32
+"""Waiting for a commit costs a thread, not a core; those that wait share one commit."""
+
+
+class _Now(ColumnElement[float]):
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Now, "sqlite")
+def _now_sqlite(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(_Now, "postgresql")
+def _now_postgresql(*_: Any, **__: Any) -> str:
+    return "extract(epoch from clock_timestamp())::float8"
+
+
+class Database:
+    """One database file or server, shared by all threads of this process.
+
+    ``timeout`` (seconds) bounds the wait for a lock and for an answer. ``clock_offset`` (seconds) is added to the
+    database's clock, for tests that let days pass. ``synchronous="NORMAL"`` (SQLite) may forget the last acknowledged steps at power loss.
+    Raises InvalidConfiguration for a url that cannot be used.
+    """
+
+    def __init__(
+        self, url: str, *, timeout: float = 30.0, synchronous: str = "FULL", clock_offset: float = 0.0
+    ) -> None:
+        self.url = _parse(url)
+        self.timeout = timeout
+        self.clock_offset = clock_offset
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if synchronous.upper() not in {"FULL", "NORMAL", "EXTRA"}:
+            msg = f"synchronous={synchronous!r}: use 'FULL', or 'NORMAL' to accept losing steps at power loss"
+            raise InvalidConfiguration(msg)
+        self._synchronous = synchronous.upper()
+        self._executor = ThreadPoolExecutor(JOURNAL_THREADS, thread_name_prefix="durable-journal")
+        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+        self._clock: tuple[float, float] | None = None
+
+    def _sqlite_engine(self) -> Any:
+        engine = create_engine(
+            self.url,
+            connect_args={"timeout": self.timeout, "isolation_level": None},
+            pool_size=JOURNAL_THREADS,
+            max_overflow=-1,
+        )
+
+        @event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _: Any) -> None:
+            for pragma in (
+                "journal_mode=WAL",
+                f"synchronous={self._synchronous}",
+                "foreign_keys=ON",
+                "journal_size_limit=67108864",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Any) -> None:
+            reads = connection.get_execution_options().get("durable_read")
+            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _postgresql_engine(self) -> Any:
+        try:
+            from durable.checkpoint.deadline import connector  # noqa: PLC0415 - psycopg is an optional extra
+        except ImportError as exc:
+            msg = "PostgreSQL needs psycopg: pip install 'durable-adapters[postgres]'"
+            raise InvalidConfiguration(msg) from exc
+        dialect = self.url.get_dialect()()
+        args, kwargs = dialect.create_connect_args(self.url)
+        return create_engine(
+            self.url,
+            creator=connector(self.timeout, *args, **kwargs),
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=JOURNAL_THREADS,
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one consistent state and writes nothing."""
+        with self._translated(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.execution_options(durable_read=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: all of it commits at the end of the block, or none.
+
+        DatabaseUnavailable leaves it unknown whether the commit was carried out.
+        """
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    def transact(self, change: Callable[[Connection], T]) -> T:
+        """Run ``change`` in a write transaction; again while another writer is in the way, until ``timeout``."""
+        give_up = time.monotonic() + self.timeout
+        while True:
+            try:
+                with self.write() as connection:
+                    return change(connection)
+            except DatabaseBusy:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.005)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as exc:
+            raise translate(exc, self.url) from exc
+        except DBAPIError as exc:
+            # sqlite3 raises plain DatabaseError for a file that is no database
+            if type(exc) is not DBAPIError and "not a database" not in str(exc) and "malformed" not in str(exc):
+                raise
+            raise translate(exc, self.url) from exc
+
+    def now(self) -> ColumnElement[float]:
+        """The database's clock as an SQL expression, in epoch seconds."""
+        return _Now() + self.clock_offset if self.clock_offset else _Now()
+
+    def sync_clock(self, connection: Connection) -> float:
+        """Read the database's clock, and remember how far this process's monotonic clock is from it."""
+        at = float(connection.execute(select(self.now())).scalar_one())
+        self._clock = (at, time.monotonic())
+        return at
+
+    def clock(self) -> float:
+        """The database's time as known from the last ``sync_clock``: epoch seconds, without a query."""
+        if self._clock is None:
+            with self.read() as connection:
+                return self.sync_clock(connection)
+        at, mark = self._clock
+        return at + time.monotonic() - mark
+
+    def insert_or_ignore(self, table: Table) -> Any:
+        """An INSERT that leaves an existing row as it is."""
+        insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        return insert(table).on_conflict_do_nothing()
+
+    async def on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call on this database's own threads, context variables copied; the event loop goes on."""
+        context = contextvars.copy_context()
+        call = partial(context.run, fn, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def close(self) -> None:
+        """Close the pool and the threads; what was committed stays."""
+        self._executor.shutdown(wait=False)
+        self.engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "postgresql" and parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as exc:
+        msg = f"{url!r} is not a database url; use sqlite:///path/to/file.db or postgresql://user@host/database"
+        raise InvalidConfiguration(msg) from exc
+    except ModuleNotFoundError as exc:
+        msg = f"{exc.name} is not installed; PostgreSQL needs: pip install 'durable-adapters[postgres]'"
+        raise InvalidConfiguration(msg) from exc
+    if backend not in {"sqlite", "postgresql"} or parsed.drivername not in {
+        "sqlite",
+        "sqlite+pysqlite",
+        "postgresql+psycopg",
+    }:
+        msg = f"{parsed.drivername} is not supported; use sqlite:///file.db or postgresql://..."
+        raise InvalidConfiguration(msg)
+    if backend == "sqlite" and (parsed.database in {None, "", ":memory:"} or "mode=memory" in str(parsed)):
+        msg = "an in-memory SQLite database forgets everything at a crash; give it a file: sqlite:///durable.db"
+        raise InvalidConfiguration(msg)
+    return parsed
+
+
+_MEANINGS: tuple[tuple[str, type[StorageError]], ...] = (
+    ("not a database", NotADatabase),
+    ("malformed", NotADatabase),
+    ("readonly", DatabaseReadOnly),
+    ("read-only", DatabaseReadOnly),
+    ("disk is full", DatabaseFull),
+    ("no space left", DatabaseFull),
+    ("disk i/o error", DatabaseFull),
+    ("locked", DatabaseBusy),
+    ("deadlock detected", DatabaseBusy),
+    ("could not serialize", DatabaseBusy),
+)
+
+
+def translate(exc: DBAPIError, url: URL) -> StorageError:
+    """The error of our tree for a driver's error; the message has the database (without password) and the remedy."""
+    said = str(exc.orig or exc)
+    where = url.render_as_string(hide_password=True)
+    for phrase, error in _MEANINGS:
+        if phrase in said.lower():
+            return error(f"{where}: {said}. {error.__doc__}")
+    return DatabaseUnavailable(f"{where}: {said}. {DatabaseUnavailable.__doc__}")

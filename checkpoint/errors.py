@@ -1,0 +1,322 @@
+"""Every error of this library, in one tree.
+
+    DurableError
+    ├── InvalidConfiguration      a url, option or name that cannot be used
+    ├── InvalidId                 empty, too long, or with control characters
+    ├── Unsupported               a framework feature that cannot be made durable, by name
+    ├── UnknownApp                no handler of that name in this process
+    ├── StorageError
+    │   ├── DatabaseUnavailable   not reachable, or it did not answer in time
+    │   ├── DatabaseBusy          locked by another writer for longer than the deadline
+    │   ├── DatabaseReadOnly
+    │   ├── DatabaseFull
+    │   ├── NotADatabase
+    │   ├── SchemaTooNew          written by a newer version of this library
+    │   └── JournalCorrupt        a gap, or a broken digest chain
+    ├── CodecError
+    │   ├── NotEncodable          a value that would not survive a round trip
+    │   ├── PayloadTooLarge
+    │   ├── UnknownType           stored under a type that is not on the allow-list
+    │   └── CorruptPayload
+    ├── ExecutionNotFound
+    ├── ExecutionConflict         the same id with another input
+    ├── ExecutionBusy             owned by a live worker
+    ├── ExecutionClosed           already succeeded, failed, cancelled or dead
+    ├── ThreadBusy                the thread has another open execution
+    ├── LeaseLost                 another worker owns the execution now
+    ├── ExecutionFailed           what handle.result() raises
+    ├── ExecutionCancelled
+    ├── DeadlineExceeded          the execution's own deadline has passed
+    ├── StepFailed                a recorded failure whose type is not on the allow-list
+    ├── StepTimeout               a timeout: the outcome is unknown
+    ├── StepAborted               the tool raised SystemExit or another BaseException: the outcome is unknown
+    ├── ResultLost                the step was done, its result could not be stored
+    ├── NoExecution               asked for a context where there is no execution
+    ├── ToolRejected              a person said no, with a reason
+    ├── InterruptNotFound
+    ├── InvalidDecision           a decision that does not fit this kind of interrupt
+    ├── AlreadyDecided            another decision came first
+    ├── DecisionExpired           the interrupt's time was over
+    └── ArgumentsChanged          the decision was made for other arguments
+
+``Suspended`` and ``Cancelled`` are control flow, not errors: they derive from BaseException so that
+``except Exception`` in user code and tool error handlers do not swallow them.
+"""
+
+from __future__ import annotations
+
+
+class DurableError(Exception):
+    """Something in durable went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class InvalidConfiguration(DurableError):
+    """The configuration cannot be used."""
+
+
+class InvalidId(DurableError):
+    """The id is empty, longer than 255 characters or contains control characters."""
+
+
+class Unsupported(DurableError):
+    """This feature cannot be made durable."""
+
+
+class UnknownApp(DurableError):
+    """No app of this name is registered in this process."""
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"no app named {name!r} is registered with this runtime (registered: {listed}); "
+            "import the module that wraps it before starting, resuming or running a worker"
+        )
+
+
+class StorageError(DurableError):
+    """The database could not do what was asked."""
+
+
+class DatabaseUnavailable(StorageError):
+    """The database is not reachable, or did not answer within the deadline."""
+
+
+class DatabaseBusy(StorageError):
+    """Another writer held the database for longer than the deadline; try again."""
+
+
+class DatabaseReadOnly(StorageError):
+    """The database cannot be written; check the permissions of the file and of its folder."""
+
+
+class DatabaseFull(StorageError):
+    """No space left for the database; free some and retry, nothing recorded was lost."""
+
+
+class NotADatabase(StorageError):
+    """The file is not a database; point the url at another file."""
+
+
+class SchemaTooNew(StorageError):
+    """The schema was written by a newer version of durable-adapters; upgrade this process."""
+
+
+class JournalCorrupt(StorageError):
+    """The journal has a gap or its digest chain is broken."""
+
+
+class CodecError(DurableError):
+    """A value cannot be stored or read back."""
+
+
+class NotEncodable(CodecError):
+    """A value that would not survive a round trip through storage."""
+
+    def __init__(self, path: str, type_name: str, remedy: str = "") -> None:
+        self.path = path
+        self.type_name = type_name
+        super().__init__(
+            f"{path} cannot be stored: {type_name}; "
+            + (remedy or "return plain data, or name the type in Runtime(types=[...])")
+        )
+
+
+class PayloadTooLarge(CodecError):
+    """A value larger than the hard limit."""
+
+    def __init__(self, size: int, limit: int, what: str = "payload") -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"{what} is {size} bytes, the limit is {limit}; store it elsewhere (a file, an object store) "
+            "and keep a reference"
+        )
+
+
+class UnknownType(CodecError):
+    """A stored value names a type that is not on the allow-list."""
+
+    def __init__(self, type_name: str) -> None:
+        self.type_name = type_name
+        super().__init__(
+            f"stored value has type {type_name}, which is not on the allow-list; "
+            "name it in Runtime(types=[...]) if it is yours"
+        )
+
+
+class CorruptPayload(CodecError):
+    """Stored bytes that this version cannot read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"stored payload cannot be read: {reason}")
+
+
+class ExecutionNotFound(DurableError):
+    """No execution has this id in this namespace."""
+
+    def __init__(self, execution_id: str, namespace: str) -> None:
+        super().__init__(f"no execution {execution_id!r} in namespace {namespace!r}; `durable list` shows them")
+
+
+class ExecutionConflict(DurableError):
+    """The id is taken by an execution with another input, app, thread or namespace."""
+
+    def __init__(self, execution_id: str, what: str) -> None:
+        super().__init__(
+            f"execution {execution_id!r} exists with another {what}; use a new id, or the same {what} to resume it"
+        )
+
+
+class ExecutionBusy(DurableError):
+    """Another live worker owns the execution."""
+
+    def __init__(self, execution_id: str, owner: str, seconds: float) -> None:
+        super().__init__(
+            f"execution {execution_id!r} is owned by {owner} for another {seconds:.1f} s; "
+            "wait for it with runtime.get(id).result(), or retry when its lease has expired"
+        )
+
+
+class ExecutionClosed(DurableError):
+    """The execution has ended; nothing can be changed in it."""
+
+    def __init__(self, execution_id: str, status: str, what: str) -> None:
+        super().__init__(f"cannot {what} execution {execution_id!r}: it is {status}")
+
+
+class ThreadBusy(DurableError):
+    """At most one execution per thread may be open."""
+
+    def __init__(self, thread: str, execution_id: str, status: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"thread {thread!r} has the open execution {execution_id!r} ({status}); resume it (the same input or "
+            "None, or runtime.recover()), wait for it, or cancel it before new input"
+        )
+
+
+class LeaseLost(DurableError):
+    """Another worker owns the execution now; nothing was written."""
+
+    def __init__(self, execution_id: str, epoch: int) -> None:
+        super().__init__(
+            f"execution {execution_id!r} was claimed by another worker after epoch {epoch}; nothing was written, "
+            "the new owner goes on"
+        )
+
+
+class ExecutionFailed(DurableError):
+    """The execution ended with an error."""
+
+    def __init__(self, execution_id: str, status: str, error_type: str, message: str) -> None:
+        self.execution_id = execution_id
+        self.error_type = error_type
+        super().__init__(
+            f"execution {execution_id!r} {status}: {error_type}: {message}; "
+            "`durable history` shows where, `durable retry` continues it from its last finished step"
+        )
+
+
+class ExecutionCancelled(DurableError):
+    """The execution was cancelled."""
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(f"execution {execution_id!r} was cancelled: {reason}")
+
+
+class DeadlineExceeded(DurableError):
+    """The execution's deadline has passed; no further step was started."""
+
+
+class StepFailed(DurableError):
+    """A step failed in an earlier attempt; its recorded error is replayed."""
+
+    def __init__(self, step_key: str, error_type: str, message: str) -> None:
+        self.step_key = step_key
+        self.error_type = error_type
+        super().__init__(f"{error_type}: {message}")
+
+
+class StepTimeout(DurableError):
+    """A step did not end within its timeout; what it did outside is unknown."""
+
+    def __init__(self, step_key: str, seconds: float) -> None:
+        self.step_key = step_key
+        super().__init__(f"step {step_key} did not end within {seconds} s; its outcome is unknown")
+
+
+class StepAborted(DurableError):
+    """A step ended with SystemExit or another BaseException; what it did outside is unknown."""
+
+    def __init__(self, step_key: str, raised: str) -> None:
+        self.step_key = step_key
+        super().__init__(
+            f"step {step_key} raised {raised}, which is meant to end the process, not a step; raise an Exception "
+            "instead. Its outcome is unknown"
+        )
+
+
+class NoExecution(DurableError):
+    """There is no durable execution here; call this from inside a tool, a step or a durable function."""
+
+
+class ResultLost(DurableError):
+    """The step was done, but its result could not be stored; it is not run again."""
+
+    def __init__(self, step_key: str, reason: str) -> None:
+        self.step_key = step_key
+        super().__init__(f"step {step_key} was done, but its result is lost: {reason}")
+
+
+class ToolRejected(DurableError):
+    """A person rejected the call."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        self.tool = tool
+        self.reason = reason
+        super().__init__(f"{tool} was rejected: {reason}")
+
+
+class InterruptNotFound(DurableError):
+    """No such interrupt in this namespace."""
+
+    def __init__(self, interrupt_id: str) -> None:
+        super().__init__(f"no interrupt {interrupt_id!r}; `durable approvals list` shows the open ones")
+
+
+class InvalidDecision(DurableError):
+    """The decision does not fit the interrupt."""
+
+
+class AlreadyDecided(DurableError):
+    """Another decision came first; the first one counts."""
+
+    def __init__(self, interrupt_id: str, status: str, by: str | None) -> None:
+        super().__init__(f"interrupt {interrupt_id!r} is already {status}" + (f" by {by}" if by else ""))
+
+
+class DecisionExpired(DurableError):
+    """The interrupt's time to be decided was over."""
+
+    def __init__(self, interrupt_id: str) -> None:
+        super().__init__(f"interrupt {interrupt_id!r} expired before this decision; the execution went on without it")
+
+
+class ArgumentsChanged(DurableError):
+    """The call does not have the arguments that were decided upon."""
+
+
+class Suspended(BaseException):  # noqa: N818 - control flow, not an error
+    """The execution waits for an answer, a signal or a time; this process is to let go of it."""
+
+
+class Cancelled(BaseException):  # noqa: N818 - control flow, not an error
+    """The execution was cancelled; unwind."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)

@@ -1,0 +1,412 @@
+"""Executions: started once, claimed by one worker at a time, ended once.
+
+    pending -> running -> succeeded | failed | cancelled | dead
+               running -> suspended -> pending        (a decision, a signal, a due timer, a cancellation)
+               running -> running                     (claimed again after the lease expired)
+               failed | dead | suspended -> pending   (an explicit retry)
+
+A claim moves the epoch and the lease *and* appends a ``claimed`` record, in one transaction. Each function is one
+conditional statement per state change, run on the caller's connection; the lease is a hint for whom to claim from, the
+journal's primary key is the guarantee.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, case, exists, func, insert, or_, select, update
+
+from durable.checkpoint import blobs, journal, schema
+from durable.checkpoint.errors import (
+    ExecutionBusy,
+    ExecutionClosed,
+    ExecutionConflict,
+    ExecutionNotFound,
+    LeaseLost,
+    ThreadBusy,
+)
+from durable.checkpoint.records import Execution, NewRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from durable.checkpoint.database import Database
+
+T = schema.executions
+C = T.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """What an execution is started with; ``input`` is encoded, ``deadline`` and ``run_after`` are instants."""
+
+    id: str
+    namespace: str
+    app: str
+    input: bytes
+    input_digest: str
+    thread: str | None = None
+    app_version: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    run_after: float | None = None
+    deadline_at: float | None = None
+    parent: str | None = None
+    correlation_id: str | None = None
+    tags: Mapping[str, str] | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who claims: a name no other process has, and for how many seconds a claim holds without renewal."""
+
+    name: str
+    ttl: float
+
+
+def start(db: Database, connection: Connection, new: NewExecution) -> bool:
+    """Insert the execution and its ``started`` record; False if this very execution exists already.
+
+    Raises ExecutionConflict for the same id with another input, app, thread or namespace, and ThreadBusy if the
+    thread has another open execution.
+    """
+    now = db.sync_clock(connection)
+    stored, keep = blobs.stash(db, new.input)
+    row = {
+        "id": new.id,
+        "namespace": new.namespace,
+        "app": new.app,
+        "app_version": new.app_version,
+        "thread": new.thread,
+        "queue": new.queue,
+        "priority": new.priority,
+        "status": "pending",
+        "input": stored,
+        "input_digest": new.input_digest,
+        "run_after": now if new.run_after is None else new.run_after,
+        "deadline_at": new.deadline_at,
+        "parent": new.parent,
+        "correlation_id": new.correlation_id,
+        "tags": json.dumps(dict(new.tags or {})),
+        "traceparent": new.traceparent,
+        "created_at": now,
+    }
+    if connection.execute(db.insert_or_ignore(T), row).rowcount != 1:
+        _refuse_other(connection, new)
+        return False
+    if keep is not None:
+        keep(connection)
+    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
+    connection.execute(insert(schema.journal), journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
+    return True
+
+
+def _refuse_other(connection: Connection, new: NewExecution) -> None:
+    same = connection.execute(select(C.namespace, C.app, C.thread, C.input_digest).where(C.id == new.id)).first()
+    if same is None:
+        busy = connection.execute(
+            select(C.id, C.status).where(
+                C.namespace == new.namespace, C.app == new.app, C.thread == new.thread, C.status.in_(schema.OPEN)
+            )
+        ).first()
+        raise ThreadBusy(str(new.thread), busy.id if busy else "(just ended)", busy.status if busy else "ended")
+    for what, mine in (("namespace", new.namespace), ("app", new.app), ("thread", new.thread)):
+        if getattr(same, what) != mine:
+            raise ExecutionConflict(new.id, what)
+    if same.input_digest != new.input_digest:
+        raise ExecutionConflict(new.id, "input")
+
+
+def get(
+    connection: Connection, namespace: str, execution_id: str, load: Callable[[bytes], Any]
+) -> Execution:
+    """The execution. Raises ExecutionNotFound."""
+    row = connection.execute(select(T).where(C.id == execution_id, C.namespace == namespace)).mappings().first()
+    if row is None:
+        raise ExecutionNotFound(execution_id, namespace)
+    return _execution(row, load)
+
+
+def find(  # noqa: PLR0913 - each is a filter of one query
+    connection: Connection,
+    namespace: str,
+    load: Callable[[bytes], Any],
+    *,
+    status: Sequence[str] = (),
+    app: str | None = None,
+    thread: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    before: float | None = None,
+    limit: int = 100,
+) -> list[Execution]:
+    """Executions that match, newest first."""
+    query = select(T).where(C.namespace == namespace)
+    if status:
+        query = query.where(C.status.in_(status))
+    if app is not None:
+        query = query.where(C.app == app)
+    if thread is not None:
+        query = query.where(C.thread == thread)
+    if before is not None:
+        query = query.where(C.created_at < before)
+    for key, value in (tags or {}).items():
+        query = query.where(C.tags.contains(json.dumps({key: value})[1:-1], autoescape=True))
+    found = connection.execute(query.order_by(C.created_at.desc(), C.id.desc()).limit(limit))
+    return [_execution(row, load) for row in found.mappings()]
+
+
+def open_on_thread(
+    connection: Connection, namespace: str, app: str, thread: str, load: Callable[[bytes], Any]
+) -> Execution | None:
+    """The open execution of a thread, if there is one."""
+    row = (
+        connection.execute(
+            select(T).where(
+                C.namespace == namespace, C.app == app, C.thread == thread, C.status.in_(schema.OPEN)
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else _execution(row, load)
+
+
+def owners(connection: Connection, namespace: str) -> set[str]:
+    """The names of all that hold a lease now."""
+    found = connection.execute(select(C.lease_owner).where(C.namespace == namespace, C.status == "running").distinct())
+    return {name for (name,) in found if name}
+
+
+def queues(connection: Connection, namespace: str) -> list[str]:
+    """The queues on which something is open."""
+    found = connection.execute(
+        select(C.queue).where(C.namespace == namespace, C.status.in_(schema.OPEN)).distinct().order_by(C.queue)
+    )
+    return list(found.scalars())
+
+
+def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
+    db: Database,
+    connection: Connection,
+    namespace: str,
+    execution_id: str,
+    owner: Owner,
+    *,
+    dead: Iterable[str] = (),
+    forced: bool = False,
+) -> tuple[int, tuple[int, bytes]]:
+    """Take the execution: (epoch, head of its journal). ``dead`` owners' leases count as expired.
+
+    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound.
+    """
+    now = db.sync_clock(connection)
+    allowed = _claimable(now, tuple(dead))
+    if forced:
+        allowed = or_(allowed, C.status.in_(("pending", "suspended")))
+    epoch = connection.execute(
+        update(T)
+        .where(C.id == execution_id, C.namespace == namespace, allowed)
+        .values(
+            status="running",
+            epoch=C.epoch + 1,
+            attempts=C.attempts + 1,
+            lease_owner=owner.name,
+            lease_expires_at=now + owner.ttl,
+            started_at=func.coalesce(C.started_at, now),
+            waits_for=None,
+        )
+        .returning(C.epoch)
+    ).scalar()
+    if epoch is None:
+        raise _why_not(connection, namespace, execution_id, now)
+    seq, digest = journal.head(connection, execution_id)
+    record = NewRecord("claimed", meta={"owner": owner.name})
+    row = journal.new_row(execution_id, seq + 1, epoch, record, now, digest)
+    connection.execute(insert(schema.journal), row)
+    return epoch, (row["seq"], row["digest"])
+
+
+def runnable(
+    db: Database,
+    connection: Connection,
+    namespace: str,
+    queues: Sequence[str],
+    apps: Iterable[str],
+    dead: Iterable[str] = (),
+) -> str | None:
+    """The id of the next execution to claim: oldest first within priority; locked ones are skipped on PostgreSQL."""
+    return connection.execute(
+        select(C.id)
+        .where(
+            C.namespace == namespace,
+            C.queue.in_(tuple(queues)),
+            C.app.in_(tuple(apps)),
+            _claimable(db.sync_clock(connection), tuple(dead)),
+        )
+        .order_by(C.priority.desc(), C.run_after, C.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).scalar()
+
+
+def next_due(connection: Connection, namespace: str, queues: Sequence[str]) -> float | None:
+    """The next instant at which something becomes claimable by itself; None if nothing will."""
+    due = case((C.status == "running", C.lease_expires_at), else_=C.run_after)
+    return connection.execute(
+        select(func.min(due)).where(C.namespace == namespace, C.queue.in_(tuple(queues)), C.status.in_(schema.OPEN))
+    ).scalar()
+
+
+def _claimable(now: float, dead: tuple[str, ...]) -> ColumnElement[bool]:
+    expired = or_(C.lease_expires_at < now, C.lease_owner.in_(dead)) if dead else C.lease_expires_at < now
+    return or_(
+        and_(C.status.in_(("pending", "suspended")), C.run_after <= now),
+        and_(C.status == "running", expired),
+    )
+
+
+def _why_not(connection: Connection, namespace: str, execution_id: str, now: float) -> Exception:
+    row = connection.execute(
+        select(C.status, C.lease_owner, C.lease_expires_at).where(C.id == execution_id, C.namespace == namespace)
+    ).first()
+    if row is None:
+        return ExecutionNotFound(execution_id, namespace)
+    if row.status == "running":
+        return ExecutionBusy(execution_id, row.lease_owner, max(0.0, row.lease_expires_at - now))
+    return ExecutionClosed(execution_id, row.status, "claim")
+
+
+def renew(
+    db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]
+) -> dict[str, str | None]:
+    """Extend all leases of this owner in one statement: the ids still owned, each with its reason to cancel, if any."""
+    now = db.sync_clock(connection)
+    kept = connection.execute(
+        update(T)
+        .where(C.id.in_(tuple(epochs)), C.lease_owner == owner.name, C.status == "running")
+        .values(lease_expires_at=now + owner.ttl)
+        .returning(C.id, C.epoch, C.cancel_reason)
+    )
+    return {row.id: row.cancel_reason for row in kept if epochs[row.id] == row.epoch}
+
+
+def suspend(  # noqa: PLR0913 - what it waits for
+    connection: Connection,
+    execution_id: str,
+    epoch: int,
+    *,
+    wake_at: float | None,
+    signals: Sequence[str],
+    now: float,
+) -> None:
+    """Let go of an execution that waits. What came in while it was being let go makes it pending at once."""
+    _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
+    decided = exists().where(
+        schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status == "decided"
+    )
+    arrived = exists().where(
+        schema.signals.c.execution_id == execution_id,
+        schema.signals.c.name.in_(tuple(signals)),
+        schema.signals.c.consumed_at.is_(None),
+    )
+    # a second statement: the first took the row's lock, so this one sees what whoever held it before has committed
+    connection.execute(
+        update(T)
+        .where(C.id == execution_id)
+        .values(
+            status=case((or_(decided, arrived, C.cancel_reason.isnot(None)), "pending"), else_="suspended"),
+            run_after=case((or_(decided, arrived, C.cancel_reason.isnot(None)), now), else_=wake_at),
+            attempts=0,
+            waits_for=json.dumps(list(signals)) if signals else None,
+        )
+    )
+
+
+def release(
+    connection: Connection, execution_id: str, epoch: int, *, run_after: float, blameless: bool = True
+) -> None:
+    """Give the execution back unfinished, to be claimed again from ``run_after`` on; ``blameless`` is no crash."""
+    values = {"status": "pending", "run_after": run_after, "lease_owner": None, "lease_expires_at": None}
+    _owned(connection, execution_id, epoch, {**values, "attempts": 0} if blameless else values)
+
+
+def finish(connection: Connection, execution_id: str, epoch: int, **values: Any) -> None:
+    """Set the final status; what is still open in the inbox is closed with it. Raises LeaseLost."""
+    _owned(
+        connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None, "waits_for": None, **values}
+    )
+    connection.execute(
+        update(schema.interrupts)
+        .where(
+            schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status.in_(("open", "decided"))
+        )
+        .values(status="cancelled")
+    )
+
+
+def _owned(connection: Connection, execution_id: str, epoch: int, values: Mapping[str, Any]) -> None:
+    changed = connection.execute(
+        update(T).where(C.id == execution_id, C.epoch == epoch, C.status == "running").values(**values)
+    )
+    if changed.rowcount != 1:
+        raise LeaseLost(execution_id, epoch)
+
+
+def lock(connection: Connection, execution_id: str) -> None:
+    """Hold the execution's row to the end of the transaction: taken first by all that wake it or let it go."""
+    connection.execute(select(C.id).where(C.id == execution_id).with_for_update())
+
+
+def wake(connection: Connection, execution_id: str, *, now: float, signal: str | None = None) -> None:
+    """Make a suspended execution claimable; for a signal only if it waits for one of that name."""
+    waiting = and_(C.id == execution_id, C.status == "suspended")
+    if signal is not None:
+        waiting = and_(waiting, C.waits_for.contains(json.dumps(signal), autoescape=True))
+    connection.execute(update(T).where(waiting).values(status="pending", run_after=now))
+
+
+def request_cancel(connection: Connection, execution_id: str, reason: str, *, now: float) -> None:
+    """Raise the flag the owner looks at; one that nobody owns becomes claimable. The first reason counts."""
+    lock(connection, execution_id)
+    connection.execute(
+        update(T)
+        .where(C.id == execution_id, C.status.in_(schema.OPEN))
+        .values(cancel_reason=func.coalesce(C.cancel_reason, reason))
+    )
+    connection.execute(
+        update(T)
+        .where(C.id == execution_id, C.status.in_(("pending", "suspended")))
+        .values(status="pending", run_after=now)
+    )
+
+
+def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
+    """Make an execution that failed, died or waits claimable again; False if it is in another status.
+
+    Raises ThreadBusy if its thread has another open execution by now.
+    """
+    again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
+    try:
+        changed = connection.execute(
+            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None)
+        )
+    except IntegrityError as exc:
+        raise ThreadBusy("of " + execution_id, "another execution", "open") from exc
+    return changed.rowcount == 1
+
+
+def _execution(row: Mapping[str, Any], load: Callable[[bytes], Any]) -> Execution:
+    fields = dict(row)
+    stored_input = bytes(fields.pop("input"))
+    output = fields.pop("output")
+    fields["tags"] = json.loads(fields["tags"])
+    fields["error"] = json.loads(fields["error"]) if fields["error"] else None
+    return Execution(
+        **fields, stored_input=stored_input, stored_output=None if output is None else bytes(output), load=load
+    )

@@ -1,0 +1,208 @@
+"""Interrupts: the one inbox of questions that executions wait on, and their decisions.
+
+    open -> decided -> consumed
+    open -> expired | cancelled          decided -> cancelled   (the execution ended first)
+
+Deciding is one conditional statement: the first decision wins. It is consumed in the transaction that records
+the start of the call it was made for, so it is delivered once, whatever crashes in between.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from durable.checkpoint import blobs, executions, schema
+from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, LeaseLost
+from durable.checkpoint.records import Interrupt, InterruptKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from durable.checkpoint.database import Database
+
+T = schema.interrupts
+C = T.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewInterrupt:
+    """A question about one step. ``subject`` is encoded; ``expires_at`` is an instant."""
+
+    id: str
+    namespace: str
+    execution_id: str
+    step_key: str
+    kind: InterruptKind
+    subject: bytes
+    tool: str | None = None
+    arguments_hash: str | None = None
+    rule: str | None = None
+    expires_at: float | None = None
+    required: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """An answer, encoded; ``digest`` tells the same answer from another."""
+
+    value: bytes
+    digest: str
+    by: str
+    comment: str | None = None
+
+
+def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
+    """The statement that puts the question into the inbox; it commits with the ``interrupt_opened`` record."""
+    stored, keep = blobs.stash(db, new.subject)
+
+    def insert_it(connection: Connection) -> None:
+        if keep is not None:
+            keep(connection)
+        connection.execute(
+            insert(T),
+            {
+                "id": new.id,
+                "namespace": new.namespace,
+                "execution_id": new.execution_id,
+                "step_key": new.step_key,
+                "kind": new.kind,
+                "tool": new.tool,
+                "subject": stored,
+                "arguments_hash": new.arguments_hash,
+                "rule": new.rule,
+                "status": "open",
+                "expires_at": new.expires_at,
+                "required": new.required,
+                "created_at": db.clock(),
+            },
+        )
+
+    return insert_it
+
+
+def get(connection: Connection, namespace: str, interrupt_id: str, load: Callable[[bytes], Any]) -> Interrupt:
+    """The interrupt. Raises InterruptNotFound."""
+    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).mappings().first()
+    if row is None:
+        raise InterruptNotFound(interrupt_id)
+    return _interrupt(row, load)
+
+
+def find(  # noqa: PLR0913 - each is a filter of one query
+    connection: Connection,
+    namespace: str,
+    load: Callable[[bytes], Any],
+    *,
+    status: Sequence[str] = (),
+    execution_id: str | None = None,
+    tool: str | None = None,
+    kind: str | None = None,
+    limit: int = 1000,
+) -> list[Interrupt]:
+    """Interrupts that match, oldest first."""
+    query = select(T).where(C.namespace == namespace)
+    if status:
+        query = query.where(C.status.in_(status))
+    if execution_id is not None:
+        query = query.where(C.execution_id == execution_id)
+    if tool is not None:
+        query = query.where(C.tool == tool)
+    if kind is not None:
+        query = query.where(C.kind == kind)
+    found = connection.execute(query.order_by(C.created_at, C.id).limit(limit))
+    return [_interrupt(row, load) for row in found.mappings()]
+
+
+def decide(db: Database, connection: Connection, namespace: str, interrupt_id: str, decision: NewDecision) -> bool:
+    """Record the decision and wake its execution. True if it counts, False if this same decision was there before.
+
+    Raises InterruptNotFound, AlreadyDecided if another decision came first or the execution has ended, and
+    DecisionExpired. The same person repeating the same answer is no error.
+    """
+    row = connection.execute(select(C.execution_id).where(C.id == interrupt_id, C.namespace == namespace)).first()
+    if row is None:
+        raise InterruptNotFound(interrupt_id)
+    executions.lock(connection, row.execution_id)
+    now = db.sync_clock(connection)
+    stored, keep = blobs.stash(db, decision.value)
+    if keep is not None:
+        keep(connection)
+    won = connection.execute(
+        update(T)
+        .where(C.id == interrupt_id, C.status == "open", (C.expires_at.is_(None)) | (C.expires_at > now))
+        .values(
+            status="decided",
+            decision=stored,
+            decided_by=decision.by,
+            decided_at=now,
+            comment=decision.comment,
+            votes=json.dumps([{"by": decision.by, "at": now, "digest": decision.digest}]),
+        )
+    )
+    if won.rowcount == 1:
+        executions.wake(connection, row.execution_id, now=now)
+        return True
+    found = connection.execute(select(C.status, C.decided_by, C.expires_at, C.votes).where(C.id == interrupt_id)).one()
+    if found.status == "expired" or (found.status == "open" and found.expires_at is not None):
+        raise DecisionExpired(interrupt_id)
+    votes = json.loads(found.votes)
+    if any(vote["digest"] == decision.digest and vote["by"] == decision.by for vote in votes):
+        return False
+    raise AlreadyDecided(interrupt_id, found.status, found.decided_by)
+
+
+def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
+    """The statement that closes an interrupt whose time is over; a decision that came first wins, by LeaseLost."""
+
+    def expire(connection: Connection) -> None:
+        over = connection.execute(
+            update(T)
+            .where(C.id == interrupt.id, C.status == "open", C.expires_at <= db.clock())
+            .values(status="expired")
+        )
+        if over.rowcount != 1:
+            raise LeaseLost(interrupt.execution_id, -1)
+
+    return expire
+
+
+def consuming(interrupt: Interrupt) -> Callable[[Connection], object]:
+    """The statement that uses the decision up; it commits with the record of what was done with it."""
+
+    def consume(connection: Connection) -> None:
+        used = connection.execute(
+            update(T).where(C.id == interrupt.id, C.status == "decided").values(status="consumed")
+        )
+        if used.rowcount != 1:
+            raise LeaseLost(interrupt.execution_id, -1)
+
+    return consume
+
+
+def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
+    """The statement that takes back a question nobody needs to answer any more."""
+
+    def withdraw(connection: Connection) -> object:
+        return connection.execute(
+            update(T).where(C.id == interrupt_id, C.status.in_(("open", "decided"))).values(status="cancelled")
+        )
+
+    return withdraw
+
+
+def _interrupt(row: Mapping[str, Any], load: Callable[[bytes], Any]) -> Interrupt:
+    fields = dict(row)
+    subject, decision = fields.pop("subject"), fields.pop("decision")
+    fields["votes"] = tuple(json.loads(fields["votes"]))
+    return Interrupt(
+        **fields,
+        stored_subject=bytes(subject),
+        stored_decision=None if decision is None else bytes(decision),
+        load=load,
+    )

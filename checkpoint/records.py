@@ -1,0 +1,175 @@
+"""What is read back: an execution, a record of its journal, an interrupt. Frozen; payloads are decoded when asked for.
+
+Instants (``*_at``) are epoch seconds on the database's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Status = Literal["pending", "running", "suspended", "succeeded", "failed", "cancelled", "dead"]
+Kind = Literal[
+    "started",
+    "claimed",
+    "step_started",
+    "step_done",
+    "step_failed",
+    "step_retry",
+    "interrupt_opened",
+    "interrupt_closed",
+    "signal",
+    "timer",
+    "checkpoint",
+    "note",
+    "succeeded",
+    "failed",
+    "cancelled",
+]
+InterruptKind = Literal["approval", "question", "choice", "in_doubt", "drift"]
+InterruptStatus = Literal["open", "decided", "consumed", "expired", "cancelled"]
+
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "dead"})
+
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution as it stands in the database."""
+
+    id: str
+    namespace: str
+    app: str
+    app_version: str | None
+    thread: str | None
+    queue: str
+    priority: int
+    status: Status
+    epoch: int
+    attempts: int
+    lease_owner: str | None
+    lease_expires_at: float | None
+    run_after: float | None
+    waits_for: str | None
+    deadline_at: float | None
+    cancel_reason: str | None
+    parent: str | None
+    correlation_id: str | None
+    tags: Mapping[str, str]
+    traceparent: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    error: Mapping[str, Any] | None
+    input_digest: str = field(repr=False)
+    stored_input: bytes = field(repr=False)
+    stored_output: bytes | None = field(repr=False)
+    load: Callable[[bytes], Any] = field(repr=False, compare=False)
+
+    @property
+    def input(self) -> Any:
+        """What it was started with. Raises UnknownType for types this process does not know."""
+        return self.load(self.stored_input)
+
+    @property
+    def output(self) -> Any:
+        """What it returned; None until it has succeeded. Raises UnknownType for types this process does not know."""
+        return None if self.stored_output is None else self.load(self.stored_output)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it can never run again by itself."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a journal. ``meta`` is plain JSON; ``stored`` is the recorded value, if there is one."""
+
+    execution_id: str
+    seq: int
+    epoch: int
+    kind: Kind
+    step_key: str | None
+    at: float
+    meta: Mapping[str, Any]
+    stored: bytes | None = field(repr=False)
+    digest: bytes = field(repr=False)
+    load: Callable[[bytes], Any] = field(repr=False, compare=False)
+
+    def value(self) -> Any:
+        """The recorded value, decoded; None if the record has none. Raises UnknownType."""
+        return None if self.stored is None else self.load(self.stored)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What the record says: its plain fields, and ``value`` where one was recorded."""
+        return dict(self.meta) if self.stored is None else {**self.meta, "value": self.value()}
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record about to be appended: ``meta`` must be plain JSON, ``value`` is encoded already."""
+
+    kind: Kind
+    step_key: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    value: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """A question that an execution waits on, and its answer once there is one."""
+
+    id: str
+    namespace: str
+    execution_id: str
+    step_key: str
+    kind: InterruptKind
+    tool: str | None
+    arguments_hash: str | None
+    rule: str | None
+    status: InterruptStatus
+    decided_by: str | None
+    decided_at: float | None
+    comment: str | None
+    expires_at: float | None
+    required: int
+    votes: tuple[Mapping[str, Any], ...]
+    created_at: float
+    stored_subject: bytes = field(repr=False)
+    stored_decision: bytes | None = field(repr=False)
+    load: Callable[[bytes], Any] = field(repr=False, compare=False)
+
+    @property
+    def subject(self) -> Any:
+        """What is asked about: ``{"arguments": ...}`` of a tool, or ``{"question": ..., "schema": ...}``."""
+        return self.load(self.stored_subject)
+
+    @property
+    def arguments(self) -> Any:
+        """The arguments of the call that is asked about; None for a question."""
+        subject = self.subject
+        return subject.get("arguments") if isinstance(subject, dict) else None
+
+    @property
+    def decision(self) -> Any:
+        """The answer as it was given, None while there is none."""
+        return None if self.stored_decision is None else self.load(self.stored_decision)
+
+
+def pack(record: NewRecord) -> bytes:
+    """A record's payload: one line of JSON, then the value if there is one (an encoded line, or a blob reference)."""
+    line = json.dumps(dict(record.meta), separators=(",", ":")).encode()
+    return line if record.value is None else line + b"\n" + record.value
+
+
+def unpack(payload: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """What ``pack`` was given: the plain fields, and the value's bytes."""
+    line, found, value = bytes(payload).partition(b"\n")
+    return json.loads(line), (value if found else None)

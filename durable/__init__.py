@@ -1,0 +1,43 @@
+"""Durable execution for existing AI agents: did the effect happen, once, with permission?
+
+Guarantees: a finished step never runs again, a side effect declared ``once`` never runs twice, an effect that needs approval never
+runs without a decision bound to its arguments. An adapter layer under LangGraph, the OpenAI Agents SDK and Google ADK.
+"""
+
+from __future__ import annotations
+
+from durable.calls import ask, sleep, step, wait_signal
+from durable.checkpoint.errors import DurableError, Suspended
+from durable.checkpoint.records import Execution, Interrupt, Record
+from durable.context import ToolContext, current
+from durable.handle import Handle, Result
+from durable.interrupt import Decision
+from durable.policy import Approval, Done, NotDone, ToolPolicy, Unknown
+from durable.retry import Retry
+from durable.runtime import Runtime
+from durable.tool import tool
+
+__all__ = [
+    "Approval",
+    "Decision",
+    "Done",
+    "DurableError",
+    "Execution",
+    "Handle",
+    "Interrupt",
+    "NotDone",
+    "Record",
+    "Result",
+    "Retry",
+    "Runtime",
+    "Suspended",
+    "ToolContext",
+    "ToolPolicy",
+    "Unknown",
+    "ask",
+    "current",
+    "sleep",
+    "step",
+    "tool",
+    "wait_signal",
+]

@@ -1,0 +1,203 @@
+"""What code inside an execution calls: ``step``, ``ask``, ``sleep``, ``wait_signal``."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from durable.checkpoint import signals
+from durable.checkpoint.errors import Suspended, ToolRejected
+from durable.checkpoint.records import NewRecord
+from durable.context import here
+from durable.ids import checked
+from durable.interrupt import answer_to, ask_person
+from durable.policy import ToolPolicy
+from durable.step import StepCall, run_step, run_step_async
+from durable.tool import bound, plain, policy_of, with_context
+
+if TYPE_CHECKING:
+    from durable.context import Scope
+    from durable.replay import Outcome
+    from durable.retry import Retry
+    from durable.policy import Effect
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Step:
+    """Run a function as a recorded step: once it has finished, a recovery returns its result without running it.
+
+    ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options`` the function's own
+    ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as recorded), NotEncodable for arguments
+    that cannot be recorded, and NoExecution outside of an execution.
+    """
+
+    def __init__(self, key: str | None = None, policy: ToolPolicy | None = None) -> None:
+        self._key = key
+        self._policy = policy
+
+    def options(
+        self,
+        *,
+        key: str | None = None,
+        effect: Effect | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+    ) -> Step:
+        """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds."""
+        policy = ToolPolicy(effect=effect or "once", retry=retry, timeout=timeout)
+        return Step(None if key is None else checked(key, "the step's key"), policy)
+
+    def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        name = getattr(fn, "__name__", type(fn).__name__)
+        scope = here()
+        policy = self._policy or scope.segment.runtime.policies.get(name) or policy_of(fn) or ToolPolicy()
+        return call_as_step(scope, fn, name, args, kwargs, policy=policy, identity=self._key)
+
+
+step = Step()
+
+
+def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
+    scope: Scope,
+    fn: Callable[..., T],
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    policy: ToolPolicy,
+    identity: str | None = None,
+) -> T:
+    """Run ``fn`` as a step of this scope."""
+    inner = plain(fn)
+    arguments = bound(inner, args, kwargs)
+    call = StepCall(name, arguments, policy, identity, scope=scope)
+
+    def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        final = ((), dict(pending.arguments)) if pending.edited else (args, dict(kwargs))
+        return final[0], with_context(inner, final[0], final[1], pending.context)
+
+    if inspect.iscoroutinefunction(inner):
+
+        async def run(pending: Any) -> Any:
+            positional, named = given(pending)
+            return await inner(*positional, **named)
+
+        return run_step_async(call, run)  # type: ignore[return-value]  # T is the awaitable itself
+
+    def run_sync(pending: Any) -> Any:
+        positional, named = given(pending)
+        return inner(*positional, **named)
+
+    return run_step(call, run_sync)
+
+
+def _either(fn: Callable[P, T]) -> Callable[P, T]:
+    """In async code the call returns an awaitable, and the event loop does not wait for the journal."""
+
+    @functools.wraps(fn)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return fn(*args, **kwargs)
+        waiting = here().segment.runtime.database.on_journal_thread(fn, *args, **kwargs)
+        return waiting  # type: ignore[return-value]  # awaited by async callers
+
+    return call
+
+
+def _numbered(name: str, arguments: Any) -> tuple[Scope, Outcome]:
+    scope = here()
+    segment = scope.segment
+    hashed = segment.runtime.codec.fingerprint(arguments)
+    outcome, fits = segment.take(None, f"{scope.path}/{name}".lstrip("/"), hashed)
+    if not fits:
+        subject = {"recorded": {"step": outcome.key}, "now": {"name": name, "arguments": arguments}}
+        ask_person(segment, outcome, "drift", subject, tool=name)
+        raise Suspended
+    outcome.name, outcome.arguments_hash = name, hashed
+    return scope, outcome
+
+
+@_either
+def ask(
+    question: str, *, schema: Mapping[str, Any] | None = None, expires_in: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """Ask a person and return the answer. The execution holds no process while it waits, for days if need be.
+
+    ``schema`` is a JSON Schema the answer must fit; ``choices`` are the answers to choose from; ``expires_in`` is in seconds. Raises ToolRejected if the
+    question is rejected or nobody answers in time.
+    """
+    asked = {"enum": list(choices)} if choices else schema
+    scope, outcome = _numbered("ask", {"question": question, "schema": asked})
+    segment = scope.segment
+    if outcome.result is None:
+        segment.check()
+        answer = answer_to(segment, outcome)
+        meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
+        if answer is None:
+            ask_person(
+                segment,
+                outcome,
+                "choice" if choices else "question",
+                {"question": question, "schema": asked},
+                expires_in=expires_in,
+                meta=meta,
+            )
+            raise Suspended
+        closed, consume = answer.closing(segment)
+        if answer.decision.kind == "reject":
+            done = NewRecord("step_failed", outcome.key, {**meta, "rejected": answer.decision.reason})
+        else:
+            value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
+            done = NewRecord("step_done", outcome.key, meta, value)
+        segment.append(closed, done, companions=[consume])
+    record = outcome.result
+    assert record is not None  # noqa: S101 - appended above, or found
+    if record.kind == "step_failed":
+        raise ToolRejected(question, record.meta["rejected"])
+    return record.value()
+
+
+@_either
+def sleep(seconds: float) -> None:
+    """Wait without holding a process: the execution is let go and claimed again when the time has come."""
+    scope, outcome = _numbered("sleep", {"seconds": seconds})
+    segment = scope.segment
+    if outcome.progress == "new":
+        segment.check()
+        due = segment.runtime.database.clock() + seconds
+        meta = {"name": "sleep", "arguments_hash": outcome.arguments_hash, "due_at": due}
+        segment.append(NewRecord("timer", outcome.key, meta))
+    if segment.runtime.database.clock() < outcome.not_before:
+        segment.wait_for(at=outcome.not_before)
+        raise Suspended
+
+
+@_either
+def wait_signal(name: str) -> Any:
+    """Wait for a signal of this name and return its payload. Each signal is delivered once, in order."""
+    scope, outcome = _numbered(f"signal:{name}", None)
+    segment = scope.segment
+    if outcome.result is None:
+        segment.check()
+        db = segment.runtime.database
+        with db.read() as connection:
+            waiting = signals.first(connection, segment.execution.id, name)
+        if waiting is None:
+            segment.wait_for(signal=name)
+            raise Suspended
+        signal_id, payload = waiting
+        at = db.clock()
+        meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
+        segment.append(
+            NewRecord("signal", outcome.key, meta, payload),
+            companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
+        )
+    assert outcome.result is not None  # noqa: S101 - appended above, or found
+    return outcome.result.value()

@@ -1,0 +1,123 @@
+"""Where the code that runs now stands: in which execution, in which scope, in which step.
+
+One ContextVar, copied into tasks and threads by asyncio and by the frameworks. Scopes nest (node, sub-graph, tool,
+sub-agent) and give steps their keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from durable.checkpoint.errors import NoExecution
+from durable.ids import new_id
+
+if TYPE_CHECKING:
+    from durable.segment import Segment
+
+
+class Secrets(Mapping[str, str]):
+    """The secrets a tool has declared, resolved when asked for. Never in a repr."""
+
+    def __init__(self, names: tuple[str, ...], source: Mapping[str, str] | None) -> None:
+        self._names = names
+        self._source = os.environ if source is None else source
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._names:
+            msg = f"secret {name!r} is not declared; add it to secrets=(...) of the tool's policy"
+            raise KeyError(msg)
+        if name not in self._source:
+            msg = f"secret {name!r} is not set in this worker's environment"
+            raise KeyError(msg)
+        return self._source[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self._names)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of the call it serves.
+
+    ``idempotency_key`` is the same on every attempt and worker: hand it to the outside system. ``deadline_at`` is an
+    instant in epoch seconds. ``connection`` is the open transaction of a ``transactional`` tool, None for others.
+    """
+
+    execution_id: str
+    step_key: str
+    attempt: int
+    idempotency_key: str
+    deadline_at: float | None
+    thread: str | None
+    dependencies: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger] = field(
+        default=logging.getLogger("durable.tool"), repr=False
+    )
+    connection: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A place in an execution. ``body_of`` are the names of the step whose body runs here."""
+
+    segment: Segment
+    path: str
+    tool_context: ToolContext
+    body_of: frozenset[str] = frozenset()
+
+
+_scope: ContextVar[Scope | None] = ContextVar("durable_scope", default=None)
+
+
+def scope() -> Scope | None:
+    """The scope of the code that runs now; None outside of executions."""
+    return _scope.get()
+
+
+def segment() -> Segment | None:
+    """The segment of the code that runs now; None outside of executions."""
+    here = _scope.get()
+    return None if here is None else here.segment
+
+
+def here() -> Scope:
+    """The scope of the code that runs now. Raises NoExecution outside of executions."""
+    found = _scope.get()
+    if found is None:
+        raise NoExecution
+    return found
+
+
+def current() -> ToolContext:
+    """The context of the step, or of the execution, that the caller runs in. Raises NoExecution outside of one."""
+    return here().tool_context
+
+
+@contextmanager
+def within(inner: Scope) -> Iterator[Scope]:
+    """Run the block in this scope."""
+    token = _scope.set(inner)
+    try:
+        yield inner
+    finally:
+        _scope.reset(token)
+
+
+def detached(tool: str) -> ToolContext:
+    """A context for a tool that is called outside of any execution: nothing is recorded, the key is used once."""
+    return ToolContext(
+        execution_id="", step_key=tool, attempt=1, idempotency_key=new_id(), deadline_at=None, thread=None
+    )

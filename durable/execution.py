@@ -1,0 +1,226 @@
+"""Executions from the inside: open a segment, run the app, close it as what came of it says.
+
+Whatever the app did or raised, ``close`` is one append: the last record and the execution's new status in one
+transaction. A process that dies before it leaves a lease behind, and another one continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from durable import failure
+from durable.checkpoint import blobs, executions, interrupts, journal
+from durable.checkpoint.errors import (
+    Cancelled,
+    CodecError,
+    DeadlineExceeded,
+    ExecutionClosed,
+    LeaseLost,
+    StorageError,
+    Suspended,
+)
+from durable.checkpoint.journal import Journal
+from durable.checkpoint.records import NewRecord
+from durable.context import within
+from durable.owner import is_dead
+from durable.segment import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable.runtime import App, Runtime
+
+log = logging.getLogger("durable")
+
+_GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+"""This process stops, which says nothing about the execution."""
+
+
+def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -> Segment:
+    """Claim the execution and read its journal.
+
+    An owner of this machine whose process is gone need not be waited for. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound.
+    """
+    db, owner = runtime.database, runtime.leases.owner
+    with db.read() as connection:
+        dead = tuple(name for name in executions.owners(connection, runtime.namespace) if is_dead(name))
+    epoch, head = db.transact(
+        lambda connection: executions.claim(
+            db, connection, runtime.namespace, execution_id, owner, dead=dead, forced=forced
+        )
+    )
+    return load_segment(runtime, execution_id, epoch, head)
+
+
+def load_segment(runtime: Runtime, execution_id: str, epoch: int, head: tuple[int, bytes]) -> Segment:
+    """The segment of a claim that was just made: one range read of its journal."""
+    with runtime.database.read() as connection:
+        execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
+        records = journal.read(connection, execution_id, runtime.load)
+        asked = interrupts.find(connection, runtime.namespace, runtime.load, execution_id=execution_id)
+    held = Journal(runtime.writer, runtime.database, execution_id, epoch=epoch, head=head, load=runtime.load)
+    segment = Segment(runtime, execution, held, records, asked)
+    runtime.leases.hold(segment)
+    return segment
+
+
+def refused(segment: Segment) -> BaseException | None:
+    """Why the app is not to run at all: it is to be cancelled, its deadline has passed, or it crashed too often."""
+    execution, runtime = segment.execution, segment.runtime
+    if execution.cancel_reason is not None:
+        return Cancelled(execution.cancel_reason)
+    if execution.deadline_at is not None and runtime.database.clock() >= execution.deadline_at:
+        return DeadlineExceeded(f"the deadline of execution {execution.id!r} has passed")
+    return None
+
+
+def drive(app: App, segment: Segment) -> BaseException | None:
+    """Run the app to its end or until it waits, and close the segment. Returns what it raised, if anything."""
+    runtime = segment.runtime
+    with runtime.telemetry.segment(segment):
+        output, error = None, refused(segment)
+        if error is None and not _poisoned(segment):
+            try:
+                with within(segment.root()):
+                    output = app.run(segment)
+                    if inspect.isawaitable(output):
+                        output = asyncio.run(_awaited(output, segment))
+            except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+                error = exc
+        return close(segment, output, error)
+
+
+async def _awaited(output: Any, segment: Segment) -> Any:
+    try:
+        return await output
+    finally:
+        # branches of the app that still run may be in the middle of an effect: let them record its outcome
+        await segment.runtime.database.on_journal_thread(segment.drain)
+
+
+def _poisoned(segment: Segment) -> bool:
+    return segment.execution.attempts > segment.runtime.max_attempts
+
+
+def close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Write down how the segment ended, and let go of the execution. Returns the error the caller should see, if any."""
+    segment.closing = True
+    try:
+        return _close(segment, output, error)
+    except LeaseLost as lost:
+        return lost
+    finally:
+        segment.runtime.leases.let_go(segment)
+
+
+def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: PLR0911 - one return an ending
+    if error is None and _poisoned(segment):
+        attempts = segment.execution.attempts - 1
+        dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
+        _fail(segment, dead, status="dead")
+        return dead
+    if isinstance(error, LeaseLost):
+        if not segment.journal.lost:
+            _release(segment, "released")
+        return error
+    if isinstance(error, Suspended) or (error is None and segment.waits):
+        _suspend(segment)
+        return None
+    if isinstance(error, Cancelled):
+        _cancel(segment, error.reason)
+        return None
+    if isinstance(error, _GIVEN_BACK):
+        _release(segment, "interrupted" if segment.busy or isinstance(error, SystemExit) else "released")
+        return error
+    if isinstance(error, StorageError):
+        _release(segment, "interrupted")
+        return error
+    if error is None:
+        try:
+            _succeed(segment, output)
+        except CodecError as exc:
+            error = exc
+        else:
+            return None
+    _fail(segment, error)
+    return error
+
+
+def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], object], **values: Any) -> None:
+    execution, db = segment.execution, segment.runtime.database
+
+    def finish(connection: Any) -> None:
+        executions.finish(connection, execution.id, segment.journal.epoch, finished_at=db.clock(), **values)
+
+    segment.append(record, companions=[finish, *companions])
+    segment.runtime.telemetry.closed(execution, values["status"])
+
+
+def _succeed(segment: Segment, output: Any) -> None:
+    runtime = segment.runtime
+    encoded = runtime.codec.encode(output, what="the output of the execution")
+    stored, keep = blobs.stash(runtime.database, encoded)
+    _finish(
+        segment, NewRecord("succeeded", None, {}), *([keep] if keep else []), status="succeeded", output=stored, error=None
+    )
+
+
+def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
+    said = failure.describe(error)
+    step = failure.origin(error)
+    record = NewRecord("failed", None, {"error": said, "status": status, **({"step": step} if step else {})})
+    _finish(segment, record, status=status, error=json.dumps(said))
+
+
+def _cancel(segment: Segment, reason: str) -> None:
+    said = json.dumps({"type": "Cancelled", "message": reason})
+    _finish(segment, NewRecord("cancelled", None, {"reason": reason}), status="cancelled", error=said)
+
+
+def _suspend(segment: Segment) -> None:
+    if not segment.waits:
+        _release(segment, "released")
+        return
+    now = segment.runtime.database.clock()
+    instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
+    wake_at = min(instants, default=None)
+    waits = {"interrupts": sorted(segment.waiting), "signals": sorted(segment.awaited), "until": wake_at}
+
+    def suspend(connection: Any) -> None:
+        executions.suspend(
+            connection,
+            segment.execution.id,
+            segment.journal.epoch,
+            wake_at=wake_at,
+            signals=sorted(segment.awaited),
+            now=now,
+        )
+
+    event = "suspended" if not segment.busy else "interrupted"
+    segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
+    segment.runtime.telemetry.closed(segment.execution, "suspended")
+
+
+def _release(segment: Segment, event: str) -> None:
+    now = segment.runtime.database.clock()
+
+    def release(connection: Any) -> None:
+        executions.release(
+            connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=event == "released"
+        )
+
+    segment.append(NewRecord("note", None, {"event": event}), companions=[release])
+
+
+def cancel_here(runtime: Runtime, execution_id: str) -> None:
+    """End an execution that nobody drives and that is to be cancelled, without its app."""
+    try:
+        segment = open_segment(runtime, execution_id, forced=True)
+    except ExecutionClosed:
+        return
+    reason = segment.execution.cancel_reason or "cancelled"
+    close(segment, None, Cancelled(reason))

@@ -1,0 +1,39 @@
+"""Ids: given by the caller or made here; checked before anything is stored under them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+
+import uuid_utils
+
+from durable.checkpoint.errors import InvalidId
+
+LONGEST = 255
+
+
+def new_id() -> str:
+    """A uuid7: unique, and sorted by the time it was made (RFC 9562)."""
+    return str(uuid_utils.uuid7())
+
+
+def checked(value: object, what: str) -> str:
+    """The id itself. Raises InvalidId if it is no string, empty, over-long, or has control characters or surrogates."""
+    if not isinstance(value, str) or not value.strip():
+        msg = f"{what} must be a non-empty string, not {value!r}"
+        raise InvalidId(msg)
+    if len(value) > LONGEST:
+        msg = f"{what} has {len(value)} characters, at most {LONGEST} are allowed: {value[:40]!r}..."
+        raise InvalidId(msg)
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        msg = f"{what} has control characters or surrogates: {value!r}"
+        raise InvalidId(msg)
+    return value
+
+
+def interrupt_id(execution_id: str, step_key: str, kind: str, ordinal: int) -> str:
+    """The id of the ``ordinal``-th interrupt of this kind at this step; the same whoever opens it."""
+    place = json.dumps([execution_id, step_key, kind, ordinal])
+    return "int-" + base64.b32encode(hashlib.sha256(place.encode()).digest()).decode()[:16].lower()

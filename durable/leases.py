@@ -1,0 +1,91 @@
+"""Leases: the right to go on, renewed for all segments of this process in one statement.
+
+A lease is a hint for others, the journal's primary key is the guarantee. A process that could not renew for two
+thirds of the time starts no further effect until it has asked the database again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from durable.checkpoint import executions
+from durable.checkpoint.errors import LeaseLost, StorageError
+
+if TYPE_CHECKING:
+    from durable.checkpoint.executions import Owner
+    from durable.runtime import Runtime
+    from durable.segment import Segment
+
+log = logging.getLogger("durable")
+
+
+class Leases:
+    """Renews what this runtime owns, every third of the ttl, on one daemon thread that ends when nothing is owned."""
+
+    def __init__(self, runtime: Runtime, owner: Owner) -> None:
+        self.owner = owner
+        self._runtime = runtime
+        self._segments: dict[str, Segment] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._renewing = threading.Lock()
+
+    def hold(self, segment: Segment) -> None:
+        """Renew this segment's lease from now on."""
+        with self._changed:
+            self._segments[segment.execution.id] = segment
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="durable-leases", daemon=True)
+                self._thread.start()
+
+    def let_go(self, segment: Segment) -> None:
+        """Renew it no more."""
+        with self._changed:
+            if self._segments.get(segment.execution.id) is segment:
+                del self._segments[segment.execution.id]
+            self._changed.notify_all()
+
+    def held(self) -> list[Segment]:
+        """The segments this process drives now."""
+        with self._changed:
+            return list(self._segments.values())
+
+    def confirm(self, segment: Segment) -> None:
+        """Return if the lease surely holds. Raises LeaseLost, or StorageError if the database cannot be asked."""
+        age = self._runtime.clock.monotonic() - segment.renewed_at
+        if age > self.owner.ttl * 2 / 3:
+            self.renew()
+        if segment.journal.lost:
+            raise LeaseLost(segment.execution.id, segment.journal.epoch)
+
+    def renew(self) -> None:
+        """Renew all leases; segments whose lease is gone learn it here, those to be cancelled as well."""
+        with self._renewing:
+            segments = {segment.execution.id: segment for segment in self.held()}
+            if not segments:
+                return
+            asked_at = self._runtime.clock.monotonic()
+            epochs = {key: segment.journal.epoch for key, segment in segments.items()}
+            db = self._runtime.database
+            kept = db.transact(lambda connection: executions.renew(db, connection, self.owner, epochs))
+            for key, segment in segments.items():
+                if key in kept:
+                    segment.renewed_at = asked_at
+                    segment.cancel_reason = segment.cancel_reason or kept[key]
+                elif segment in self.held():
+                    segment.journal.lost = True
+                    self._runtime.telemetry.lease_lost(segment)
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait(self.owner.ttl / 3)
+                if not self._segments:
+                    self._thread = None
+                    return
+            try:
+                self.renew()
+            except StorageError as exc:
+                log.warning("leases were not renewed: %s", exc)

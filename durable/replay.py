@@ -1,0 +1,133 @@
+"""Replay: a journal folded into what it says of each step.
+
+A step found here is answered from memory, without touching the database. Numbered steps are matched by name *and*
+arguments, so branches that ran side by side may come back in another order; a step that fits no record while records of its name
+are left, is drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from durable.checkpoint.records import Record
+
+Progress = Literal["new", "started", "done", "failed", "retry"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the journal says of one step, and whether this segment has come to it yet."""
+
+    key: str
+    name: str = ""
+    arguments_hash: str = ""
+    progress: Progress = "new"
+    attempts: int = 0
+    epoch: int = 0
+    not_before: float = 0.0
+    effect: str = ""
+    result: Record | None = None
+    edited: Record | None = None
+    interrupt: str | None = None
+    interrupts: int = 0
+    accepted: bool = False
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class Replay:
+    """All outcomes of an execution. ``crashed_at`` is the last sign of life before the crash this segment recovers from."""
+
+    steps: dict[str, Outcome] = field(default_factory=dict)
+    numbered: dict[str, list[Outcome]] = field(default_factory=dict)
+    has_checkpoint: bool = False
+    crashed_at: float | None = None
+    _alive_at: float = 0.0
+    _clean: bool = True
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Take in records in their order."""
+        for record in records:
+            self._fold(record)
+
+    def at(self, key: str) -> Outcome:
+        """The outcome of a keyed step, a new one if the journal does not know it."""
+        outcome = self.steps.get(key)
+        if outcome is None:
+            outcome = self.steps[key] = Outcome(key)
+            prefix, found, _ = key.rpartition("#")
+            if found:
+                self.numbered.setdefault(prefix, []).append(outcome)
+        return outcome
+
+    def next_numbered(self, prefix: str, arguments_hash: str) -> tuple[Outcome, bool]:
+        """The first untaken record of this name with these arguments; else the first untaken one, which is drift; else new.
+
+        The second value says whether it fits.
+        """
+        left = [outcome for outcome in self.numbered.get(prefix, ()) if not outcome.taken]
+        for outcome in left:
+            if outcome.arguments_hash == arguments_hash or outcome.accepted:
+                return outcome, True
+        if left:
+            return left[0], False
+        return self.at(f"{prefix}#{len(self.numbered.get(prefix, ())) + 1}"), True
+
+    def rewind(self, scope: str) -> None:
+        """A scope is entered again: its steps come by again."""
+        for key, outcome in self.steps.items():
+            if key.startswith(scope + "/"):
+                outcome.taken = False
+
+    def forget_failures(self, scope: str) -> None:
+        """A scope failed and may be tried again: repeatable steps that failed in it run again, others keep their failure."""
+        for key, outcome in self.steps.items():
+            if key.startswith(scope + "/") and outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
+                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+
+    def _fold(self, record: Record) -> None:
+        if record.kind == "claimed":
+            if not self._clean and self.crashed_at is None:
+                self.crashed_at = self._alive_at
+            self._clean = False
+            return
+        self._alive_at = record.at
+        if record.kind == "checkpoint":
+            self.has_checkpoint = True
+        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released"}:
+            self._clean, self.crashed_at = True, None
+        elif record.kind in {"succeeded", "failed", "cancelled"}:
+            self._clean, self.crashed_at = True, None
+            if record.meta.get("step") in self.steps:
+                failed = self.steps[record.meta["step"]]
+                failed.progress, failed.attempts, failed.result = "new", 0, None
+        elif record.step_key is not None:
+            self._fold_step(self.at(record.step_key), record)
+
+    def _fold_step(self, outcome: Outcome, record: Record) -> None:
+        meta = record.meta
+        outcome.name = meta.get("name", outcome.name)
+        outcome.arguments_hash = meta.get("arguments_hash", outcome.arguments_hash)
+        outcome.effect = meta.get("effect", outcome.effect)
+        outcome.attempts = meta.get("attempt", outcome.attempts)
+        if record.kind == "step_started":
+            outcome.progress, outcome.epoch = "started", record.epoch
+        elif record.kind in {"step_done", "signal"}:
+            outcome.progress, outcome.result = "done", record
+        elif record.kind == "step_failed":
+            outcome.progress, outcome.result = "failed", record
+        elif record.kind == "step_retry":
+            outcome.progress, outcome.not_before = "retry", meta["not_before"]
+        elif record.kind == "timer":
+            outcome.progress, outcome.not_before = "started", meta["due_at"]
+        elif record.kind == "interrupt_opened":
+            outcome.interrupt = meta["interrupt"]
+            outcome.interrupts += 1
+        elif record.kind == "interrupt_closed":
+            outcome.interrupt = None
+            outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
+            outcome.accepted = outcome.accepted or meta.get("accepted", False)

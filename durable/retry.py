@@ -1,0 +1,68 @@
+"""Retries: how often a failed step is tried again, and after how many seconds.
+
+Waits up to IN_PROCESS seconds are slept by the worker; a longer one releases it, and the execution is claimed again
+when its time has come. Attempts are counted in the journal, so a crash does not start the count again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+IN_PROCESS = 5.0
+"""Seconds that a retry may hold its worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try up to ``attempts`` times in all, waiting ``initial * factor**n`` seconds, at most ``maximum``.
+
+    ``jitter`` spreads a wait by that fraction of it, the same for the same attempt of the same step. ``on`` are the errors worth another
+    attempt, ``never`` those of them that are not. An error that carries ``Retry-After`` (RFC 9110) is obeyed.
+    """
+
+    attempts: int = 3
+    initial: float = 0.5
+    factor: float = 2.0
+    maximum: float = 60.0
+    jitter: float = 0.2
+    on: tuple[type[Exception], ...] = (Exception,)
+    never: tuple[type[Exception], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.initial < 0 or self.maximum < 0 or self.factor < 1:
+            msg = "Retry needs attempts >= 1, initial >= 0, maximum >= 0 and factor >= 1"
+            raise ValueError(msg)
+
+    def delay(self, attempt: int, error: BaseException, *, key: str, now: float) -> float | None:
+        """Seconds to wait before the next attempt after ``attempt`` failed; None if that was the last."""
+        if attempt >= self.attempts or not isinstance(error, self.on) or isinstance(error, self.never):
+            return None
+        asked = retry_after(error, now=now)
+        if asked is not None:
+            return asked
+        wait = min(self.maximum, self.initial * self.factor ** (attempt - 1))
+        draw = int.from_bytes(hashlib.sha256(f"{key}:{attempt}".encode()).digest()[:4], "big") / 2**32
+        return wait * (1 - self.jitter / 2 + self.jitter * draw)
+
+
+NO_RETRY = Retry(attempts=1)
+
+
+def retry_after(error: BaseException, *, now: float) -> float | None:
+    """What the other side asked for, in seconds: ``error.retry_after``, or the header of ``error.response``."""
+    value = getattr(error, "retry_after", None)
+    if value is None:
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        value = headers.get("retry-after") or headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(str(value)).timestamp() - now)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,328 @@
+"""The runtime: one database, the apps this process can run, and the policies that govern their tools."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from durable.checkpoint import blobs, executions, interrupts, migrations
+from durable.checkpoint.codec import Codec
+from durable.checkpoint.database import Database
+from durable.checkpoint.errors import (
+    ArgumentsChanged,
+    ExecutionClosed,
+    InvalidConfiguration,
+    ThreadBusy,
+    UnknownApp,
+)
+from durable.checkpoint.executions import NewExecution, Owner
+from durable.checkpoint.writer import Writer
+from durable.clock import Clock
+from durable.execution import drive, open_segment
+from durable.handle import Handle, Result
+from durable.ids import checked, new_id
+from durable.leases import Leases
+from durable.owner import owner_name
+from durable.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from durable.checkpoint.records import Execution, Interrupt
+    from durable.interrupt import Decision
+    from durable.policy import ToolPolicy
+    from durable.segment import Segment
+    from durable.worker import Worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+F = TypeVar("F")
+
+DEFAULT_URL = "sqlite:///durable.db"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Something this process can run: ``run(segment)`` returns the output, or an awaitable of it."""
+
+    name: str
+    run: Callable[[Segment], Any] = field(repr=False)
+    version: str | None = None
+
+
+class Runtime:
+    """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
+
+    ``policies`` govern tools by name, of any framework, also those that cannot be edited. ``types`` are those of your values that may
+    be rebuilt from storage. ``dependencies`` reach tools through their ToolContext, ``secrets`` replace the environment as
+    the place to look secrets up. ``lease`` is how long (seconds) a worker may be silent before another one continues;
+    an execution whose worker dies ``max_attempts`` times in a row is given up as ``dead``.
+
+    The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
+    """
+
+    def __init__(  # noqa: PLR0913 - the one place where everything is configured
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "default",
+        policies: Mapping[str, ToolPolicy] | None = None,
+        dependencies: Mapping[str, Any] | None = None,
+        types: Iterable[type] = (),
+        secrets: Mapping[str, str] | None = None,
+        lease: float = 30.0,
+        max_attempts: int = 10,
+        database: Database | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if lease <= 0 or max_attempts < 1:
+            msg = "lease must be seconds above zero, max_attempts at least 1"
+            raise InvalidConfiguration(msg)
+        self.namespace = checked(namespace, "the namespace")
+        self.policies = dict(policies or {})
+        self.dependencies = dict(dependencies or {})
+        self.secrets = secrets
+        self.max_attempts = max_attempts
+        self.clock = clock or Clock()
+        self.codec = Codec(types)
+        self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
+        migrations.upgrade(self.database)
+        self.writer = Writer(self.database)
+        self.telemetry = Telemetry()
+        self.leases = Leases(self, Owner(owner_name(), lease))
+        self._apps: dict[str, App] = {}
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database. Executions that are driven now stay claimed until their lease expires."""
+        self.database.close()
+
+    def load(self, stored: bytes) -> Any:
+        """The value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
+        return self.codec.decode(blobs.fetch(self.database, stored))
+
+    @property
+    def aio(self) -> Aio:
+        """The same methods for async code: ``await runtime.aio.start(...)``; the event loop never waits."""
+        return Aio(self, self.database)
+
+    def register(self, app: App, *, types: Iterable[type] = ()) -> None:
+        """Make an app known to this process; ``types`` are those of its schemas. A later one of the same name replaces it."""
+        checked(app.name, "the app's name")
+        self.codec = self.codec.with_types(types)
+        self._apps[app.name] = app
+
+    def app(self, name: str) -> App:
+        """The app of this name. Raises UnknownApp."""
+        if name not in self._apps:
+            raise UnknownApp(name, tuple(self._apps))
+        return self._apps[name]
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The names of all apps of this process."""
+        return tuple(self._apps)
+
+    def function(self, name: str) -> Callable[[F], F]:
+        """Register a plain function, sync or async, as a durable execution; its parameters are the keys of the input."""
+        from durable.function import function_app  # noqa: PLC0415 - function builds on this module
+
+        def register(fn: F) -> F:
+            self.register(function_app(name, fn))
+            return fn
+
+        return register
+
+    def start(  # noqa: PLR0913 - the fixed public signature
+        self,
+        name: str,
+        input: Any = None,  # noqa: A002 - the fixed public name
+        *,
+        id: str | None = None,  # noqa: A002 - the fixed public name
+        thread: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        run_after: float | None = None,
+        deadline: float | None = None,
+        correlation_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        parent: str | None = None,
+        on_suspended: str = "supersede",
+    ) -> Handle:
+        """Record an execution for a worker to run; the same id and input again is the same execution.
+
+        ``run_after`` and ``deadline`` are seconds from now. New input on a thread that waits for an answer supersedes what waits
+        (``on_suspended="refuse"`` raises instead). Raises ExecutionConflict, ThreadBusy, InvalidId, NotEncodable.
+        """
+        execution_id = checked(new_id() if id is None else id, "the execution's id")
+        now = self.database.clock()
+        encoded = self.codec.encode(input, what="the input")
+        new = NewExecution(
+            id=execution_id,
+            namespace=self.namespace,
+            app=checked(name, "the app's name"),
+            app_version=self._apps[name].version if name in self._apps else None,
+            input=encoded,
+            input_digest=self.codec.fingerprint(input),
+            thread=None if thread is None else checked(thread, "the thread"),
+            queue=checked(queue, "the queue"),
+            priority=priority,
+            run_after=None if run_after is None else now + run_after,
+            deadline_at=None if deadline is None else now + deadline,
+            parent=parent,
+            correlation_id=correlation_id,
+            tags={str(key): str(value) for key, value in (tags or {}).items()},
+            traceparent=self.telemetry.traceparent(),
+        )
+        try:
+            self.database.transact(lambda connection: executions.start(self.database, connection, new))
+        except ThreadBusy as busy:
+            if on_suspended != "supersede" or not self._superseded(busy.execution_id, execution_id):
+                raise
+            self.database.transact(lambda connection: executions.start(self.database, connection, new))
+        return Handle(self, execution_id)
+
+    def _superseded(self, waiting: str, by: str) -> bool:
+        handle = Handle(self, waiting)
+        if handle.status != "suspended":
+            return False
+        handle.cancel(f"superseded by execution {by!r}: new input on its thread")
+        return handle.status == "cancelled"
+
+    def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
+        """Start (options as for ``start``) and drive here until it has finished or waits.
+
+        The same id again returns what was recorded, or goes on where it stopped. Raises UnknownApp, ExecutionBusy.
+        """
+        app = self.app(name)
+        handle = self.start(name, input, **options)
+        found = handle.execution()
+        if not found.ended:
+            self.drive(app, handle.id)
+        return self.result_of(handle.id)
+
+    def drive(self, app: App, execution_id: str) -> BaseException | None:
+        """Claim an execution and run it to its end or until it waits. Returns what the app raised, if anything.
+
+        KeyboardInterrupt and its like are raised after the execution was given back.
+        """
+        try:
+            segment = open_segment(self, execution_id, forced=True)
+        except ExecutionClosed:
+            return None
+        error = drive(app, segment)
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        return error
+
+    def result_of(self, execution_id: str) -> Result:
+        """What there is of an execution now."""
+        handle = Handle(self, execution_id)
+        found = handle.execution()
+        events = handle.history()
+        usage: dict[str, int] = {}
+        for event in events:
+            for key, value in (event.meta.get("usage") or {}).items():
+                usage[key] = usage.get(key, 0) + value
+        waits = self.interrupts(execution_id=execution_id) if not found.ended else []
+        error = None if found.error is None else dict(found.error)
+        output = found.output if found.status == "succeeded" else None
+        return Result(execution_id, found.status, output, error, waits, events, usage, found.correlation_id)
+
+    def get(self, id: str) -> Handle:  # noqa: A002 - the fixed public name
+        """A handle to an execution. Raises ExecutionNotFound."""
+        handle = Handle(self, id)
+        handle.execution()
+        return handle
+
+    def executions(self, *, status: str | Sequence[str] = (), **filters: Any) -> list[Execution]:
+        """Executions, newest first; filters: status, app, thread, tags, before (created_at), limit."""
+        wanted = (status,) if isinstance(status, str) else tuple(status)
+        with self.database.read() as connection:
+            return executions.find(connection, self.namespace, self.load, status=wanted, **filters)
+
+    def interrupts(self, status: str | None = "open", **filters: Any) -> list[Interrupt]:
+        """Interrupts, oldest first; filters: execution_id, tool, kind, limit. ``status=None`` for all."""
+        wanted = () if status is None else (status,)
+        with self.database.read() as connection:
+            return interrupts.find(connection, self.namespace, self.load, status=wanted, **filters)
+
+    def interrupt(self, interrupt_id: str) -> Interrupt:
+        """One interrupt. Raises InterruptNotFound."""
+        with self.database.read() as connection:
+            return interrupts.get(connection, self.namespace, interrupt_id, self.load)
+
+    def decide(
+        self,
+        interrupt_id: str,
+        decision: Decision,
+        *,
+        by: str,
+        comment: str | None = None,
+        arguments_hash: str | None = None,
+    ) -> bool:
+        """Answer an interrupt; its execution goes on by itself. True if this answer counts, False if the same one did before.
+
+        ``arguments_hash`` (of the interrupt you looked at) refuses the decision if the call has other arguments by now. Raises
+        AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged, InterruptNotFound, NotEncodable.
+        """
+        by = checked(by, "the name of the person who decides")
+        interrupt = self.interrupt(interrupt_id)
+        decision.check(interrupt)
+        if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:
+            raise ArgumentsChanged(f"interrupt {interrupt_id!r} is about other arguments than those you decided on")
+        answer = {"kind": decision.kind, "value": decision.value, "reason": decision.reason}
+        encoded = self.codec.encode(answer, what="the decision")
+        new = interrupts.NewDecision(encoded, self.codec.fingerprint(answer), by, comment)
+        return self.database.transact(
+            lambda connection: interrupts.decide(self.database, connection, self.namespace, interrupt_id, new)
+        )
+
+    def reopen(self, execution_id: str) -> None:
+        """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
+        found = Handle(self, execution_id).execution()
+        now = self.database.clock()
+        if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
+            raise ExecutionClosed(execution_id, found.status, "retry")
+
+    def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
+        """A worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
+        from durable.worker import Worker  # noqa: PLC0415 - worker builds on this module
+
+        return Worker(self, concurrency=concurrency, queues=queues, poll=poll)
+
+    def recover(self) -> list[Result]:
+        """Claim and drive here, once, everything that is left to run for the apps of this process."""
+        results = []
+        for queue in self._queues():
+            worker = self.worker(concurrency=1, queues=(queue,))
+            while (segment := worker.claim()) is not None:
+                drive(self.app(segment.execution.app), segment)
+                results.append(self.result_of(segment.execution.id))
+        return results
+
+    def _queues(self) -> Sequence[str]:
+        with self.database.read() as connection:
+            return executions.queues(connection, self.namespace)
+
+
+class Aio:
+    """Any method of the runtime as a coroutine: ``await runtime.aio.decide(...)``."""
+
+    def __init__(self, runtime: Runtime, database: Database) -> None:
+        self._runtime = runtime
+        self._database = database
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._runtime, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._database.on_journal_thread(method, *args, **kwargs)
+
+        return call

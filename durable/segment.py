@@ -1,0 +1,210 @@
+"""A segment: one process driving one execution under one claim.
+
+It holds the journal under its epoch, what the journal said of each step when the claim was made, and what this
+process waits for. When the claim is gone, the journal refuses; when it may be gone, no further effect is started.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from durable.checkpoint import blobs, interrupts
+from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
+from durable.context import Scope, Secrets, ToolContext
+from durable.replay import Outcome, Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from durable.checkpoint.journal import Journal
+    from durable.checkpoint.records import Execution, Interrupt, NewRecord, Record
+    from durable.runtime import Runtime
+
+log = logging.getLogger("durable")
+
+
+class Segment:
+    """The live execution. Thread-safe where tools run side by side."""
+
+    def __init__(
+        self, runtime: Runtime, execution: Execution, journal: Journal, records: Iterable[Record], asked: list[Interrupt]
+    ) -> None:
+        self.runtime = runtime
+        self.execution = execution
+        self.journal = journal
+        self.records = list(records)
+        self.replay = Replay()
+        self.replay.fold(self.records)
+        self.cancel_reason = execution.cancel_reason
+        self.draining = False
+        self.closing = False
+        self.renewed_at = runtime.clock.monotonic()
+        self.waiting: dict[str, Interrupt] = {}
+        self.wake_at: float | None = None
+        self.awaited: set[str] = set()
+        self._asked = {interrupt.id: interrupt for interrupt in asked}
+        self._lock = threading.RLock()
+        self._busy = 0
+        self._quiet = threading.Condition(self._lock)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether an earlier segment of this execution ended without letting go of it."""
+        return self.replay.crashed_at is not None
+
+    def root(self) -> Scope:
+        """The outermost scope."""
+        context = self.context("", "execution", attempt=self.execution.attempts, idempotency_key=self.execution.id)
+        return Scope(self, "", context)
+
+    def context(  # noqa: PLR0913 - the fields of a ToolContext
+        self,
+        step_key: str,
+        name: str,
+        *,
+        attempt: int,
+        idempotency_key: str,
+        deadline_at: float | None = None,
+        secrets: tuple[str, ...] = (),
+    ) -> ToolContext:
+        """A ToolContext of this execution."""
+        execution, runtime = self.execution, self.runtime
+        return ToolContext(
+            execution_id=execution.id,
+            step_key=step_key,
+            attempt=attempt,
+            idempotency_key=idempotency_key,
+            deadline_at=deadline_at or execution.deadline_at,
+            thread=execution.thread,
+            dependencies=runtime.dependencies,
+            secrets=Secrets(secrets, runtime.secrets),
+            log=logging.LoggerAdapter(
+                logging.getLogger(f"durable.tool.{name}"), {"execution_id": execution.id, "step_key": step_key}
+            ),
+        )
+
+    def transact(self, change: Callable[[Any], Sequence[NewRecord]]) -> None:
+        """Run ``change(connection)`` and append the records it returns, in one transaction."""
+        kept: list[Callable[[Any], object]] = []
+
+        def stashing(connection: Any) -> Sequence[NewRecord]:
+            records = [self._stash(record, kept) for record in change(connection)]
+            for keep in kept:
+                keep(connection)
+            return records
+
+        appended = self.journal.transact(stashing)
+        with self._lock:
+            self.records.extend(appended)
+            self.replay.fold(appended)
+
+    def append(self, *records: NewRecord, companions: Sequence[Callable[[Any], object]] = ()) -> tuple[Record, ...]:
+        """Append to the journal and take the new records in."""
+        kept: list[Callable[[Any], object]] = []
+        stored = [self._stash(record, kept) for record in records]
+        appended = self.journal.append(*stored, companions=(*kept, *companions))
+        with self._lock:
+            self.records.extend(appended)
+            self.replay.fold(appended)
+        return appended
+
+    def _stash(self, record: NewRecord, kept: list[Callable[[Any], object]]) -> NewRecord:
+        if record.value is None or len(record.value) <= blobs.INLINE or record.value.startswith(b"\0"):
+            return record
+        value, keep = blobs.stash(self.runtime.database, record.value)
+        if keep is not None:
+            kept.append(keep)
+        return replace(record, value=value)
+
+    def take(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome, bool]:
+        """The outcome of a step that comes by now, by its key or by its name's number; and whether it fits the record."""
+        with self._lock:
+            if key is None:
+                outcome, fits = self.replay.next_numbered(prefix, arguments_hash)
+            else:
+                outcome = self.replay.at(key)
+                known = outcome.arguments_hash
+                fits = outcome.accepted or not known or known == arguments_hash
+            outcome.taken = outcome.taken or fits
+            return outcome, fits
+
+    def rewind(self, scope: str) -> None:
+        """A scope is entered (again): its steps come by from the first on."""
+        with self._lock:
+            self.replay.rewind(scope)
+
+    def forget_failures(self, scope: str) -> None:
+        """A scope failed and may be tried again by its framework."""
+        with self._lock:
+            self.replay.forget_failures(scope)
+
+    def interrupt(self, interrupt_id: str) -> Interrupt | None:
+        """The interrupt as it stood when this segment began; what is decided later is seen by the next one."""
+        return self._asked.get(interrupt_id)
+
+    def wait_for(self, interrupt: Interrupt | None = None, *, at: float | None = None, signal: str | None = None) -> None:
+        """Remember what this execution waits for when it is let go."""
+        with self._lock:
+            if interrupt is not None:
+                self.waiting[interrupt.id] = interrupt
+                at = interrupt.expires_at
+            if at is not None:
+                self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
+            if signal is not None:
+                self.awaited.add(signal)
+
+    @property
+    def waits(self) -> bool:
+        """Whether something was asked or slept on that has not come."""
+        return bool(self.waiting or self.awaited or self.wake_at is not None)
+
+    def opened(self, interrupt_id: str) -> Interrupt:
+        """Read a just opened interrupt back and wait for it."""
+        runtime = self.runtime
+        with runtime.database.read() as connection:
+            interrupt = interrupts.get(connection, runtime.namespace, interrupt_id, runtime.load)
+        self._asked[interrupt.id] = interrupt
+        self.wait_for(interrupt)
+        return interrupt
+
+    def check(self) -> None:
+        """Whether a further step may start now.
+
+        Raises LeaseLost, Cancelled, DeadlineExceeded, or Suspended if this process is draining.
+        """
+        if self.journal.lost:
+            raise LeaseLost(self.execution.id, self.journal.epoch)
+        if self.closing or self.draining:
+            raise Suspended
+        self.runtime.leases.confirm(self)
+        if self.cancel_reason is not None:
+            raise Cancelled(self.cancel_reason)
+        deadline = self.execution.deadline_at
+        if deadline is not None and self.runtime.database.clock() >= deadline:
+            msg = f"the deadline of execution {self.execution.id!r} has passed; no further step was started"
+            raise DeadlineExceeded(msg)
+
+    def enter(self) -> None:
+        """A step's body starts."""
+        with self._lock:
+            self._busy += 1
+
+    def leave(self) -> None:
+        """A step's body has ended, one way or another."""
+        with self._quiet:
+            self._busy -= 1
+            self._quiet.notify_all()
+
+    @property
+    def busy(self) -> int:
+        """How many step bodies run now."""
+        return self._busy
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Wait (seconds) until no step body runs; no further step starts. False if some still run."""
+        with self._quiet:
+            self.closing = True
+            return self._quiet.wait_for(lambda: self._busy == 0, timeout)

@@ -1,0 +1,367 @@
+"""Steps: a call is recorded, and never runs again once it has finished.
+
+Everything that is decided stands in ``begin_step`` and ``complete_step``, plain functions over the journal;
+two shells, one synchronous and one asynchronous, drive them. A step's key is its place: scope path plus identity (the
+framework's call id, or name and number), never the order of arrival.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from durable import doubt, failure, idempotency
+from durable.attempt import Ended, run_attempt, run_attempt_async
+from durable.checkpoint.errors import (
+    ArgumentsChanged,
+    Cancelled,
+    CodecError,
+    StepTimeout,
+    Suspended,
+    Unsupported,
+)
+from durable.checkpoint import interrupts
+from durable.checkpoint.records import NewRecord
+from durable.context import Scope, ToolContext, here, within
+from durable.interrupt import Answer, answer_to, ask_person
+from durable.policy import ToolPolicy
+from durable.retry import IN_PROCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from durable.replay import Outcome
+    from durable.segment import Segment
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class StepCall:
+    """A call about to be made. ``identity`` keys it by a framework's id; without one it is numbered by name.
+
+    ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own
+    body may run again. ``passing`` exceptions are a framework's control flow. ``aliases`` are other names of the same function.
+    """
+
+    name: str
+    arguments: Any = None
+    policy: ToolPolicy = field(default_factory=ToolPolicy)
+    identity: str | None = None
+    kind: str = "step"
+    aliases: tuple[str, ...] = ()
+    gentle: bool = False
+    composite: bool = False
+    passing: tuple[type[BaseException], ...] = ()
+    scope: Scope = field(default_factory=here)
+    arguments_hash: str = ""
+    outcome: Outcome | None = None
+
+    def meta(self, **more: Any) -> dict[str, Any]:
+        """What every record of this step says."""
+        return {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The step is in the journal: this is what it came to."""
+
+    outcome: Outcome
+
+    def result(self) -> Any:
+        """The recorded value; raises the recorded failure."""
+        record = self.outcome.result
+        assert record is not None  # noqa: S101 - only finished outcomes are Recorded
+        if record.kind == "step_failed" or "result_lost" in record.meta:
+            raise failure.recorded(record)
+        return record.value()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The step may run now, with these arguments."""
+
+    call: StepCall
+    outcome: Outcome
+    arguments: Any
+    context: ToolContext
+    delay: float = 0.0
+    edited: bool = False
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first time it runs."""
+        return self.context.attempt
+
+    def scope(self) -> Scope:
+        """The scope its body runs in."""
+        return Scope(self.call.scope.segment, self.outcome.key, self.context, body_of=frozenset({self.call.name, *self.call.aliases}))
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds the body may take: the policy's, or what the execution's deadline leaves."""
+        limits = [self.call.policy.timeout]
+        segment = self.call.scope.segment
+        if segment.execution.deadline_at is not None:
+            limits.append(max(0.001, segment.execution.deadline_at - segment.runtime.database.clock()))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
+def begin_step(call: StepCall) -> Recorded | Pending:
+    """What is to be done about this call: nothing (it is recorded), or run it.
+
+    What must be durable before it runs is durable when this returns. Raises Suspended if a person or a later time is waited
+    for, NotEncodable for arguments that cannot be recorded, and what ``Segment.check`` raises.
+    """
+    segment = call.scope.segment
+    outcome = call.outcome or _take(segment, call)
+    if outcome.progress in {"done", "failed"}:
+        segment.runtime.telemetry.replayed(call, outcome)
+        return Recorded(outcome)
+    segment.check()
+    answer = answer_to(segment, outcome)
+    if doubt.found(call, outcome, answer):
+        settled = doubt.settle(call, outcome, answer)
+        return Recorded(outcome) if settled == "finished" else _ready(call, outcome, started=settled == "started")
+    gate = call.policy.gate
+    if answer is not None and answer.interrupt.kind == "approval":
+        return _answered(call, outcome, answer)
+    if gate is not None and outcome.progress == "new" and outcome.epoch == 0 and gate.asks(call.arguments):
+        ask_person(
+            segment,
+            outcome,
+            "approval",
+            {"arguments": call.arguments, "tool": call.name},
+            tool=call.name,
+            arguments_hash=call.arguments_hash,
+            rule=gate.rule,
+            expires_in=gate.expires_in,
+            meta=call.meta(),
+        )
+        raise Suspended
+    return _ready(call, outcome)
+
+
+def _take(segment: Segment, call: StepCall) -> Outcome:
+    call.arguments_hash = "" if call.composite else _hash(segment, call)
+    path = call.scope.path
+    key = None if call.identity is None else f"{path}/{call.identity}".lstrip("/")
+    outcome, fits = segment.take(key, f"{path}/{call.name}".lstrip("/"), call.arguments_hash)
+    if outcome.name and outcome.name != call.name:
+        fits = outcome.accepted
+    if not fits and call.gentle:
+        outcome.taken = fits = True
+        meta = {"event": "input_differs", "recorded": outcome.arguments_hash, "now": call.arguments_hash}
+        segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
+    if not fits:
+        _drift(segment, call, outcome)
+    elif outcome.interrupt is not None:
+        _withdraw_drift(segment, outcome, outcome.interrupt)
+    if call.composite:
+        segment.rewind(outcome.key)
+    call.outcome = outcome
+    return outcome
+
+
+def _hash(segment: Segment, call: StepCall) -> str:
+    try:
+        return segment.runtime.codec.fingerprint(call.arguments)
+    except CodecError:
+        if call.gentle:
+            return ""
+        raise
+
+
+def _drift(segment: Segment, call: StepCall, outcome: Outcome) -> None:
+    answer = answer_to(segment, outcome)
+    if answer is None:
+        subject = {
+            "recorded": {"name": outcome.name, "arguments_hash": outcome.arguments_hash, "step": outcome.key},
+            "now": {"name": call.name, "arguments_hash": call.arguments_hash, "arguments": call.arguments},
+        }
+        ask_person(segment, outcome, "drift", subject, tool=call.name, arguments_hash=call.arguments_hash)
+        raise Suspended
+    accepted = answer.decision.kind == "approve"
+    record, consume = answer.closing(segment, accepted=accepted)
+    segment.append(record, companions=[consume])
+    if not accepted:
+        raise Cancelled(answer.decision.reason or "cancelled by decision")
+    outcome.accepted = outcome.taken = True
+
+
+def _withdraw_drift(segment: Segment, outcome: Outcome, interrupt_id: str) -> None:
+    interrupt = segment.interrupt(interrupt_id)
+    if interrupt is not None and interrupt.kind == "drift":
+        record = NewRecord("interrupt_closed", outcome.key, {"interrupt": interrupt.id, "decision": "withdrawn"})
+        segment.append(record, companions=[interrupts.withdrawing(interrupt.id)])
+
+
+def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:
+    segment, decision = call.scope.segment, answer.decision
+    if answer.interrupt.arguments_hash != call.arguments_hash and not outcome.accepted:
+        raise ArgumentsChanged(
+            f"interrupt {answer.interrupt.id!r} was decided for other arguments than {call.name!r} is called with now"
+        )
+    if decision.kind == "edit":
+        arguments = decision.value
+        segment.runtime.codec.encode(arguments, what=f"the edited arguments of {call.name}")
+    closed, consume = answer.closing(segment)
+    match decision.kind:
+        case "approve" | "edit":
+            started = NewRecord("step_started", outcome.key, call.meta(attempt=outcome.attempts + 1))
+            segment.append(closed, started, companions=[consume])
+            return _ready(call, outcome, started=True)
+        case "reject":
+            rejected = call.meta(rejected=decision.reason or "", by=answer.interrupt.decided_by)
+            segment.append(closed, NewRecord("step_failed", outcome.key, rejected), companions=[consume])
+        case _:
+            value = segment.runtime.codec.encode(decision.value, what=f"the answer for {call.name}")
+            done = NewRecord("step_done", outcome.key, call.meta(by=answer.interrupt.decided_by), value)
+            segment.append(closed, done, companions=[consume])
+    return Recorded(outcome)
+
+
+def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pending:
+    segment, policy = call.scope.segment, call.policy
+    now = segment.runtime.database.clock()
+    delay = max(0.0, outcome.not_before - now) if outcome.progress == "retry" else 0.0
+    if delay > IN_PROCESS:
+        segment.wait_for(at=outcome.not_before)
+        raise Suspended
+    attempt = outcome.attempts if started else outcome.attempts + 1
+    if policy.effect == "once" and not call.composite and not started:
+        segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
+    arguments = call.arguments if outcome.edited is None else outcome.edited.value()
+    key = (
+        policy.idempotency_key(arguments)
+        if policy.idempotency_key is not None
+        else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
+    )
+    context = segment.context(
+        outcome.key,
+        call.name,
+        attempt=attempt,
+        idempotency_key=key,
+        deadline_at=None if policy.timeout is None else now + delay + policy.timeout,
+        secrets=policy.secrets,
+    )
+    return Pending(call, outcome, arguments, context, delay, edited=outcome.edited is not None)
+
+
+def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
+    """Record what an attempt came to. True if it is finished with its value; False if ``begin_step`` must be asked again.
+
+    Raises the attempt's own error where that is final.
+    """
+    call, outcome, segment = pending.call, pending.outcome, pending.call.scope.segment
+    took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
+    if ended.error is None:
+        done = _done(call, outcome, ended.value, took)
+        segment.append(done)
+        return "result_lost" not in done.meta
+    failure.mark(ended.error, outcome.key)
+    if call.composite:
+        segment.forget_failures(outcome.key)
+        raise ended.error
+    if ended.unknown and call.policy.effect == "once":
+        unknown = {"event": "outcome_unknown", "step": outcome.key, "error": failure.describe(ended.error)}
+        segment.append(NewRecord("note", None, unknown))
+        return False
+    now = segment.runtime.database.clock()
+    delay = call.policy.retries.delay(pending.attempt, ended.error, key=outcome.key, now=now)
+    meta = call.meta(**took, error=failure.describe(ended.error))
+    if delay is not None:
+        segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + delay}))
+        return False
+    if isinstance(ended.error, StepTimeout):
+        meta["timeout"] = call.policy.timeout
+    encoded = failure.encode(segment.runtime.codec, ended.error)
+    segment.append(NewRecord("step_failed", outcome.key, meta, encoded))
+    raise ended.error
+
+
+def _done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) -> NewRecord:
+    codec = call.scope.segment.runtime.codec
+    try:
+        encoded = codec.encode(value, what=f"the result of {call.name}")
+    except CodecError as exc:
+        return NewRecord("step_done", outcome.key, call.meta(**took, result_lost=str(exc), repr=repr(value)[:500]))
+    return NewRecord("step_done", outcome.key, call.meta(**took), encoded)
+
+
+def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
+    """Run a synchronous body as this step, or return what is recorded of it."""
+    segment = call.scope.segment
+    with segment.runtime.telemetry.step(call):
+        while isinstance(found := begin_step(call), Pending):
+            segment.runtime.clock.sleep(found.delay)
+            if call.policy.effect == "transactional":
+                ended, finished = _transact(found, body)
+            else:
+                ended, seconds = _attempt(found, body)
+                finished = complete_step(found, ended, seconds)
+            if finished:
+                return ended.value  # type: ignore[no-any-return]  # the body's own value
+        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
+
+
+async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]) -> T:
+    """Run an asynchronous body as this step, or return what is recorded of it. The event loop never waits for a commit."""
+    segment = call.scope.segment
+    if call.policy.effect == "transactional":
+        msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
+        raise Unsupported(msg)
+    on_journal_thread = segment.runtime.database.on_journal_thread
+    with segment.runtime.telemetry.step(call):
+        while isinstance(found := await on_journal_thread(begin_step, call), Pending):
+            await segment.runtime.clock.sleep_async(found.delay)
+            ended, seconds = await _attempt_async(found, body)
+            if await on_journal_thread(complete_step, found, ended, seconds):
+                return ended.value  # type: ignore[no-any-return]  # the body's own value
+        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
+
+
+def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, bool]:
+    call, outcome, began = pending.call, pending.outcome, time.perf_counter()
+    ended = Ended()
+
+    def change(connection: Any) -> list[NewRecord]:
+        nonlocal ended
+        context = replace(pending.context, connection=connection)
+        ended, seconds = _attempt(replace(pending, context=context), body)
+        if ended.error is not None:
+            raise ended.error
+        return [_done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
+
+    try:
+        call.scope.segment.transact(change)
+    except Exception as exc:
+        if ended.error is not exc:
+            raise
+        return ended, complete_step(pending, ended, time.perf_counter() - began)
+    return ended, outcome.result is not None and "result_lost" not in outcome.result.meta
+
+
+def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:
+    segment, began = pending.call.scope.segment, time.perf_counter()
+    segment.enter()
+    try:
+        with segment.runtime.telemetry.attempt(pending), within(pending.scope()):
+            ended = run_attempt(lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing)
+    finally:
+        segment.leave()
+    return ended, time.perf_counter() - began
+
+
+async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float]:
+    segment, began = pending.call.scope.segment, time.perf_counter()
+    segment.enter()
+    try:
+        with segment.runtime.telemetry.attempt(pending), within(pending.scope()):
+            ended = await run_attempt_async(
+                lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing
+            )
+    finally:
+        segment.leave()
+    return ended, time.perf_counter() - began

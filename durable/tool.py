@@ -1,0 +1,155 @@
+"""Tools: a plain function that says what it does to the world.
+
+``@tool`` changes nothing for a caller outside of executions. Inside one, a call becomes a step under the tool's policy, unless an
+adapter has made it one already. A parameter annotated ``ToolContext`` is filled in, and is never part of the signature that a
+framework shows to a model.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from durable.checkpoint.errors import Unsupported
+from durable.context import ToolContext, detached, scope
+from durable.policy import Effect, ToolPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from durable.policy import Approval
+    from durable.retry import Retry
+
+F = TypeVar("F")
+
+ATTRIBUTE = "__durable_policy__"
+
+
+_PLAIN = "__durable_function__"
+
+
+def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that ``@tool`` was put on; any other function itself."""
+    return getattr(fn, _PLAIN, fn)
+
+
+def policy_of(fn: object) -> ToolPolicy | None:
+    """The policy that ``@tool`` gave to this object, or to the function inside a framework's tool."""
+    for found in (fn, getattr(fn, "func", None), getattr(fn, "coroutine", None), getattr(fn, "__wrapped__", None)):
+        policy = getattr(found, ATTRIBUTE, None)
+        if isinstance(policy, ToolPolicy):
+            return policy
+    return None
+
+
+@overload
+def tool(fn: F, /) -> F: ...
+@overload
+def tool(
+    *,
+    effect: Effect = "once",
+    approval: Approval | bool | None = None,
+    timeout: float | None = None,
+    retry: Retry | None = None,
+    reconcile: Callable[[str, Any], Any] | None = None,
+    idempotency_key: Callable[[Any], str] | None = None,
+    secrets: tuple[str, ...] = (),
+) -> Callable[[F], F]: ...
+
+
+def tool(fn: Any = None, /, **options: Any) -> Any:
+    """Declare a tool's policy; see ToolPolicy for the options. Works on functions and on a framework's tool objects.
+
+    Raises Unsupported for ``effect="transactional"`` on an async function, ValueError for an unknown effect.
+    """
+    if fn is None:
+        return functools.partial(_declare, policy=ToolPolicy(**options))
+    return _declare(fn, policy=ToolPolicy(**options))
+
+
+def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
+    if not inspect.isroutine(fn):
+        object.__setattr__(fn, ATTRIBUTE, policy)
+        return fn
+    is_async = inspect.iscoroutinefunction(fn)
+    if is_async and policy.effect == "transactional":
+        msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
+        raise Unsupported(msg)
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        here = scope()
+        if here is None:
+            return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__)))
+        if fn.__name__ in here.body_of:
+            return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
+        from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
+
+        policies = here.segment.runtime.policies
+        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=policies.get(fn.__name__) or policy)
+
+    wrapper = call
+    if is_async:
+
+        @functools.wraps(fn)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            return await call(*args, **kwargs)
+
+        wrapper = call_async
+    setattr(wrapper, ATTRIBUTE, policy)
+    setattr(wrapper, _PLAIN, fn)
+    _hide_context(wrapper, fn)
+    return wrapper
+
+
+def context_parameter(fn: Callable[..., Any]) -> str | None:
+    """The name of the parameter annotated ToolContext, if there is one."""
+    annotations = getattr(fn, "__annotations__", {})
+    for name, annotation in annotations.items():
+        if annotation is ToolContext:
+            return str(name)
+        if isinstance(annotation, str) and "ToolContext" in annotation:
+            try:
+                hints = typing.get_type_hints(fn)
+            except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve is not ours to judge
+                hints = {}
+            if hints.get(name) is ToolContext or (not hints and annotation.endswith("ToolContext")):
+                return str(name)
+    return None
+
+
+def with_context(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], context: ToolContext
+) -> dict[str, Any]:
+    """The keyword arguments, with the context filled in where the function asks for it and the caller gave none."""
+    name = context_parameter(fn)
+    if name is None or name in kwargs:
+        return dict(kwargs)
+    names = list(inspect.signature(fn).parameters)
+    if names.index(name) < len(args):
+        return dict(kwargs)
+    return {**kwargs, name: context}
+
+
+def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by parameter name, without the context: what is hashed, recorded and decided upon."""
+    try:
+        arguments = dict(inspect.signature(fn).bind_partial(*args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        arguments = {"args": list(args), **kwargs}
+    name = context_parameter(fn)
+    return {key: value for key, value in arguments.items() if key != name}
+
+
+def _hide_context(wrapper: Any, fn: Callable[..., Any]) -> None:
+    name = context_parameter(fn)
+    if name is None:
+        return
+    signature = inspect.signature(fn)
+    kept = [parameter for key, parameter in signature.parameters.items() if key != name]
+    wrapper.__signature__ = signature.replace(parameters=kept)
+    wrapper.__annotations__ = {key: value for key, value in fn.__annotations__.items() if key != name}
+    # inspect follows __wrapped__ for annotations in frameworks that unwrap; the hidden parameter must not come back
+    del wrapper.__wrapped__

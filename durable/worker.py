@@ -1,0 +1,106 @@
+"""Workers: claim what is runnable, drive it, renew, drain.
+
+Replaceable at any moment: what a worker knows is in the database. One that is killed leaves leases behind, which
+expire; on its own machine they count as expired at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from durable.checkpoint import executions
+from durable.checkpoint.errors import ExecutionBusy, ExecutionClosed, StorageError
+from durable.execution import drive, load_segment
+from durable.ids import checked
+from durable.owner import is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from durable.runtime import Runtime
+    from durable.segment import Segment
+
+log = logging.getLogger("durable")
+
+
+class Worker:
+    """Drives up to ``concurrency`` executions of its queues at once, looking for more every ``poll`` seconds."""
+
+    def __init__(self, runtime: Runtime, *, concurrency: int, queues: Sequence[str], poll: float) -> None:
+        self.runtime = runtime
+        self.concurrency = max(1, concurrency)
+        self.queues = tuple(checked(queue, "the queue") for queue in queues)
+        self.poll = poll
+        self._stopping = threading.Event()
+        self._free = threading.Semaphore(self.concurrency)
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back."""
+        self._on_signals()
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
+            while not self._stopping.is_set():
+                self._free.acquire()
+                segment = self._claim_quietly()
+                if segment is None:
+                    self._free.release()
+                    self._wake.wait(self.poll)
+                    self._wake.clear()
+                else:
+                    pool.submit(self._drive, segment)
+            for held in self.runtime.leases.held():
+                held.draining = True
+
+    def stop(self) -> None:
+        """Claim no more; what runs now is let go after its current steps."""
+        self._stopping.set()
+        self._wake.set()
+
+    def claim(self) -> Segment | None:
+        """Claim the next runnable execution of this worker's queues and apps; None if there is none."""
+        runtime, db = self.runtime, self.runtime.database
+        with db.read() as connection:
+            dead = tuple(name for name in executions.owners(connection, runtime.namespace) if is_dead(name))
+            waiting = executions.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+        if waiting is None:
+            return None
+
+        def take(connection: object) -> tuple[str, int, tuple[int, bytes]] | None:
+            found = executions.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+            if found is None:
+                return None
+            owner = runtime.leases.owner
+            return found, *executions.claim(db, connection, runtime.namespace, found, owner, dead=dead)
+
+        try:
+            taken = db.transact(take)
+        except (ExecutionBusy, ExecutionClosed):
+            return None
+        return None if taken is None else load_segment(runtime, *taken)
+
+    def _claim_quietly(self) -> Segment | None:
+        try:
+            return self.claim()
+        except StorageError as exc:
+            log.warning("cannot claim: %s", exc)
+            return None
+
+    def _drive(self, segment: Segment) -> None:
+        try:
+            error = drive(self.runtime.app(segment.execution.app), segment)
+            if error is not None:
+                log.warning("execution %s: %s: %s", segment.execution.id, type(error).__name__, error)
+        except StorageError as exc:
+            log.warning("execution %s was left to the next worker: %s", segment.execution.id, exc)
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    def _on_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stop())
