@@ -90,7 +90,7 @@ def shape_of(cls: type) -> Shape:
     return Shape(cls, base)
 
 
-def _refuse_hidden_state(cls: type, base: type) -> None:
+def _refuse_hidden_state(cls: type, base: Any) -> None:
     """Refuse classes that keep state in C, where nothing but the class itself can reach it (as copyreg does)."""
     between = cls.__mro__[: cls.__mro__.index(base)]
     slots = [item for kind in between if "__slots__" in vars(kind) for item in vars(kind).values()]
@@ -99,8 +99,10 @@ def _refuse_hidden_state(cls: type, base: type) -> None:
     visible = base.__basicsize__ + words * _POINTER
     if cls.__itemsize__ != base.__itemsize__ or cls.__basicsize__ > visible or cls in {object, type}:
         raise Refused(shown_name(cls), "its state is not visible to Python: return plain data instead")
-    if not all(kind.__flags__ & _HEAP_TYPE for kind in between):
-        raise Refused(shown_name(cls), "it is implemented in C: return plain data instead")
+    with suppress(TypeError):  # what object.__new__(lock type) and tuple.__new__(os.stat_result) raise
+        if all(kind.__flags__ & _HEAP_TYPE for kind in between) and (base is object or base.__new__(cls) is not None):
+            return
+    raise Refused(shown_name(cls), "it is implemented in C: return plain data instead")
 
 
 def _slots(between: tuple[type, ...]) -> dict[str, Any]:
@@ -285,15 +287,15 @@ class ModelShape(Shape):
         put(made, "__pydantic_fields_set__", set(names) - (gone.keys() - (extra or {}).keys()))
         if not self._root:
             put(made, "__pydantic_extra__", {} if extra is None and self._extra == "allow" else extra)
-            put(made, "__pydantic_private__", self._private_state(private) if self._private else private)
+            put(made, "__pydantic_private__", self._private_state(private, fields) if self._private else private)
         self._restore(made, parts.get("d", {}))
         return made
 
-    def _private_state(self, stored: dict[str, Any] | None) -> dict[str, Any]:
+    def _private_state(self, stored: dict[str, Any] | None, fields: dict[str, Any]) -> dict[str, Any]:
         state = dict(stored or {})
         for name, attribute in self._private.items():
             if name not in state:
-                default = attribute.get_default()
+                default = attribute.get_default(call_default_factory=True, validated_data=fields | state)
                 if type(default).__name__ != "PydanticUndefinedType":
                     state[name] = default
         return state

@@ -151,11 +151,10 @@ class Walk:
         for key in value:
             if type(key) is not str or key == TAG or not stands(key):
                 return {TAG: "dict", "v": self.pairs(value, depth)}
-        return self.named(value, value, depth, _step)
+        return self.named(value, depth, _step)
 
     def named(
         self,
-        owner: object,
         value: Mapping[str, Any],
         depth: int,
         step: Callable[[Any], str],
@@ -171,7 +170,7 @@ class Walk:
                 out[name] = self.one(item, depth + 1)
             except Refused as refused:
                 if shape is None or refused.type_name == TOO_DEEP[0] or not (shape.lossy or name in shape.remade):
-                    refused.trail.append((step(name), id(owner)))
+                    refused.trail.append((step(name), id(value)))
                     raise
                 self.left = left
                 if shape.lossy:
@@ -212,18 +211,28 @@ class Walk:
         """An object of an allowed class."""
         shape = self.shape_for(kind)
         out: dict[str, Any] = {TAG: stored_name(kind)}
-        for part, content in shape.split(value).items():
-            if part not in MAPS:
-                out[part] = self.items(content, depth, lossy=shape.lossy) if part == "a" else self.one(content, depth)
-                continue
-            if not all(type(name) is str for name in content):
-                raise Refused(shown_name(kind), "it has attributes whose names are no strings")
-            attributes = self.named(value, content, depth, _attribute, shape=shape)
-            if not all(name != TAG and stands(name) for name in attributes):
-                out[part] = [*chain.from_iterable((clean(name), item) for name, item in attributes.items())]
-            else:
-                out[part] = attributes
+        try:
+            for part, content in shape.split(value).items():
+                if part in MAPS:
+                    out[part] = self.attributes(content, depth, shape)
+                elif part == "a":
+                    out[part] = self.items(content, depth, lossy=shape.lossy)
+                else:
+                    out[part] = _WALKS.get(type(content), Walk.one)(self, content, depth)
+        except Refused as refused:
+            refused.trail.append(("", id(value)))
+            raise
         return out
+
+    def attributes(self, content: dict[Any, Any], depth: int, shape: Shape) -> Any:
+        """Attributes by name; as pairs, if one has a name that may not stand as it is."""
+        for name in content:
+            if type(name) is not str:
+                raise Refused(shown_name(shape.cls), "it has an attribute whose name is no string")
+            if name == TAG or not stands(name):
+                named = self.named(content, depth, _attribute, shape=shape)
+                return [*chain.from_iterable((clean(name), item) for name, item in named.items())]
+        return self.named(content, depth, _attribute, shape=shape)
 
 
 _WALKS: dict[type, Callable[[Walk, Any, int], Any]] = {
@@ -253,18 +262,19 @@ def not_encodable(refused: Refused, what: str) -> NotEncodable:
             if (first := seen.setdefault(owner, place)) != place:
                 again = what + "".join(steps[:first])
                 return NotEncodable(what + "".join(steps[:place]), "cycle", f"it is {again} again: keep an id instead")
-        steps = [*steps[:3], "..."]
+        steps = [*filter(None, steps[:6]), "..."]
     return NotEncodable(what + "".join(steps), refused.type_name, refused.remedy)
 
 
 def _attribute(name: str) -> str:
-    return f".{name}" if name.isidentifier() else f"[{name[:40]!a}]"
+    return f".{name}" if name.isidentifier() and len(name) <= 100 else f"[{name[:40]!a}]"  # noqa: PLR2004
 
 
 def _step(key: Any) -> str:
     if type(key) is str:
         return _attribute(key)
-    return f"[{key!r}]" if type(key) in (int, float, bool, type(None)) else f"[a {shown_name(type(key))}]"
+    plain = key is None or type(key) in (bool, float) or (type(key) is int and abs(key) < _WIDE)
+    return f"[{key!r}]" if plain else f"[{shown_name(type(key))}]"
 
 
 def _shown(value: object) -> str:

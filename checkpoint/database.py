@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from sqlalchemy import URL, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import Double
@@ -81,6 +84,7 @@ class Database:
             msg = f"synchronous={synchronous!r}: use 'FULL', or 'NORMAL' to accept losing steps at power loss"
             raise InvalidConfiguration(msg)
         self._synchronous = synchronous.upper()
+        self._one_writer = threading.Lock()
         self._executor = ThreadPoolExecutor(JOURNAL_THREADS, thread_name_prefix="durable-journal")
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._clock: tuple[float, float] | None = None
@@ -91,6 +95,7 @@ class Database:
             connect_args={"timeout": self.timeout, "isolation_level": None},
             pool_size=JOURNAL_THREADS,
             max_overflow=-1,
+            pool_use_lifo=True,  # the connection used last has its pages in memory
         )
 
         @event.listens_for(engine, "connect")
@@ -101,7 +106,7 @@ class Database:
                 "foreign_keys=ON",
                 "journal_size_limit=67108864",
             ):
-                connection.execute(f"PRAGMA {pragma}")
+                _patiently(partial(connection.execute, f"PRAGMA {pragma}"), self.timeout)
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Any) -> None:
@@ -141,8 +146,19 @@ class Database:
 
         DatabaseUnavailable leaves it unknown whether the commit was carried out.
         """
-        with self._translated(), self.engine.begin() as connection:
+        with self._turn(), self._translated(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads queue up for SQLite's one write lock: its own way to wait is to sleep, longer each time."""
+        if self.is_sqlite and not self._one_writer.acquire(timeout=self.timeout):
+            raise DatabaseBusy
+        try:
+            yield
+        finally:
+            if self.is_sqlite:
+                self._one_writer.release()
 
     def transact(self, change: Callable[[Connection], T]) -> T:
         """Run ``change`` in a write transaction; again while another writer is in the way, until ``timeout``."""
@@ -162,11 +178,19 @@ class Database:
             yield
         except (OperationalError, InterfaceError) as exc:
             raise translate(exc, self.url) from exc
+        except PoolTimeout as exc:
+            raise DatabaseUnavailable(f"all connections of this process are in use: {exc}") from exc
         except DBAPIError as exc:
             # sqlite3 raises plain DatabaseError for a file that is no database
             if type(exc) is not DBAPIError and "not a database" not in str(exc) and "malformed" not in str(exc):
                 raise
             raise translate(exc, self.url) from exc
+
+    def passes(self, error: BaseException) -> bool:
+        """Whether a driver's error inside a transaction says that the same may succeed if all of it is tried again."""
+        return isinstance(error, DBAPIError) and (
+            error.connection_invalidated or isinstance(translate(error, self.url), DatabaseBusy)
+        )
 
     def now(self) -> ColumnElement[float]:
         """The database's clock as an SQL expression, in epoch seconds."""
@@ -187,9 +211,9 @@ class Database:
         return at + time.monotonic() - mark
 
     def insert_or_ignore(self, table: Table) -> Any:
-        """An INSERT that leaves an existing row as it is."""
+        """An INSERT that leaves an existing row as it is; its ``rowcount`` tells whether there was none."""
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        return insert(table).on_conflict_do_nothing()
+        return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
     async def on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call on this database's own threads, context variables copied; the event loop goes on."""
@@ -197,10 +221,35 @@ class Database:
         call = partial(context.run, fn, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
+    async def surely_on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As ``on_journal_thread``; a caller that is cancelled meanwhile learns it when the call has come to its end."""
+        call = partial(contextvars.copy_context().run, fn, *args, **kwargs)
+        running = asyncio.wrap_future(self._executor.submit(call))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            running.exception()  # seen: it goes down with the cancellation
+            raise
+
     def close(self) -> None:
         """Close the pool and the threads; what was committed stays."""
         self._executor.shutdown(wait=False)
         self.engine.dispose()
+
+
+def _patiently(call: Callable[[], object], seconds: float) -> None:
+    """Where SQLite does not wait by itself: of processes that switch a new file to WAL at once, one succeeds."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            call()
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _parse(url: str) -> URL:

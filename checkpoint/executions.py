@@ -21,6 +21,7 @@ from sqlalchemy import and_, case, exists, func, insert, or_, select, update
 
 from durable.checkpoint import blobs, journal, schema
 from durable.checkpoint.errors import (
+    DatabaseBusy,
     ExecutionBusy,
     ExecutionClosed,
     ExecutionConflict,
@@ -33,12 +34,15 @@ from durable.checkpoint.records import Execution, NewRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
     from durable.checkpoint.database import Database
 
 T = schema.executions
 C = T.c
+
+TICK = 0.001
+"""Seconds: SQLite's clock counts milliseconds, so an instant taken a moment ago may lie in its future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,10 @@ def _refuse_other(connection: Connection, new: NewExecution) -> None:
                 C.namespace == new.namespace, C.app == new.app, C.thread == new.thread, C.status.in_(schema.OPEN)
             )
         ).first()
-        raise ThreadBusy(str(new.thread), busy.id if busy else "(just ended)", busy.status if busy else "ended")
+        if busy is None:
+            msg = f"thread {new.thread!r} was let go at this very moment; try again"
+            raise DatabaseBusy(msg)
+        raise ThreadBusy(str(new.thread), busy.id, busy.status)
     for what, mine in (("namespace", new.namespace), ("app", new.app), ("thread", new.thread)):
         if getattr(same, what) != mine:
             raise ExecutionConflict(new.id, what)
@@ -156,7 +163,9 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     if before is not None:
         query = query.where(C.created_at < before)
     for key, value in (tags or {}).items():
-        query = query.where(C.tags.contains(json.dumps({key: value})[1:-1], autoescape=True))
+        # not LIKE, which takes capitals for small letters on SQLite
+        place = func.instr if connection.dialect.name == "sqlite" else func.strpos
+        query = query.where(place(C.tags, json.dumps({key: value})[1:-1]) > 0)
     found = connection.execute(query.order_by(C.created_at.desc(), C.id.desc()).limit(limit))
     return [_execution(row, load) for row in found.mappings()]
 
@@ -203,7 +212,8 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
 ) -> tuple[int, tuple[int, bytes]]:
     """Take the execution: (epoch, head of its journal). ``dead`` owners' leases count as expired.
 
-    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound.
+    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound, and
+    DatabaseBusy if the transaction must be tried again.
     """
     now = db.sync_clock(connection)
     allowed = _claimable(now, tuple(dead))
@@ -228,7 +238,11 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
     seq, digest = journal.head(connection, execution_id)
     record = NewRecord("claimed", meta={"owner": owner.name})
     row = journal.new_row(execution_id, seq + 1, epoch, record, now, digest)
-    connection.execute(insert(schema.journal), row)
+    try:
+        connection.execute(insert(schema.journal), row)
+    except IntegrityError as exc:
+        msg = f"the owner before wrote to execution {execution_id!r} at the moment of the claim; try again"
+        raise DatabaseBusy(msg) from exc
     return epoch, (row["seq"], row["digest"])
 
 
@@ -266,7 +280,7 @@ def next_due(connection: Connection, namespace: str, queues: Sequence[str]) -> f
 def _claimable(now: float, dead: tuple[str, ...]) -> ColumnElement[bool]:
     expired = or_(C.lease_expires_at < now, C.lease_owner.in_(dead)) if dead else C.lease_expires_at < now
     return or_(
-        and_(C.status.in_(("pending", "suspended")), C.run_after <= now),
+        and_(C.status.in_(("pending", "suspended")), C.run_after <= now + TICK),
         and_(C.status == "running", expired),
     )
 
@@ -303,12 +317,18 @@ def suspend(  # noqa: PLR0913 - what it waits for
     *,
     wake_at: float | None,
     signals: Sequence[str],
+    seen: Sequence[str] = (),
     now: float,
 ) -> None:
-    """Let go of an execution that waits. What came in while it was being let go makes it pending at once."""
+    """Let go of an execution that waits. What came in while it was being let go makes it pending at once.
+
+    ``seen`` are interrupts whose decision it knew of and did not get to.
+    """
     _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
     decided = exists().where(
-        schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status == "decided"
+        schema.interrupts.c.execution_id == execution_id,
+        schema.interrupts.c.status == "decided",
+        schema.interrupts.c.id.not_in(tuple(seen)),
     )
     arrived = exists().where(
         schema.signals.c.execution_id == execution_id,
@@ -394,15 +414,17 @@ def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
     again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
     try:
         changed = connection.execute(
-            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None)
+            again.values(
+                status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None
+            )
         )
     except IntegrityError as exc:
         raise ThreadBusy("of " + execution_id, "another execution", "open") from exc
     return changed.rowcount == 1
 
 
-def _execution(row: Mapping[str, Any], load: Callable[[bytes], Any]) -> Execution:
-    fields = dict(row)
+def _execution(row: RowMapping, load: Callable[[bytes], Any]) -> Execution:
+    fields: dict[str, Any] = {str(key): value for key, value in row.items()}
     stored_input = bytes(fields.pop("input"))
     output = fields.pop("output")
     fields["tags"] = json.loads(fields["tags"])

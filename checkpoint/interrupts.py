@@ -20,9 +20,9 @@ from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, Interrupt
 from durable.checkpoint.records import Interrupt, InterruptKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
     from durable.checkpoint.database import Database
 
@@ -103,7 +103,7 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     execution_id: str | None = None,
     tool: str | None = None,
     kind: str | None = None,
-    limit: int = 1000,
+    limit: int | None = 1000,
 ) -> list[Interrupt]:
     """Interrupts that match, oldest first."""
     query = select(T).where(C.namespace == namespace)
@@ -151,6 +151,8 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
     found = connection.execute(select(C.status, C.decided_by, C.expires_at, C.votes).where(C.id == interrupt_id)).one()
     if found.status == "expired" or (found.status == "open" and found.expires_at is not None):
         raise DecisionExpired(interrupt_id)
+    if found.status == "cancelled":
+        raise AlreadyDecided(interrupt_id, found.status, None)
     votes = json.loads(found.votes)
     if any(vote["digest"] == decision.digest and vote["by"] == decision.by for vote in votes):
         return False
@@ -196,8 +198,8 @@ def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
     return withdraw
 
 
-def _interrupt(row: Mapping[str, Any], load: Callable[[bytes], Any]) -> Interrupt:
-    fields = dict(row)
+def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
+    fields: dict[str, Any] = {str(key): value for key, value in row.items()}
     subject, decision = fields.pop("subject"), fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
     return Interrupt(

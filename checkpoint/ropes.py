@@ -141,7 +141,7 @@ def items_of(stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, by
         raise _corrupt(exc) from exc
     items += _unpacked(tail)
     if len(items) != count:
-        raise _corrupt(f"{len(items)} items for {count}")
+        raise _corrupt((len(items), count))
     return items
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import schema
-from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, LeaseLost
+from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, LeaseLost, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,10 +46,11 @@ class Entry:
 
 
 class Writer:
-    """The one writer of a process for one database. Thread-safe."""
+    """The one writer of a process for one database. Thread-safe. ``committed`` is told the seconds of each commit."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, committed: Callable[[float], object] = lambda _: None) -> None:
         self._db = db
+        self._committed = committed
         self._waiting: list[Entry] = []
         self._queue = threading.Lock()
         self._leader = threading.Lock()
@@ -60,11 +61,15 @@ class Writer:
             self._waiting.append(entry)
         with self._leader:
             if not entry.settled:
-                with self._queue:
-                    group, self._waiting = self._waiting, []
-                self._commit(group)
+                self._commit(self._group_of(entry))
         if entry.error is not None:
             raise entry.error
+
+    def _group_of(self, entry: Entry) -> list[Entry]:
+        with self._queue:
+            group, self._waiting = self._waiting, []
+        # it is not among them if a leader took it and was torn away (KeyboardInterrupt) before it was settled
+        return group if entry in group else [entry, *group]
 
     def submit_alone(self, entry: Entry) -> None:
         """As ``submit``, in a transaction shared with nobody: for records that are made inside of it."""
@@ -88,36 +93,45 @@ class Writer:
 
     def _commit_alone(self, entry: Entry, *, maybe_committed: bool) -> None:
         give_up = time.monotonic() + self._db.timeout
+        error: StorageError
         while True:
             try:
-                if maybe_committed and self._found(entry):
-                    return self._settle(entry)
-                self._transaction([entry])
-                return self._settle(entry)
-            except IntegrityError as exc:
-                if not self._taken(entry):
-                    return self._settle(entry, exc)
-                entry.journal.lost = True
-                return self._settle(entry, LeaseLost(entry.journal.execution_id, entry.journal.epoch))
+                return self._settle(entry, self._commit_once(entry, maybe_committed=maybe_committed))
             except DatabaseUnavailable as exc:
-                maybe_committed = bool(entry.rows)
-                if time.monotonic() > give_up:
-                    # whether the rows are there is unknown: nothing more may be built on this head
-                    entry.journal.lost = True
-                    return self._settle(entry, exc)
-                time.sleep(0.05)
+                if not maybe_committed:  # the answer that did not come may have taken all of the time
+                    give_up = time.monotonic() + self._db.timeout
+                maybe_committed, error, pause = True, exc, 0.05
             except DatabaseBusy as exc:
-                maybe_committed = False
-                if time.monotonic() > give_up:
-                    return self._settle(entry, exc)
-                time.sleep(0.005)
+                error, pause = exc, 0.005
             except Exception as exc:  # noqa: BLE001 - the caller gets it
                 return self._settle(entry, exc)
+            if time.monotonic() > give_up:
+                # where it is unknown whether the rows are there, nothing more may be built on this head
+                entry.journal.lost = entry.journal.lost or maybe_committed
+                return self._settle(entry, error)
+            time.sleep(pause)
+
+    def _commit_once(self, entry: Entry, *, maybe_committed: bool) -> Exception | None:
+        """Commit once: what is wrong with the entry itself, or None if it is durable. Raises what may pass."""
+        if maybe_committed and entry.rows and self._digest_at(entry) == entry.rows[0]["digest"]:
+            return None
+        try:
+            self._transaction([entry])
+        except IntegrityError as exc:
+            found = self._digest_at(entry) if entry.rows else None
+            if found is None:
+                return exc
+            if found == entry.rows[0]["digest"]:  # an earlier attempt was still on its way when it was asked after
+                return None
+            entry.journal.lost = True
+            return LeaseLost(entry.journal.execution_id, entry.journal.epoch)
+        return None
 
     def _transaction(self, group: list[Entry]) -> None:
         for entry in group:
             if entry.journal.lost:
                 raise LeaseLost(entry.journal.execution_id, entry.journal.epoch)
+        began = time.perf_counter()
         with self._db.write() as connection:
             rows = self._rows(group, connection)
             if rows:
@@ -125,6 +139,7 @@ class Writer:
             for entry in group:
                 for companion in entry.companions:
                     companion(connection)
+        self._committed(time.perf_counter() - began)
 
     def _rows(self, group: list[Entry], connection: Connection) -> list[dict[str, Any]]:
         heads: dict[Journal, tuple[int, bytes]] = {}
@@ -146,12 +161,6 @@ class Writer:
             entry.journal.head = (entry.rows[-1]["seq"], entry.rows[-1]["digest"])
         entry.error = error
         entry.settled = True
-
-    def _found(self, entry: Entry) -> bool:
-        return bool(entry.rows) and self._digest_at(entry) == entry.rows[0]["digest"]
-
-    def _taken(self, entry: Entry) -> bool:
-        return bool(entry.rows) and self._digest_at(entry) is not None
 
     def _digest_at(self, entry: Entry) -> bytes | None:
         table, first = schema.journal.c, entry.rows[0]

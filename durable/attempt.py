@@ -19,7 +19,7 @@ from durable.checkpoint.errors import Cancelled, LeaseLost, StepAborted, StepTim
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PASSING = (
+PASSING: tuple[type[BaseException], ...] = (
     Suspended,
     Cancelled,
     LeaseLost,
@@ -46,7 +46,7 @@ def run_attempt(
     """Run a synchronous body; past ``timeout`` (seconds) its thread is left behind and the outcome is unknown."""
     try:
         return Ended(body() if timeout is None else _in_thread(body, key, timeout))
-    except (*PASSING, *passing):
+    except PASSING + passing:
         raise
     except BaseException as exc:  # noqa: BLE001 - sorted out below
         return _sorted(exc, key)
@@ -63,7 +63,7 @@ async def run_attempt_async(
         if limit.expired() and timeout is not None:
             return Ended(error=StepTimeout(key, timeout), unknown=True)
         return _sorted(exc, key)
-    except (*PASSING, *passing):
+    except PASSING + passing:
         raise
     except BaseException as exc:  # noqa: BLE001 - sorted out below
         return _sorted(exc, key)

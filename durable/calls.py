@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from durable import drift
 from durable.checkpoint import signals
-from durable.checkpoint.errors import Suspended, ToolRejected
+from durable.checkpoint.errors import InvalidId, Suspended, ToolRejected
 from durable.checkpoint.records import NewRecord
 from durable.context import here
 from durable.ids import checked
-from durable.interrupt import answer_to, ask_person
+from durable.interrupt import answer_to, ask_person, check_schema
 from durable.policy import ToolPolicy
 from durable.step import StepCall, run_step, run_step_async
-from durable.tool import bound, plain, policy_of, with_context
+from durable.tool import bound, plain, policy_of, unbound, with_context
 
 if TYPE_CHECKING:
     from durable.context import Scope
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_NUMBERED = re.compile(r"#\d+$")
+
 
 class Step:
     """Run a function as a recorded step: once it has finished, a recovery returns its result without running it.
@@ -36,9 +41,9 @@ class Step:
     that cannot be recorded, and NoExecution outside of an execution.
     """
 
-    def __init__(self, key: str | None = None, policy: ToolPolicy | None = None) -> None:
+    def __init__(self, key: str | None = None, changes: Mapping[str, Any] | None = None) -> None:
         self._key = key
-        self._policy = policy
+        self._changes = dict(changes or {})
 
     def options(
         self,
@@ -48,18 +53,35 @@ class Step:
         retry: Retry | None = None,
         timeout: float | None = None,
     ) -> Step:
-        """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds."""
-        policy = ToolPolicy(effect=effect or "once", retry=retry, timeout=timeout)
-        return Step(None if key is None else checked(key, "the step's key"), policy)
+        """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds.
+
+        What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a number's, "#1".
+        """
+        changes = {"effect": effect, "retry": retry, "timeout": timeout}
+        given = {name: value for name, value in changes.items() if value is not None}
+        replace(ToolPolicy(), **given)  # refused here rather than where the step runs
+        if key is not None and _NUMBERED.search(checked(key, "the step's key")):
+            msg = f"the step's key {key!r} ends like a number given by durable; use another ending than '#' and digits"
+            raise InvalidId(msg)
+        return Step(self._key if key is None else key, {**self._changes, **given})
 
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        name = getattr(fn, "__name__", type(fn).__name__)
+        name = _name(fn)
         scope = here()
-        policy = self._policy or scope.segment.runtime.policies.get(name) or policy_of(fn) or ToolPolicy()
-        return call_as_step(scope, fn, name, args, kwargs, policy=policy, identity=self._key)
+        policy = scope.segment.runtime.policies.get(name) or policy_of(fn) or ToolPolicy()
+        if self._changes:
+            policy = replace(policy, **self._changes)
+        kind = "step" if policy_of(fn) is None else "tool"
+        return call_as_step(scope, fn, name, args, kwargs, policy=policy, identity=self._key, kind=kind)
 
 
 step = Step()
+
+
+def _name(fn: Any) -> str:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__name__", type(fn).__name__))
 
 
 def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
@@ -71,14 +93,15 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     *,
     policy: ToolPolicy,
     identity: str | None = None,
+    kind: str = "step",
 ) -> T:
     """Run ``fn`` as a step of this scope."""
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
-    call = StepCall(name, arguments, policy, identity, scope=scope)
+    call = StepCall(name, arguments, policy, identity, kind=kind, scope=scope)
 
     def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        final = ((), dict(pending.arguments)) if pending.edited else (args, dict(kwargs))
+        final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))
         return final[0], with_context(inner, final[0], final[1], pending.context)
 
     if inspect.iscoroutinefunction(inner):
@@ -91,22 +114,37 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
 
     def run_sync(pending: Any) -> Any:
         positional, named = given(pending)
-        return inner(*positional, **named)
+        value = inner(*positional, **named)
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            msg = f"{name} is a plain function and returned an awaitable, which never ran; make it async"
+            raise TypeError(msg)
+        return value
 
-    return run_step(call, run_sync)
+    return run_step(call, run_sync)  # type: ignore[no-any-return]  # what fn returns
 
 
 def _either(fn: Callable[P, T]) -> Callable[P, T]:
     """In async code the call returns an awaitable, and the event loop does not wait for the journal."""
 
+    def working(*args: P.args, **kwargs: P.kwargs) -> T:
+        with here().segment.working():
+            return fn(*args, **kwargs)
+
+    async def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
+        segment = here().segment
+        with segment.working():
+            return await segment.runtime.database.surely_on_journal_thread(fn, *args, **kwargs)
+
     @functools.wraps(fn)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        here()  # raises NoExecution at once, and not where the awaitable is awaited
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return fn(*args, **kwargs)
-        waiting = here().segment.runtime.database.on_journal_thread(fn, *args, **kwargs)
-        return waiting  # type: ignore[return-value]  # awaited by async callers
+            return working(*args, **kwargs)
+        return waiting(*args, **kwargs)  # type: ignore[return-value]  # awaited by async callers
 
     return call
 
@@ -115,11 +153,12 @@ def _numbered(name: str, arguments: Any) -> tuple[Scope, Outcome]:
     scope = here()
     segment = scope.segment
     hashed = segment.runtime.codec.fingerprint(arguments)
+    scope.outside_of_transactions(name)
     outcome, fits = segment.take(None, f"{scope.path}/{name}".lstrip("/"), hashed)
     if not fits:
-        subject = {"recorded": {"step": outcome.key}, "now": {"name": name, "arguments": arguments}}
-        ask_person(segment, outcome, "drift", subject, tool=name)
-        raise Suspended
+        drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
+    elif outcome.interrupt is not None:
+        segment.withdraw(outcome)
     outcome.name, outcome.arguments_hash = name, hashed
     return scope, outcome
 
@@ -134,6 +173,8 @@ def ask(
     question is rejected or nobody answers in time.
     """
     asked = {"enum": list(choices)} if choices else schema
+    if asked:
+        check_schema(asked)
     scope, outcome = _numbered("ask", {"question": question, "schema": asked})
     segment = scope.segment
     if outcome.result is None:

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.errors import NoExecution
+from durable.checkpoint.errors import NoExecution, Unsupported
 from durable.ids import new_id
 
 if TYPE_CHECKING:
@@ -77,6 +77,16 @@ class Scope:
     path: str
     tool_context: ToolContext
     body_of: frozenset[str] = frozenset()
+    in_transaction: bool = False
+
+    def outside_of_transactions(self, call: str) -> None:
+        """Raise Unsupported for a durable call inside a transactional step: its record would wait for itself."""
+        if self.in_transaction:
+            msg = (
+                f"{call} was called inside the transactional step {self.path!r}, which commits its own record; "
+                "make the call before or after it"
+            )
+            raise Unsupported(msg)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("durable_scope", default=None)

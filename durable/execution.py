@@ -61,10 +61,19 @@ def load_segment(runtime: Runtime, execution_id: str, epoch: int, head: tuple[in
     with runtime.database.read() as connection:
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
         records = journal.read(connection, execution_id, runtime.load)
-        asked = interrupts.find(connection, runtime.namespace, runtime.load, execution_id=execution_id)
+        # whoever needs an answer looks for one that is open or decided; of those it misses none, however many there were
+        asked = interrupts.find(
+            connection,
+            runtime.namespace,
+            runtime.load,
+            execution_id=execution_id,
+            status=("open", "decided"),
+            limit=None,
+        )
     held = Journal(runtime.writer, runtime.database, execution_id, epoch=epoch, head=head, load=runtime.load)
     segment = Segment(runtime, execution, held, records, asked)
     runtime.leases.hold(segment)
+    runtime.telemetry.opened(segment)
     return segment
 
 
@@ -110,11 +119,13 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """Write down how the segment ended, and let go of the execution. Returns the error the caller should see, if any."""
     segment.closing = True
     try:
-        return _close(segment, output, error)
+        error = _close(segment, output, error)
     except LeaseLost as lost:
-        return lost
+        error = lost
     finally:
         segment.runtime.leases.let_go(segment)
+        segment.runtime.telemetry.ended(segment, "lease_lost" if segment.journal.lost else segment.left_as, error)
+    return error
 
 
 def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: PLR0911 - one return an ending
@@ -133,6 +144,9 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
     if isinstance(error, Cancelled):
         _cancel(segment, error.reason)
         return None
+    if segment.abandoned:
+        _suspend(segment, "abandoned")
+        return error
     if isinstance(error, _GIVEN_BACK):
         _release(segment, "interrupted" if segment.busy or isinstance(error, SystemExit) else "released")
         return error
@@ -157,7 +171,7 @@ def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], ob
         executions.finish(connection, execution.id, segment.journal.epoch, finished_at=db.clock(), **values)
 
     segment.append(record, companions=[finish, *companions])
-    segment.runtime.telemetry.closed(execution, values["status"])
+    segment.left_as = values["status"]
 
 
 def _succeed(segment: Segment, output: Any) -> None:
@@ -181,8 +195,8 @@ def _cancel(segment: Segment, reason: str) -> None:
     _finish(segment, NewRecord("cancelled", None, {"reason": reason}), status="cancelled", error=said)
 
 
-def _suspend(segment: Segment) -> None:
-    if not segment.waits:
+def _suspend(segment: Segment, event: str = "suspended") -> None:
+    if not segment.waits and not segment.abandoned:
         _release(segment, "released")
         return
     now = segment.runtime.database.clock()
@@ -197,12 +211,13 @@ def _suspend(segment: Segment) -> None:
             segment.journal.epoch,
             wake_at=wake_at,
             signals=sorted(segment.awaited),
+            seen=segment.decided_before,
             now=now,
         )
 
-    event = "suspended" if not segment.busy else "interrupted"
+    event = event if not segment.busy else "interrupted"
     segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
-    segment.runtime.telemetry.closed(segment.execution, "suspended")
+    segment.left_as = "suspended"
 
 
 def _release(segment: Segment, event: str) -> None:
@@ -214,6 +229,7 @@ def _release(segment: Segment, event: str) -> None:
         )
 
     segment.append(NewRecord("note", None, {"event": event}), companions=[release])
+    segment.left_as = event
 
 
 def cancel_here(runtime: Runtime, execution_id: str) -> None:

@@ -16,27 +16,42 @@ if TYPE_CHECKING:
     from durable.checkpoint.codec import Codec
     from durable.checkpoint.records import Record
 
+LONGEST = 10_000
+
 _AT = "__durable_step__"
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Type and message, as plain JSON."""
-    return {"type": type(error).__qualname__, "message": str(error)}
+    """Type and message, as plain JSON; of a message longer than LONGEST characters, the beginning."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a __str__ of the user's may raise anything
+        message = f"(its text cannot be made: {type(error).__qualname__}.__str__ raises)"
+    return {"type": type(error).__qualname__, "message": message if len(message) <= LONGEST else message[:LONGEST] + "..."}
+
+
+def shown(value: object, length: int) -> str:
+    """The beginning of the value's repr; a repr may raise anything."""
+    try:
+        return repr(value)[:length]
+    except Exception:  # noqa: BLE001 - see above
+        return f"<{type(value).__qualname__}>"
 
 
 def encode(codec: Codec, error: BaseException) -> bytes | None:
-    """The exception itself, if the codec can rebuild it."""
+    """The exception itself, if the codec can rebuild it and it is no longer than what is kept of a message."""
     if not codec.allows(type(error)):
         return None
     try:
-        return codec.encode(error)
+        encoded = codec.encode(error)
     except CodecError:
         return None
+    return encoded if len(encoded) <= 4 * LONGEST else None
 
 
 def mark(error: BaseException, step_key: str) -> None:
-    """Remember at the exception which step raised it first."""
-    if not hasattr(error, _AT):
+    """Remember at the exception which step raised it: of steps inside each other, the innermost."""
+    if not str(getattr(error, _AT, "")).startswith(step_key + "/"):
         try:
             setattr(error, _AT, step_key)
         except AttributeError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from durable.checkpoint import interrupts
-from durable.checkpoint.errors import InvalidDecision, Suspended
+from durable.checkpoint.errors import InvalidConfiguration, InvalidDecision, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.ids import interrupt_id
 
@@ -110,6 +110,18 @@ class Decision:
             raise InvalidDecision(msg) from exc
 
 
+def check_schema(schema: Any) -> None:
+    """Raise InvalidConfiguration for what is no JSON Schema: no answer could ever fit it."""
+    from jsonschema import SchemaError  # noqa: PLC0415 - only where a question has a schema
+    from jsonschema.validators import validator_for  # noqa: PLC0415
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as exc:
+        msg = f"the question's schema is no JSON Schema: {exc.message}"
+        raise InvalidConfiguration(msg) from exc
+
+
 def ask_person(  # noqa: PLR0913 - the fields of a question
     segment: Segment,
     outcome: Outcome,
@@ -140,7 +152,7 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         NewRecord("interrupt_opened", outcome.key, {**(meta or {}), "interrupt": new.id, "interrupt_kind": kind}),
         companions=[interrupts.opening(runtime.database, new)],
     )
-    runtime.telemetry.interrupt_opened(segment, kind)
+    runtime.telemetry.interrupt_opened(segment, new.id, kind, outcome.key)
     return segment.opened(new.id)
 
 
@@ -154,6 +166,7 @@ class Answer:
 
     def closing(self, segment: Segment, **meta: Any) -> tuple[NewRecord, Any]:
         """The ``interrupt_closed`` record, and the statement that uses the decision up."""
+        segment.runtime.telemetry.decided(segment, self)
         encoded = segment.runtime.codec.encode(self.decision.value) if self.decision.value is not None else None
         record = NewRecord(
             "interrupt_closed",

@@ -76,7 +76,6 @@ class Leases:
                     segment.cancel_reason = segment.cancel_reason or kept[key]
                 elif segment in self.held():
                     segment.journal.lost = True
-                    self._runtime.telemetry.lease_lost(segment)
 
     def _loop(self) -> None:
         while True:

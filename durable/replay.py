@@ -7,11 +7,13 @@ are left, is drift.
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from durable.checkpoint.records import Record
 
@@ -23,6 +25,7 @@ class Outcome:
     """What the journal says of one step, and whether this segment has come to it yet."""
 
     key: str
+    number: int = 0
     name: str = ""
     arguments_hash: str = ""
     progress: Progress = "new"
@@ -46,6 +49,7 @@ class Replay:
     numbered: dict[str, list[Outcome]] = field(default_factory=dict)
     has_checkpoint: bool = False
     crashed_at: float | None = None
+    _first: dict[str, int] = field(default_factory=dict)
     _alive_at: float = 0.0
     _clean: bool = True
 
@@ -59,29 +63,38 @@ class Replay:
         outcome = self.steps.get(key)
         if outcome is None:
             outcome = self.steps[key] = Outcome(key)
-            prefix, found, _ = key.rpartition("#")
-            if found:
-                self.numbered.setdefault(prefix, []).append(outcome)
+            prefix, found, number = key.rpartition("#")
+            if found and number.isdecimal():
+                outcome.number = int(number)
+                insort(self.numbered.setdefault(prefix, []), outcome, key=attrgetter("number"))
         return outcome
 
     def next_numbered(self, prefix: str, arguments_hash: str) -> tuple[Outcome, bool]:
         """The first untaken record of this name with these arguments; else the first untaken one, which is drift; else new.
 
-        The second value says whether it fits.
+        A number that is missing in between belonged to a call of which nothing was recorded: it is given out again. The second
+        value says whether the outcome fits.
         """
-        left = [outcome for outcome in self.numbered.get(prefix, ()) if not outcome.taken]
-        for outcome in left:
-            if outcome.arguments_hash == arguments_hash or outcome.accepted:
+        known = self.numbered.get(prefix, [])
+        first = self._first.get(prefix, 0)
+        while first < len(known) and known[first].taken:
+            first += 1
+        self._first[prefix] = first
+        for place in range(first, len(known)):
+            outcome = known[place]
+            if not outcome.taken and (outcome.accepted or outcome.arguments_hash == arguments_hash):
                 return outcome, True
-        if left:
-            return left[0], False
-        return self.at(f"{prefix}#{len(self.numbered.get(prefix, ())) + 1}"), True
+        free = _lowest_free(known)
+        if first < len(known) and free > len(known):
+            return known[first], False
+        return self.at(f"{prefix}#{free}"), True
 
     def rewind(self, scope: str) -> None:
         """A scope is entered again: its steps come by again."""
         for key, outcome in self.steps.items():
             if key.startswith(scope + "/"):
                 outcome.taken = False
+        self._first.clear()
 
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: repeatable steps that failed in it run again, others keep their failure."""
@@ -98,15 +111,19 @@ class Replay:
         self._alive_at = record.at
         if record.kind == "checkpoint":
             self.has_checkpoint = True
-        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released"}:
+        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned"}:
             self._clean, self.crashed_at = True, None
         elif record.kind in {"succeeded", "failed", "cancelled"}:
             self._clean, self.crashed_at = True, None
-            if record.meta.get("step") in self.steps:
-                failed = self.steps[record.meta["step"]]
-                failed.progress, failed.attempts, failed.result = "new", 0, None
+            self._try_again(record.meta.get("step") or "")
         elif record.step_key is not None:
             self._fold_step(self.at(record.step_key), record)
+
+    def _try_again(self, step: str) -> None:
+        """The step for which the execution failed is new again, and with it those it failed in."""
+        for key, outcome in self.steps.items():
+            if outcome.progress == "failed" and (step == key or step.startswith(key + "/")):
+                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
 
     def _fold_step(self, outcome: Outcome, record: Record) -> None:
         meta = record.meta
@@ -131,3 +148,9 @@ class Replay:
             outcome.interrupt = None
             outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or meta.get("accepted", False)
+
+
+def _lowest_free(known: Sequence[Outcome]) -> int:
+    if not known or known[-1].number == len(known):
+        return len(known) + 1
+    return next(number for number, outcome in enumerate(known, 1) if outcome.number != number)

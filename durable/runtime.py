@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-F = TypeVar("F")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 DEFAULT_URL = "sqlite:///durable.db"
 
@@ -75,6 +75,7 @@ class Runtime:
         max_attempts: int = 10,
         database: Database | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         if lease <= 0 or max_attempts < 1:
             msg = "lease must be seconds above zero, max_attempts at least 1"
@@ -88,8 +89,8 @@ class Runtime:
         self.codec = Codec(types)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
         migrations.upgrade(self.database)
-        self.writer = Writer(self.database)
-        self.telemetry = Telemetry()
+        self.telemetry = telemetry or Telemetry()
+        self.writer = Writer(self.database, committed=self.telemetry.committed)
         self.leases = Leases(self, Owner(owner_name(), lease))
         self._apps: dict[str, App] = {}
 
@@ -112,11 +113,13 @@ class Runtime:
         """The same methods for async code: ``await runtime.aio.start(...)``; the event loop never waits."""
         return Aio(self, self.database)
 
-    def register(self, app: App, *, types: Iterable[type] = ()) -> None:
-        """Make an app known to this process; ``types`` are those of its schemas. A later one of the same name replaces it."""
-        checked(app.name, "the app's name")
+    def register(self, app: App) -> None:
+        """Make an app known to this process. A later one of the same name replaces it."""
+        self._apps[checked(app.name, "the app's name")] = app
+
+    def register_types(self, types: Iterable[type]) -> None:
+        """Put types on the allow-list of what is rebuilt from storage: a framework's own, and those of an app's schemas."""
         self.codec = self.codec.with_types(types)
-        self._apps[app.name] = app
 
     def app(self, name: str) -> App:
         """The app of this name. Raises UnknownApp."""
@@ -162,11 +165,12 @@ class Runtime:
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
         now = self.database.clock()
+        begun = self.telemetry.begin(checked(name, "the app's name"), execution_id, self.namespace)
         encoded = self.codec.encode(input, what="the input")
         new = NewExecution(
             id=execution_id,
             namespace=self.namespace,
-            app=checked(name, "the app's name"),
+            app=name,
             app_version=self._apps[name].version if name in self._apps else None,
             input=encoded,
             input_digest=self.codec.fingerprint(input),
@@ -178,14 +182,16 @@ class Runtime:
             parent=parent,
             correlation_id=correlation_id,
             tags={str(key): str(value) for key, value in (tags or {}).items()},
-            traceparent=self.telemetry.traceparent(),
+            traceparent=begun.traceparent,
         )
         try:
-            self.database.transact(lambda connection: executions.start(self.database, connection, new))
+            created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
         except ThreadBusy as busy:
             if on_suspended != "supersede" or not self._superseded(busy.execution_id, execution_id):
                 raise
-            self.database.transact(lambda connection: executions.start(self.database, connection, new))
+            created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
+        if created:
+            begun.end()
         return Handle(self, execution_id)
 
     def _superseded(self, waiting: str, by: str) -> bool:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
+from durable.checkpoint.records import NewRecord
 from durable.context import Scope, Secrets, ToolContext
 from durable.replay import Outcome, Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from durable.checkpoint.journal import Journal
-    from durable.checkpoint.records import Execution, Interrupt, NewRecord, Record
+    from durable.checkpoint.records import Execution, Interrupt, Record
     from durable.runtime import Runtime
+    from durable.spans import SegmentSpan
 
 log = logging.getLogger("durable")
 
@@ -40,11 +43,17 @@ class Segment:
         self.replay.fold(self.records)
         self.cancel_reason = execution.cancel_reason
         self.draining = False
+        self.abandoned = False
         self.closing = False
         self.renewed_at = runtime.clock.monotonic()
         self.waiting: dict[str, Interrupt] = {}
         self.wake_at: float | None = None
         self.awaited: set[str] = set()
+        self.left_as = "abandoned"
+        self.span: SegmentSpan | None = None
+        self.unwritten: Mapping[str, Any] = {}
+        """What the first record of this segment carries along."""
+        self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
         self._lock = threading.RLock()
         self._busy = 0
@@ -54,6 +63,11 @@ class Segment:
     def recovered(self) -> bool:
         """Whether an earlier segment of this execution ended without letting go of it."""
         return self.replay.crashed_at is not None
+
+    @property
+    def thread(self) -> str:
+        """The thread it runs on; an execution without one is its own."""
+        return self.execution.thread or self.execution.id
 
     def root(self) -> Scope:
         """The outermost scope."""
@@ -91,12 +105,13 @@ class Segment:
         kept: list[Callable[[Any], object]] = []
 
         def stashing(connection: Any) -> Sequence[NewRecord]:
-            records = [self._stash(record, kept) for record in change(connection)]
+            records = self._stashed(change(connection), kept)
             for keep in kept:
                 keep(connection)
             return records
 
         appended = self.journal.transact(stashing)
+        self.unwritten = {}
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
@@ -104,12 +119,19 @@ class Segment:
     def append(self, *records: NewRecord, companions: Sequence[Callable[[Any], object]] = ()) -> tuple[Record, ...]:
         """Append to the journal and take the new records in."""
         kept: list[Callable[[Any], object]] = []
-        stored = [self._stash(record, kept) for record in records]
+        stored = self._stashed(records, kept)
         appended = self.journal.append(*stored, companions=(*kept, *companions))
+        self.unwritten = {}
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
         return appended
+
+    def _stashed(self, records: Iterable[NewRecord], kept: list[Callable[[Any], object]]) -> list[NewRecord]:
+        stored = [self._stash(record, kept) for record in records]
+        if self.unwritten and stored:
+            stored[0] = replace(stored[0], meta={**stored[0].meta, **self.unwritten})
+        return stored
 
     def _stash(self, record: NewRecord, kept: list[Callable[[Any], object]]) -> NewRecord:
         if record.value is None or len(record.value) <= blobs.INLINE or record.value.startswith(b"\0"):
@@ -145,6 +167,11 @@ class Segment:
         """The interrupt as it stood when this segment began; what is decided later is seen by the next one."""
         return self._asked.get(interrupt_id)
 
+    @property
+    def decided_before(self) -> list[str]:
+        """The interrupts that were decided when this segment began."""
+        return [interrupt.id for interrupt in self._asked.values() if interrupt.status == "decided"]
+
     def wait_for(self, interrupt: Interrupt | None = None, *, at: float | None = None, signal: str | None = None) -> None:
         """Remember what this execution waits for when it is let go."""
         with self._lock:
@@ -155,6 +182,13 @@ class Segment:
                 self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
             if signal is not None:
                 self.awaited.add(signal)
+
+    def withdraw(self, outcome: Outcome) -> None:
+        """Take back a step's drift interrupt, if it has one: the code fits the record again."""
+        interrupt = self.interrupt(outcome.interrupt or "")
+        if interrupt is not None and interrupt.kind == "drift":
+            record = NewRecord("interrupt_closed", outcome.key, {"interrupt": interrupt.id, "decision": "withdrawn"})
+            self.append(record, companions=[interrupts.withdrawing(interrupt.id)])
 
     @property
     def waits(self) -> bool:
@@ -177,7 +211,7 @@ class Segment:
         """
         if self.journal.lost:
             raise LeaseLost(self.execution.id, self.journal.epoch)
-        if self.closing or self.draining:
+        if self.draining or (self.closing and not self._busy):
             raise Suspended
         self.runtime.leases.confirm(self)
         if self.cancel_reason is not None:
@@ -187,24 +221,32 @@ class Segment:
             msg = f"the deadline of execution {self.execution.id!r} has passed; no further step was started"
             raise DeadlineExceeded(msg)
 
-    def enter(self) -> None:
-        """A step's body starts."""
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The block is a step, from the look into the journal to its record. Raises Suspended if no further one may start."""
         with self._lock:
+            if self.closing:
+                raise Suspended
             self._busy += 1
-
-    def leave(self) -> None:
-        """A step's body has ended, one way or another."""
-        with self._quiet:
-            self._busy -= 1
-            self._quiet.notify_all()
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._busy -= 1
+                self._quiet.notify_all()
 
     @property
     def busy(self) -> int:
-        """How many step bodies run now."""
+        """How many steps are on their way now."""
         return self._busy
 
+    def quiet(self) -> None:
+        """Wait until no step is on its way."""
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._busy == 0)
+
     def drain(self, timeout: float | None = None) -> bool:
-        """Wait (seconds) until no step body runs; no further step starts. False if some still run."""
+        """Wait (seconds) until no step is on its way; no further step starts. False if some still are."""
         with self._quiet:
             self.closing = True
             return self._quiet.wait_for(lambda: self._busy == 0, timeout)

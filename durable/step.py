@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from durable import doubt, failure, idempotency
+from durable import doubt, drift, failure, idempotency
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import (
     ArgumentsChanged,
@@ -21,7 +21,6 @@ from durable.checkpoint.errors import (
     Suspended,
     Unsupported,
 )
-from durable.checkpoint import interrupts
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here, within
 from durable.interrupt import Answer, answer_to, ask_person
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from durable.replay import Outcome
     from durable.segment import Segment
+    from durable.spans import StepSpan
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ T = TypeVar("T")
 class StepCall:
     """A call about to be made. ``identity`` keys it by a framework's id; without one it is numbered by name.
 
+    ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for telemetry.
     ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own
     body may run again. ``passing`` exceptions are a framework's control flow. ``aliases`` are other names of the same function.
     """
@@ -50,13 +51,26 @@ class StepCall:
     policy: ToolPolicy = field(default_factory=ToolPolicy)
     identity: str | None = None
     kind: str = "step"
+    attributes: Mapping[str, Any] | None = None
     aliases: tuple[str, ...] = ()
     gentle: bool = False
     composite: bool = False
     passing: tuple[type[BaseException], ...] = ()
+    usage: Callable[[Any], dict[str, int]] | None = None
     scope: Scope = field(default_factory=here)
     arguments_hash: str = ""
     outcome: Outcome | None = None
+    span: StepSpan | None = None
+
+    @property
+    def key(self) -> str:
+        """The step's key; empty until ``begin_step`` has seen the call."""
+        return self.outcome.key if self.outcome is not None else ""
+
+    @property
+    def orderly(self) -> tuple[type[BaseException], ...]:
+        """The exceptions by which a body leaves because a call inside it waits."""
+        return (Suspended, *self.passing)
 
     def meta(self, **more: Any) -> dict[str, Any]:
         """What every record of this step says."""
@@ -80,7 +94,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The step may run now, with these arguments."""
+    """The step may run now, with these arguments; or, with a ``delay``, it is to be asked about again after so many seconds."""
 
     call: StepCall
     outcome: Outcome
@@ -96,7 +110,9 @@ class Pending:
 
     def scope(self) -> Scope:
         """The scope its body runs in."""
-        return Scope(self.call.scope.segment, self.outcome.key, self.context, body_of=frozenset({self.call.name, *self.call.aliases}))
+        names = frozenset({self.call.name, *self.call.aliases})
+        in_transaction = self.call.policy.effect == "transactional"
+        return Scope(self.call.scope.segment, self.outcome.key, self.context, names, in_transaction=in_transaction)
 
     @property
     def timeout(self) -> float | None:
@@ -115,6 +131,7 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     for, NotEncodable for arguments that cannot be recorded, and what ``Segment.check`` raises.
     """
     segment = call.scope.segment
+    call.scope.outside_of_transactions(call.name)
     outcome = call.outcome or _take(segment, call)
     if outcome.progress in {"done", "failed"}:
         segment.runtime.telemetry.replayed(call, outcome)
@@ -155,9 +172,11 @@ def _take(segment: Segment, call: StepCall) -> Outcome:
         meta = {"event": "input_differs", "recorded": outcome.arguments_hash, "now": call.arguments_hash}
         segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
     if not fits:
-        _drift(segment, call, outcome)
+        drift.settle(
+            segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash
+        )
     elif outcome.interrupt is not None:
-        _withdraw_drift(segment, outcome, outcome.interrupt)
+        segment.withdraw(outcome)
     if call.composite:
         segment.rewind(outcome.key)
     call.outcome = outcome
@@ -172,29 +191,6 @@ def _hash(segment: Segment, call: StepCall) -> str:
             return ""
         raise
 
-
-def _drift(segment: Segment, call: StepCall, outcome: Outcome) -> None:
-    answer = answer_to(segment, outcome)
-    if answer is None:
-        subject = {
-            "recorded": {"name": outcome.name, "arguments_hash": outcome.arguments_hash, "step": outcome.key},
-            "now": {"name": call.name, "arguments_hash": call.arguments_hash, "arguments": call.arguments},
-        }
-        ask_person(segment, outcome, "drift", subject, tool=call.name, arguments_hash=call.arguments_hash)
-        raise Suspended
-    accepted = answer.decision.kind == "approve"
-    record, consume = answer.closing(segment, accepted=accepted)
-    segment.append(record, companions=[consume])
-    if not accepted:
-        raise Cancelled(answer.decision.reason or "cancelled by decision")
-    outcome.accepted = outcome.taken = True
-
-
-def _withdraw_drift(segment: Segment, outcome: Outcome, interrupt_id: str) -> None:
-    interrupt = segment.interrupt(interrupt_id)
-    if interrupt is not None and interrupt.kind == "drift":
-        record = NewRecord("interrupt_closed", outcome.key, {"interrupt": interrupt.id, "decision": "withdrawn"})
-        segment.append(record, companions=[interrupts.withdrawing(interrupt.id)])
 
 
 def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:
@@ -230,7 +226,7 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
         segment.wait_for(at=outcome.not_before)
         raise Suspended
     attempt = outcome.attempts if started else outcome.attempts + 1
-    if policy.effect == "once" and not call.composite and not started:
+    if policy.effect == "once" and not call.composite and not started and not delay:
         segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
     arguments = call.arguments if outcome.edited is None else outcome.edited.value()
     key = (
@@ -254,6 +250,11 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
 
     Raises the attempt's own error where that is final.
     """
+    with pending.call.scope.segment.runtime.telemetry.completing(pending, ended, seconds):
+        return _complete(pending, ended, seconds)
+
+
+def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     call, outcome, segment = pending.call, pending.outcome, pending.call.scope.segment
     took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
     if ended.error is None:
@@ -281,25 +282,45 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
     raise ended.error
 
 
+def waits_inside(pending: Pending) -> None:
+    """A call inside this step's body waits: the body left in good order, and is to be entered again, without doubt."""
+    call = pending.call
+    if call.policy.effect == "once" and not call.composite:
+        meta = call.meta(attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)
+        call.scope.segment.append(NewRecord("step_retry", pending.outcome.key, meta))
+    call.scope.segment.rewind(pending.outcome.key)
+
+
 def _done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) -> NewRecord:
     codec = call.scope.segment.runtime.codec
+    if call.usage is not None:
+        took = {**took, "usage": call.usage(value)}
     try:
         encoded = codec.encode(value, what=f"the result of {call.name}")
-    except CodecError as exc:
-        return NewRecord("step_done", outcome.key, call.meta(**took, result_lost=str(exc), repr=repr(value)[:500]))
+    except Exception as exc:  # whatever a value of the user's may raise: its effect has happened
+        if call.composite:
+            raise
+        lost = failure.describe(exc)["message"]
+        return NewRecord("step_done", outcome.key, call.meta(**took, result_lost=lost, repr=failure.shown(value, 500)))
     return NewRecord("step_done", outcome.key, call.meta(**took), encoded)
 
 
 def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
     """Run a synchronous body as this step, or return what is recorded of it."""
     segment = call.scope.segment
-    with segment.runtime.telemetry.step(call):
+    with segment.working(), segment.runtime.telemetry.step(call):
         while isinstance(found := begin_step(call), Pending):
-            segment.runtime.clock.sleep(found.delay)
+            if found.delay:
+                segment.runtime.clock.sleep(found.delay)
+                continue
             if call.policy.effect == "transactional":
                 ended, finished = _transact(found, body)
             else:
-                ended, seconds = _attempt(found, body)
+                try:
+                    ended, seconds = _attempt(found, body)
+                except call.orderly:
+                    waits_inside(found)
+                    raise
                 finished = complete_step(found, ended, seconds)
             if finished:
                 return ended.value  # type: ignore[no-any-return]  # the body's own value
@@ -313,11 +334,17 @@ async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]
         msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
     on_journal_thread = segment.runtime.database.on_journal_thread
-    with segment.runtime.telemetry.step(call):
+    with segment.working(), segment.runtime.telemetry.step(call):
         while isinstance(found := await on_journal_thread(begin_step, call), Pending):
-            await segment.runtime.clock.sleep_async(found.delay)
-            ended, seconds = await _attempt_async(found, body)
-            if await on_journal_thread(complete_step, found, ended, seconds):
+            if found.delay:
+                await segment.runtime.clock.sleep_async(found.delay)
+                continue
+            try:
+                ended, seconds = await _attempt_async(found, body)
+            except call.orderly:
+                await on_journal_thread(waits_inside, found)
+                raise
+            if await segment.runtime.database.surely_on_journal_thread(complete_step, found, ended, seconds):
                 return ended.value  # type: ignore[no-any-return]  # the body's own value
         return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
 
@@ -331,37 +358,34 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
         context = replace(pending.context, connection=connection)
         ended, seconds = _attempt(replace(pending, context=context), body)
         if ended.error is not None:
-            raise ended.error
+            raise ended.error if call.scope.segment.runtime.database.passes(ended.error) else _RolledBack
         return [_done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
 
     try:
         call.scope.segment.transact(change)
-    except Exception as exc:
-        if ended.error is not exc:
-            raise
-        return ended, complete_step(pending, ended, time.perf_counter() - began)
-    return ended, outcome.result is not None and "result_lost" not in outcome.result.meta
+    except _RolledBack:
+        pass  # by the body's own error
+    else:
+        return ended, outcome.result is not None and "result_lost" not in outcome.result.meta
+    return ended, complete_step(pending, ended, time.perf_counter() - began)
+
+
+class _RolledBack(Exception):  # noqa: N818 - a fact, and never seen outside of _transact
+    """The body of a transactional step has raised; nothing it wrote is kept."""
 
 
 def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:
     segment, began = pending.call.scope.segment, time.perf_counter()
-    segment.enter()
-    try:
-        with segment.runtime.telemetry.attempt(pending), within(pending.scope()):
-            ended = run_attempt(lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing)
-    finally:
-        segment.leave()
+    with segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
+        ended = told(run_attempt(lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing))
     return ended, time.perf_counter() - began
 
 
 async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float]:
     segment, began = pending.call.scope.segment, time.perf_counter()
-    segment.enter()
-    try:
-        with segment.runtime.telemetry.attempt(pending), within(pending.scope()):
-            ended = await run_attempt_async(
-                lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing
-            )
-    finally:
-        segment.leave()
+    with segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
+        ended = await run_attempt_async(
+            lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing
+        )
+        told(ended)
     return ended, time.perf_counter() - began

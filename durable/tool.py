@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable.checkpoint.errors import Unsupported
@@ -88,7 +89,8 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
         policies = here.segment.runtime.policies
-        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=policies.get(fn.__name__) or policy)
+        found = policies.get(fn.__name__) or policy
+        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
 
     wrapper = call
     if is_async:
@@ -108,16 +110,26 @@ def context_parameter(fn: Callable[..., Any]) -> str | None:
     """The name of the parameter annotated ToolContext, if there is one."""
     annotations = getattr(fn, "__annotations__", {})
     for name, annotation in annotations.items():
-        if annotation is ToolContext:
+        if _is_context(annotation):
             return str(name)
         if isinstance(annotation, str) and "ToolContext" in annotation:
             try:
                 hints = typing.get_type_hints(fn)
             except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve is not ours to judge
                 hints = {}
-            if hints.get(name) is ToolContext or (not hints and annotation.endswith("ToolContext")):
+            if _is_context(hints.get(name)) or (not hints and _names_context(annotation, fn)):
                 return str(name)
     return None
+
+
+def _is_context(annotation: Any) -> bool:
+    return annotation is ToolContext or ToolContext in typing.get_args(annotation)
+
+
+def _names_context(annotation: str, fn: Callable[..., Any]) -> bool:
+    """By its name, where another annotation does not resolve; frameworks have a ToolContext of their own."""
+    found = getattr(fn, "__globals__", {}).get("ToolContext", ToolContext)
+    return found is ToolContext and annotation.removesuffix(" | None").endswith("ToolContext")
 
 
 def with_context(
@@ -141,6 +153,15 @@ def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, An
         arguments = {"args": list(args), **kwargs}
     name = context_parameter(fn)
     return {key: value for key, value in arguments.items() if key != name}
+
+
+def unbound(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What ``bound`` was given: positional and keyword arguments of a call with these."""
+    try:
+        call = inspect.BoundArguments(inspect.signature(fn), OrderedDict(arguments))
+    except (TypeError, ValueError):
+        return (), dict(arguments)
+    return call.args, call.kwargs
 
 
 def _hide_context(wrapper: Any, fn: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
 from durable.checkpoint.errors import ExecutionBusy, ExecutionClosed, StorageError
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from durable.segment import Segment
 
 log = logging.getLogger("durable")
+
+
+STOP_SEEN = 0.5
+"""Seconds within which a worker that is fully busy sees that it is to stop."""
 
 
 class Worker:
@@ -44,7 +48,8 @@ class Worker:
         self._on_signals()
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
             while not self._stopping.is_set():
-                self._free.acquire()
+                if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):
+                    continue
                 segment = self._claim_quietly()
                 if segment is None:
                     self._free.release()
@@ -69,7 +74,7 @@ class Worker:
         if waiting is None:
             return None
 
-        def take(connection: object) -> tuple[str, int, tuple[int, bytes]] | None:
+        def take(connection: Any) -> tuple[str, int, tuple[int, bytes]] | None:
             found = executions.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
             if found is None:
                 return None

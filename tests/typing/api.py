@@ -22,7 +22,7 @@ from durable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 
 @tool(effect="idempotent", timeout=30.0, retry=Retry(attempts=3))
@@ -69,7 +69,7 @@ def a_runtime_is_driven_and_read() -> None:
         result = runtime.run("greet", {"name": "ada"}, id="greet-1")
         assert_type(result, Result)
         assert_type(result.id, str)
-        assert_type(result.interrupts, tuple[Interrupt, ...])
+        assert_type(result.interrupts, Sequence[Interrupt])
 
         handle = runtime.get("greet-1")
         assert_type(handle, Handle)

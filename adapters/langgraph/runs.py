@@ -1,0 +1,189 @@
+"""Runs: which execution a call of the graph belongs to, and how the graph goes on in it.
+
+New input starts an execution; ``None`` and ``Command(resume=...)`` continue the one that is open on the thread. An execution that
+has written a checkpoint goes on from there, whatever it was started with, so its input is never applied twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from langgraph.pregel._task_status import read_task_statuses  # noqa: PLC2701 - the one place that knows what is answered
+from langgraph.types import Command
+
+from durable.adapters.langgraph import keys
+from durable.adapters.langgraph.drift import check_nodes
+from durable.adapters.langgraph.questions import (
+    BREAKPOINT,
+    answers,
+    decide_natively,
+    open_breakpoint,
+    take_answers,
+)
+from durable.checkpoint import executions
+from durable.checkpoint.errors import ThreadBusy
+from durable.execution import open_segment
+from durable.handle import outcome
+from durable.ids import new_id
+from durable.interrupt import Decision
+from durable.owner import is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.pregel import Pregel
+
+    from durable.adapters.langgraph.saver import DurableSaver
+    from durable.checkpoint.records import Execution
+    from durable.runtime import Runtime
+    from durable.segment import Segment
+
+_NOT_KEPT = frozenset({"thread_id", "checkpoint_ns", "checkpoint_map", "execution_id"})
+DEFAULT_RECURSION_LIMIT = 10_000
+
+
+@dataclass(frozen=True)
+class GraphCall:
+    """The input of an execution that was started with more than the graph's input: what a worker needs to go on with it."""
+
+    input: Any = None
+    configurable: Mapping[str, Any] = field(default_factory=dict)
+    context: Any = None
+    recursion_limit: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphApp:
+    """A wrapped graph: its name, runtime and saver."""
+
+    name: str
+    runtime: Runtime
+    saver: DurableSaver
+    on_suspended: str = "supersede"
+
+
+def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
+    """What is stored as the execution's input; the bare graph input if there is nothing else to it."""
+    config = config or {}
+    kept = {
+        key: found
+        for key, found in keys.configurable(config).items()
+        if key not in _NOT_KEPT and not key.startswith("__") and found is not None
+    }
+    metadata = dict(config.get("metadata") or {})
+    if not kept and context is None and not metadata and "recursion_limit" not in config:
+        return value
+    return GraphCall(value, kept, context, config.get("recursion_limit"), metadata)
+
+
+def open_run(app: GraphApp, value: Any, config: RunnableConfig | None, context: Any, execution_id: str | None) -> Segment | Execution:
+    """Claim the execution this call belongs to; the execution itself if it has ended.
+
+    Raises ThreadBusy, ExecutionBusy, ExecutionConflict, InvalidDecision.
+    """
+    conf = keys.configurable(config)
+    thread = conf.get("thread_id")
+    thread = None if thread is None else str(thread)
+    wanted = execution_id or conf.get("execution_id")
+    if value is None or _only_resumes(value):
+        found = _to_continue(app, thread, wanted)
+        if found is not None:
+            if _only_resumes(value):
+                decide_natively(app.runtime, found.id, value.resume)
+            _pass_breakpoint(app.runtime, found.id)
+            return open_segment(app.runtime, found.id, forced=True)
+        value = None
+    wanted = wanted or new_id()
+    execution = _start(app, call_of(value, config, context), thread or wanted, wanted)
+    return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
+
+
+def _only_resumes(value: Any) -> bool:
+    return isinstance(value, Command) and value.resume is not None and not value.update and not value.goto
+
+
+def _to_continue(app: GraphApp, thread: str | None, wanted: str | None) -> Execution | None:
+    runtime = app.runtime
+    if wanted is not None:
+        found = runtime.get(wanted).execution()
+    elif thread is not None:
+        latest = runtime.executions(app=app.name, thread=thread, limit=1)
+        if not latest:
+            return None
+        found = latest[0]
+    else:
+        return None
+    if found.status in {"failed", "dead"}:
+        runtime.reopen(found.id)
+        return found
+    return None if found.ended else found
+
+
+def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
+    for row in runtime.interrupts(execution_id=execution_id):
+        if row.step_key.startswith(BREAKPOINT):
+            runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
+
+
+def _start(app: GraphApp, stored: Any, thread: str, wanted: str) -> Execution:
+    runtime = app.runtime
+    try:
+        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended)
+    except ThreadBusy as busy:
+        left = runtime.get(busy.execution_id).execution()
+        abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
+        if not abandoned or left.input_digest != runtime.codec.fingerprint(stored):
+            raise
+        return left
+    return handle.execution()
+
+
+def recorded_output(execution: Execution) -> Any:
+    """The output of an execution that had ended. Raises ExecutionFailed, ExecutionCancelled."""
+    return outcome(execution)
+
+
+def prepare(
+    app: GraphApp, graph: Pregel[Any, Any, Any, Any], segment: Segment, config: RunnableConfig | None
+) -> tuple[Any, RunnableConfig, Any]:
+    """Input, config and context with which the graph goes on in this segment.
+
+    Raises Suspended at open drift, Cancelled if a question was rejected.
+    """
+    stored = segment.execution.input
+    call = stored if isinstance(stored, GraphCall) else GraphCall(stored)
+    conf = {**call.configurable, **{k: v for k, v in keys.configurable(config).items() if k != "execution_id"}}
+    conf["thread_id"] = segment.thread
+    conf[keys.SEGMENT] = segment
+    resumes = segment.replay.has_checkpoint
+    take_answers(segment)
+    if resumes:
+        conf.pop("checkpoint_id", None)
+    merged: RunnableConfig = {**(config or {}), "configurable": conf}
+    merged["metadata"] = {**call.metadata, **(merged.get("metadata") or {}), "run_id": segment.execution.id}
+    if call.recursion_limit is not None:
+        merged.setdefault("recursion_limit", call.recursion_limit)
+    latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
+    if latest is None:
+        return call.input, merged, call.context
+    if resumes or call.input is None:
+        check_nodes(segment, graph, latest.checkpoint)
+    if not resumes:
+        return call.input, merged, call.context
+    statuses = read_task_statuses(latest.pending_writes or ()).values()
+    pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}
+    resume = {key: value for key, value in answers(segment).items() if key in pending}
+    return (Command(resume=resume) if resume else None), merged, call.context
+
+
+def finish(app: GraphApp, graph: Pregel[Any, Any, Any, Any], segment: Segment, *, breakpoints: bool) -> None:
+    """After the graph has come to rest: put a static breakpoint into the inbox, if that is where it stopped."""
+    if segment.waits or not breakpoints:
+        return
+    config: RunnableConfig = {"configurable": {"thread_id": segment.thread}}
+    state = graph.get_state(config)
+    if state.next:
+        open_breakpoint(segment, state.config["configurable"]["checkpoint_id"], state.next)

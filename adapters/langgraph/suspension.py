@@ -1,0 +1,42 @@
+"""Waiting, in LangGraph's own way: ``Suspended`` becomes a ``GraphInterrupt`` where LangGraph is to see it.
+
+Pregel lets the other tasks of a superstep finish when one is interrupted, and stops everything for any other exception. The
+interrupts it carries are what the user finds under ``__interrupt__``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
+
+if TYPE_CHECKING:
+    from durable.checkpoint import records
+    from durable.segment import Segment
+
+
+def graph_interrupt(segment: Segment, under: str) -> GraphInterrupt:
+    """What LangGraph gets for all that is waited for below the scope ``under``; empty if nothing is asked there."""
+    waiting = [found for found in list(segment.waiting.values()) if _is_under(found.step_key, under)]
+    return GraphInterrupt(tuple(Interrupt(value=shown(found), id=found.id) for found in waiting))
+
+
+def waits_under(segment: Segment, under: str) -> bool:
+    """Whether a call below this scope waits for an answer that this segment has not got."""
+    return any(_is_under(found.step_key, under) for found in list(segment.waiting.values()))
+
+
+def shown(interrupt: records.Interrupt) -> dict[str, Any]:
+    """An interrupt of ours as the value of LangGraph's: what a front end needs to ask a person."""
+    subject = interrupt.subject
+    return {
+        "type": f"durable.{interrupt.kind}",
+        "interrupt_id": interrupt.id,
+        "tool": interrupt.tool,
+        **(subject if isinstance(subject, dict) else {"subject": subject}),
+    }
+
+
+def _is_under(step_key: str, scope: str) -> bool:
+    return not scope or step_key == scope or step_key.startswith(scope + "/")

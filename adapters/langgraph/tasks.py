@@ -1,0 +1,79 @@
+"""``@task``: its body runs as a step keyed by the id of the task that LangGraph pushes for the call.
+
+A finished task is not run again even where its write was still on its way to the saver when the process died.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from langgraph.config import get_config
+from langgraph.errors import GraphBubbleUp
+
+from durable.adapters.langgraph import keys
+from durable.adapters.langgraph.suspension import graph_interrupt
+from durable.checkpoint.errors import Suspended
+from durable.policy import READ
+from durable.step import StepCall, run_step, run_step_async
+from durable.tool import policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_core.runnables import RunnableConfig
+
+    from durable.segment import Segment
+
+
+def with_durable_tasks(config: RunnableConfig, segment: Segment) -> RunnableConfig:
+    """The config for a node's body, in which a ``@task`` that is called becomes a step."""
+    call = keys.configurable(config).get(keys.CALL)
+    if call is None or hasattr(call, "__durable__"):
+        return config
+
+    def durable_call(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return call(_as_step(func, segment), *args, **options)
+
+    durable_call.__durable__ = True  # type: ignore[attr-defined]  # so that it is put on once
+    return {**config, "configurable": {**config["configurable"], keys.CALL: durable_call}}
+
+
+def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
+    name = getattr(func, "__name__", type(func).__name__)
+
+    def step_of() -> StepCall:
+        task_id = keys.configurable(get_config())[keys.TASK_ID]
+        policy = segment.runtime.policies.get(name) or policy_of(func) or READ
+        return StepCall(
+            name,
+            policy=policy,
+            identity=f"task:{task_id}",
+            kind="task",
+            composite=policy.effect == "read",
+            passing=(GraphBubbleUp,),
+            scope=keys.scope_in(segment),
+        )
+
+    if inspect.iscoroutinefunction(func):
+
+        @functools.wraps(func)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            call = step_of()
+            try:
+                return await run_step_async(call, lambda _: func(*args, **kwargs))
+            except Suspended:
+                raise graph_interrupt(segment, call.key) from None
+
+        return run_async
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        call = step_of()
+        try:
+            return run_step(call, lambda _: func(*args, **kwargs))
+        except Suspended:
+            raise graph_interrupt(segment, call.key) from None
+
+    return run

@@ -1,0 +1,158 @@
+"""Tools: every ``BaseTool`` that runs inside a durable execution is a step, wherever it is called from.
+
+The seam is ``BaseTool.run`` / ``arun``: ToolNode, middleware, ``create_agent`` and a ``tool.invoke`` by hand all pass through it, and what
+they do around it (error handling, message building, hooks) happens again on a replay. The methods are hooked once, and do nothing
+outside of executions. A call that a model made is keyed by its tool call id, one by hand by name and number.
+
+The arguments that are recorded, hashed and decided upon are those the model sees; what the framework injects is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
+from langgraph.errors import GraphBubbleUp
+
+from durable.adapters.langgraph.suspension import graph_interrupt
+from durable.checkpoint.errors import Suspended, ToolRejected
+from durable.context import scope
+from durable.policy import ToolPolicy
+from durable.step import Pending, StepCall, run_step, run_step_async
+from durable.tool import policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable.context import Scope
+
+_HOOKED = "__durable_hooked__"
+
+
+def hook_tools() -> None:
+    """Put the seam in place, once per process."""
+    if getattr(BaseTool, _HOOKED, False):
+        return
+    run, arun = BaseTool.run, BaseTool.arun
+
+    @functools.wraps(run)
+    def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
+        call = _step(self, tool_input, options.get("tool_call_id"))
+        if call is None:
+            return run(self, tool_input, *args, **options)
+        try:
+            return run_step(call, lambda pending: run(self, _edited(tool_input, pending), *args, **options))
+        except ToolRejected as rejected:
+            return _rejection(self, options.get("tool_call_id"), rejected)
+        except Suspended:
+            raise graph_interrupt(call.scope.segment, call.key) from None
+
+    @functools.wraps(arun)
+    async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
+        call = _step(self, tool_input, options.get("tool_call_id"))
+        if call is None:
+            return await arun(self, tool_input, *args, **options)
+        siblings = _Siblings.of(call.scope)
+        with siblings:
+            try:
+                return await run_step_async(
+                    call, lambda pending: arun(self, _edited(tool_input, pending), *args, **options)
+                )
+            except ToolRejected as rejected:
+                return _rejection(self, options.get("tool_call_id"), rejected)
+            except Suspended:
+                pass
+            except GraphBubbleUp as exc:
+                await siblings.quiet()
+                raise exc from None
+            await siblings.quiet()
+            raise graph_interrupt(call.scope.segment, call.key)
+
+    BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
+    BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module
+    setattr(BaseTool, _HOOKED, True)
+
+
+class _Siblings:
+    """The parallel calls of one node. The first that has to wait waits for the others first: LangGraph gathers them,
+    and goes on without those that still run as soon as one of them raises."""
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    @classmethod
+    def of(cls, here: Scope) -> _Siblings:
+        """The one of this scope."""
+        known: dict[str, _Siblings] = here.segment.attachments.setdefault("langgraph.siblings", {})
+        return known.setdefault(here.path, cls())
+
+    def __enter__(self) -> None:
+        self.running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.running -= 1
+
+    async def quiet(self) -> None:
+        """Return when all that were started have ended or wait themselves."""
+        self.running -= 1
+        try:
+            for _ in _three_turns():
+                await asyncio.sleep(0)
+            while self.running > 0:
+                await asyncio.sleep(0.002)
+        finally:
+            self.running += 1
+
+
+def _three_turns() -> Iterator[int]:
+    """A sibling that was created with this call has started after that many turns of the loop."""
+    return iter(range(3))
+
+
+def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall | None:
+    here = scope()
+    if here is None or tool.name in here.body_of:
+        return None
+    policies = here.segment.runtime.policies
+    policy = policies.get(tool.name) or policy_of(tool) or _of_metadata(tool) or ToolPolicy()
+    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    return StepCall(
+        tool.name,
+        arguments=visible(tool, tool_input),
+        policy=policy,
+        identity=None if tool_call_id is None else f"tool:{tool_call_id}",
+        kind="tool",
+        aliases=(str(getattr(function, "__name__", tool.name)),),
+        passing=(GraphBubbleUp,),
+        scope=here,
+    )
+
+
+def visible(tool: BaseTool, tool_input: Any) -> Any:
+    """The arguments as the model gave them, without what LangGraph injects (state, store, runtime, call id)."""
+    if not isinstance(tool_input, dict):
+        return tool_input
+    shown = set(tool.args)
+    return {key: value for key, value in tool_input.items() if key in shown}
+
+
+def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
+    found = (tool.metadata or {}).get("durable")
+    return found if isinstance(found, ToolPolicy) else None
+
+
+def _edited(tool_input: Any, pending: Pending) -> Any:
+    if not pending.edited:
+        return tool_input
+    if isinstance(tool_input, dict) and isinstance(pending.arguments, dict):
+        return {**tool_input, **pending.arguments}
+    return pending.arguments
+
+
+def _rejection(tool: BaseTool, tool_call_id: str | None, rejected: ToolRejected) -> Any:
+    if tool_call_id is None:
+        raise rejected
+    return ToolMessage(str(rejected), name=tool.name, tool_call_id=tool_call_id, status="error")

@@ -1,0 +1,100 @@
+"""Wrapping: a copy of a compiled graph whose nodes are steps and whose checkpoints go to our saver.
+
+The graph given stays as it was. Sub-graphs that are nodes are wrapped with it; those that a node's function calls through its closure
+are wrapped in place, where their nodes stay bare nodes for every run that is not durable.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+from langgraph.pregel._read import PregelNode  # noqa: PLC2701 - nodes of a compiled graph have no public type
+
+from durable.adapters.langgraph.nodes import DurableNode
+from durable.adapters.langgraph.saver import DurableSaver
+from durable.checkpoint.errors import InvalidConfiguration, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable.runtime import Runtime
+
+START = "__start__"
+
+
+def compiled(graph: Any) -> Pregel[Any, Any, Any, Any]:
+    """The compiled graph of what the user gave. Raises InvalidConfiguration, and Unsupported for a remote graph."""
+    if isinstance(graph, StateGraph):
+        return graph.compile()
+    if isinstance(graph, Pregel):
+        return graph
+    if type(graph).__name__ == "RemoteGraph":
+        msg = "RemoteGraph: its nodes run in another process, which must be the one that is made durable"
+        raise Unsupported(msg)
+    msg = f"durable_graph needs a StateGraph, a compiled graph or an @entrypoint, not {type(graph).__name__}"
+    raise InvalidConfiguration(msg)
+
+
+def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSaver:
+    """The graph's own DurableSaver, or a new one in place of none or of one that keeps everything in memory.
+
+    Raises Unsupported for another persistent saver: its threads would silently be left behind.
+    """
+    known = graph.checkpointer
+    if isinstance(known, DurableSaver):
+        return known
+    if known is None or isinstance(known, (bool, InMemorySaver)):
+        return DurableSaver(runtime)
+    msg = (
+        f"checkpointer={type(known).__name__}: its writes are not fenced and its threads would be left behind; compile "
+        "the graph without a checkpointer (or with DurableSaver(runtime)) to start new threads durably"
+    )
+    raise Unsupported(msg)
+
+
+def wrap(graph: Pregel[Any, Any, Any, Any], saver: DurableSaver | None) -> Pregel[Any, Any, Any, Any]:
+    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list)."""
+    wrapped = copy.copy(graph)
+    wrapped.nodes = {name: _node(name, node, saver) for name, node in graph.nodes.items()}
+    return wrapped
+
+
+def _node(name: str, node: PregelNode, saver: DurableSaver | None) -> PregelNode:
+    bound = node.bound
+    if name == START or isinstance(bound, DurableNode):
+        return node
+    if isinstance(bound, Pregel):
+        return node.copy({"bound": wrap(bound, _own(bound, saver)), "subgraphs": None})
+    for inner in node.subgraphs or ():
+        if isinstance(inner, Pregel):
+            inner.nodes = {key: _node(key, sub, _own(inner, saver)) for key, sub in inner.nodes.items()}
+    return node.copy({"bound": DurableNode(bound, name, saver)})
+
+
+def _own(graph: Pregel[Any, Any, Any, Any], saver: DurableSaver | None) -> DurableSaver | None:
+    return None if graph.checkpointer is False else saver
+
+
+def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:
+    """The graph, and the graphs that its nodes are or call."""
+    yield graph
+    for node in graph.nodes.values():
+        for inner in (node.bound, *(node.subgraphs or ())):
+            if isinstance(inner, Pregel):
+                yield from graphs_in(inner)
+
+
+def needs_async(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    """Whether some node or tool of it has no synchronous form."""
+    for node in (node for inner in graphs_in(graph) for node in inner.nodes.values()):
+        bound = node.bound.inner if isinstance(node.bound, DurableNode) else node.bound
+        if getattr(bound, "afunc", None) is not None and getattr(bound, "func", None) is None:
+            return True
+        for tool in getattr(bound, "tools_by_name", {}).values():
+            if getattr(tool, "coroutine", None) is not None and getattr(tool, "func", None) is None:
+                return True
+    return False

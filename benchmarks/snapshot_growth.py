@@ -1,0 +1,100 @@
+"""What a thread costs whose list grows by 200 bytes a step: bytes on disk and milliseconds a step.
+
+    python benchmarks/snapshot_growth.py [steps ...] [--items str|message] [--bare]
+
+One node, durability "sync", each step a new superstep of the same run; LangGraph's SqliteSaver beside it up to 1,000
+steps, in the same process and on the same disk. ``last`` is the mean of the last tenth: flat time means that it does
+not grow with the steps. ``--bare`` leaves the graph out and puts checkpoints as LangGraph does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import operator
+import os
+import random
+import string
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AIMessage
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, StateGraph
+
+from durable import Runtime
+from durable.adapters.langgraph.saver import DurableSaver
+
+SQLITE_SAVER_UP_TO = 1000
+
+
+def item(kind: str) -> Any:
+    """200 bytes that do not compress, or a message with them."""
+    content = "".join(random.choices(string.ascii_letters + string.digits, k=200))
+    return content if kind == "str" else AIMessage(content, id=content[:20])
+
+
+def loop(saver: Any, steps: int, kind: str) -> list[float]:
+    """Run a graph of one node that appends one item a step; seconds of each step."""
+
+    class State(TypedDict):
+        items: Annotated[list[Any], operator.add]
+
+    times = [time.perf_counter()]
+
+    def node(_: State) -> dict[str, Any]:
+        times.append(time.perf_counter())
+        return {"items": [item(kind)]}
+
+    graph = StateGraph(State)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    graph.add_conditional_edges("node", lambda _: "node" if len(times) <= steps else "__end__")
+    app = graph.compile(checkpointer=saver)
+    config = {"configurable": {"thread_id": "growing"}, "recursion_limit": steps + 10}
+    app.invoke({"items": []}, config, durability="sync")
+    assert len(app.get_state(config).values["items"]) == steps
+    return [after - before for before, after in zip(times[1:], times[2:], strict=False)]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the database after its log was taken in."""
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return sum(os.path.getsize(file) for file in path.parent.glob(path.name + "*"))
+
+
+def measure(name: str, steps: int, kind: str, folder: Path) -> None:
+    path = folder / f"{name}-{steps}.db"
+    if name == "SqliteSaver":
+        with SqliteSaver.from_conn_string(str(path)) as saver:
+            times = loop(saver, steps, kind)
+    else:
+        with Runtime(f"sqlite:///{path}") as runtime:
+            times = loop(DurableSaver(runtime), steps, kind)
+    last = times[-max(1, len(times) // 10) :]
+    print(
+        f"{name:12} {steps:6} steps {size_of(path) / 1e6:9.2f} MB {sum(times) / len(times) * 1e3:8.2f} ms/step"
+        f" {sum(last) / len(last) * 1e3:8.2f} ms/step at the end",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", type=int, default=[100, 1000, 5000])
+    parser.add_argument("--items", choices=["str", "message"], default="str")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for steps in options.steps:
+            measure("DurableSaver", steps, options.items, Path(folder))
+            if steps <= SQLITE_SAVER_UP_TO:
+                measure("SqliteSaver", steps, options.items, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

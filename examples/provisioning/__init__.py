@@ -1,0 +1,1 @@
+"""Enterprise provisioning: an agent that acts in production, killed in the middle of it."""

@@ -1,0 +1,78 @@
+"""The outside world of the example: a product, a billing and a mail system behind one small HTTP server.
+
+It counts what really happened. Only the product system honours ``Idempotency-Key``: a repeated key is answered with what the first
+request did. Billing and mail do whatever they are told, as often as they are told.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Outside:
+    """Start it with ``with Outside() as outside``; ``outside.url`` is where it listens, ``outside.effects`` what happened."""
+
+    def __init__(self) -> None:
+        self.effects: Counter[str] = Counter()
+        self.requests: list[tuple[str, str | None]] = []
+        self.created = threading.Event()
+        self.hold = threading.Event()
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        outside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer({"id": "cus_42", "name": "Acme", "email": self.path.rpartition("=")[2]})
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length) or b"{}")
+                answer = outside.act(self.path, body, self.headers.get("Idempotency-Key"))
+                if self.path == "/workspaces" and not outside.hold.is_set():
+                    outside.created.set()
+                    outside.hold.wait(30)  # the effect has happened, its answer is on the way for ever
+                self._answer(answer)
+
+            def _answer(self, answer: dict[str, Any]) -> None:
+                data = json.dumps(answer).encode()
+                try:
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:
+                    return  # whoever asked is gone
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def act(self, path: str, body: dict[str, Any], key: str | None) -> dict[str, Any]:
+        """Do what is asked, once for each key where keys are honoured."""
+        with self._lock:
+            self.requests.append((path, key))
+            if path == "/workspaces" and key is not None and key in self._answers:
+                return self._answers[key]
+            self.effects[path] += 1
+            answer = {"id": f"{path.strip('/')[:2]}_{self.effects[path]}", **body}
+            if key is not None:
+                self._answers[key] = answer
+            return answer
+
+    def __enter__(self) -> Outside:
+        threading.Thread(target=self._server.serve_forever, name="outside", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()

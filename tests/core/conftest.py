@@ -1,0 +1,24 @@
+"""Fixtures of the core's tests: a world, its first process, and each function as plain code and as a coroutine."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.world import Flavour, World
+
+
+@pytest.fixture
+def world(database_url):
+    made = World(database_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def runtime(world):
+    return world.process()
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def flavour(request):
+    return Flavour(is_async=request.param)

@@ -1,0 +1,117 @@
+"""Places: where the stories of one scenario happen. One database, made new for each story, and one folder.
+
+The engine is warmed up in this process by one undisturbed life, and inherited by all that are forked from it: what
+SQLAlchemy compiles is compiled once. When a child is forked no connection is open and no thread of ours runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import inspect, text
+
+from durable import Runtime
+from durable.checkpoint import migrations
+from durable.checkpoint.database import Database
+from tests.crash.facts import gather
+from tests.crash.scenario import live
+from tests.crash.world import World
+from tests.postgres import fresh_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.crash.scenario import Scenario
+
+ROOT = "DURABLE_TEST_ROOT"
+"""Environment variable: the folder of the test session, in memory where there is room."""
+
+
+class Places:
+    """A database on SQLite, or in the PostgreSQL server whose url is given, and a ledger, for one scenario."""
+
+    def __init__(self, scenario: Scenario, server: str | None = None) -> None:
+        self.scenario = scenario
+        self._server = server
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="crash-", dir=os.environ.get(ROOT)))
+        self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self.ledger = self._folder / "ledger"
+        url = f"sqlite:///{self._folder}/durable.db"
+        if self._server is not None:
+            url = self._held.enter_context(fresh_database(self._server))
+        self.database = Database(url)
+        self._prepare()
+        self._warm_up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+        self._held.close()
+
+    def fresh(self) -> None:
+        """Make it as if nothing had happened here."""
+        self.ledger.unlink(missing_ok=True)
+        if self._server is None:
+            for left in self._folder.glob("durable.db*"):
+                left.unlink()
+            shutil.copy(self._folder / "template", self._folder / "durable.db")
+        else:
+            self._empty()
+
+    @contextmanager
+    def kept(self) -> Iterator[Callable[[], None]]:
+        """What stands here now, to come back to: a function that brings it back. SQLite only."""
+        kept = Path(tempfile.mkdtemp(dir=self._folder))
+        files = [path for path in self._folder.iterdir() if path.is_file() and not path.name.endswith("-shm")]
+        for path in files:
+            shutil.copy(path, kept)
+
+        def again() -> None:
+            self.fresh()
+            for path in files:
+                shutil.copy(kept / path.name, path)
+
+        yield again
+        shutil.rmtree(kept)
+
+    def _prepare(self) -> None:
+        migrations.upgrade(self.database)
+        with self.database.write() as connection:
+            for table in self.scenario.tables:
+                connection.execute(text(table))
+            names = inspect(connection).get_table_names()
+        self._tables = [name for name in names if name != migrations.VERSION_TABLE]
+        self.database.engine.dispose()  # the last connection to a SQLite file brings its WAL into it
+        if self._server is None:
+            shutil.copy(self._folder / "durable.db", self._folder / "template")
+
+    def _warm_up(self) -> None:
+        self.fresh()
+        own = copy.copy(self.database)
+        own._executor = ThreadPoolExecutor(4)
+        runtime, world = Runtime(database=own, **self.scenario.runtime_options), World(self.ledger)
+        live(self.scenario, runtime, world, recover_first=False)
+        gather(runtime)
+        own._executor.shutdown(wait=True)
+        self.database.engine.dispose()
+
+    def _empty(self) -> None:
+        tables = sql.SQL(", ").join(map(sql.Identifier, self._tables))
+        plain = self.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain) as connection:
+            # whoever was killed in the middle of a commit may still be committing: after this lock, no longer
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables))
+            for name in sorted(self._tables, key=lambda name: name == "executions"):  # the others refer to it
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))

@@ -1,0 +1,84 @@
+"""The world outside: what arrives there is counted at the receiving side, not by the code that sends it.
+
+An append-only ledger, one line of JSON each, fsynced before the sender gets its answer. The world also has a clock of its
+own, which only moves forward: a wait of an hour is skipped, not slept.
+
+Lines (``what``): ``arrived`` and ``refused`` (effects), ``acknowledged`` (the app was given a step's result), ``decided``
+(a person answered; written before the answer is sent), and ``clock``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+class Refused(Exception):
+    """The receiver was asked and did nothing; asking again may help."""
+
+
+class World:
+    """The outside of one execution. ``point(label)`` is called around each effect, for a Crash."""
+
+    def __init__(self, path: Path, point: Callable[[str], None] = lambda _: None) -> None:
+        self.path = path
+        self.point = point
+
+    def effect(self, name: str, arguments: Mapping[str, Any], *, key: str | None = None, refuse_first: int = 0) -> str:
+        """An effect arrives; the answer is the receiver's, the same for the same effect.
+
+        The receiver refuses the first ``refuse_first`` times: nothing happens then, and Refused is raised.
+        """
+        self.point(f"before {name}")
+        refused = len(self.lines("refused", effect=name)) < refuse_first
+        what = "refused" if refused else "arrived"
+        self.write(what, effect=name, key=key, arguments=dict(arguments))
+        self.point(f"after {name}")
+        if refused:
+            raise Refused(name)
+        return answer(name)
+
+    def acknowledged(self, name: str, value: Any) -> Any:
+        """The app has been given the result of this step; returns it."""
+        self.write("acknowledged", effect=name, value=value)
+        return value
+
+    def happened(self, name: str) -> bool:
+        """Whether an effect has arrived: what an honest person finds when looking."""
+        return bool(self.lines("arrived", effect=name))
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass."""
+        self.write("clock", seconds=seconds)
+
+    def clock(self) -> float:
+        """How many seconds the world's clock is ahead."""
+        return float(sum(line["seconds"] for line in self.lines("clock")))
+
+    def write(self, what: str, **fields: Any) -> None:
+        """One line, in one system call, durable when this returns."""
+        line = json.dumps({"what": what, "pid": os.getpid(), **fields}) + "\n"
+        ledger = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(ledger, line.encode())
+            os.fsync(ledger)
+        finally:
+            os.close(ledger)
+
+    def lines(self, what: str | None = None, **fields: Any) -> list[dict[str, Any]]:
+        """The lines of the ledger in order, those that have these fields."""
+        if not self.path.exists():
+            return []
+        wanted = {**fields, **({} if what is None else {"what": what})}
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        return [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
+
+
+def answer(effect: str) -> str:
+    """What the receiver of an effect answers."""
+    return f"{effect} done"
