@@ -37,6 +37,7 @@ from durable.checkpoint.errors import (
     NotADatabase,
     StorageError,
 )
+from durable.checkpoint.prepared import run_bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ class Database:
         @event.listens_for(engine, "begin")
         def _begin(connection: Any) -> None:
             reads = connection.get_execution_options().get("durable_read")
-            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+            run_bare(connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
 
         return engine
 

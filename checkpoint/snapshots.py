@@ -20,11 +20,13 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import ropes, schema
+from durable.checkpoint.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy.sql.elements import CompilerElement
 
     from durable.checkpoint.database import Database
     from durable.checkpoint.ropes import Rope
@@ -141,33 +143,33 @@ def version_key(version: Version) -> str:
     return version if isinstance(version, str) else f"#{version!r}"
 
 
-def _statements(insert: Any) -> dict[str, Any]:
-    """The inserts of one dialect, made once: making them takes as long as running them."""
-    whole, write = insert(schema.snapshots), insert(schema.snapshot_writes)
-    changed = ("parent", "run", "channels", "body", "metadata")
-    written = ("task_path", "channel", "cell")
-    return {
-        "snapshot": whole.on_conflict_do_update(
-            index_elements=list(schema.snapshots.primary_key), set_={name: whole.excluded[name] for name in changed}
-        ),
-        "write": write.on_conflict_do_nothing(),
-        "rewrite": write.on_conflict_do_update(
-            index_elements=list(schema.snapshot_writes.primary_key),
-            set_={name: write.excluded[name] for name in written},
-        ),
-        "value": insert(schema.snapshot_values).on_conflict_do_nothing(),
-        "piece": insert(schema.snapshot_pieces).on_conflict_do_nothing(),
-    }
+def _inserting(table: Table, *replaced: str) -> Prepared:
+    """An INSERT that leaves an existing row as it is, or replaces these columns of it."""
+
+    def make(dialect: str) -> CompilerElement:
+        statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+        if not replaced:
+            return statement.on_conflict_do_nothing()
+        values = {name: statement.excluded[name] for name in replaced}
+        return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+
+    return Prepared(make)
 
 
-_SQLITE, _POSTGRESQL = _statements(sqlite.insert), _statements(postgresql.insert)
+_SNAPSHOT = _inserting(schema.snapshots, "parent", "run", "channels", "body", "metadata")
+_WRITE = _inserting(schema.snapshot_writes)
+_REWRITE = _inserting(schema.snapshot_writes, "task_path", "channel", "cell")
+_VALUE = _inserting(schema.snapshot_values)
+_PIECE = _inserting(schema.snapshot_pieces)
 _V = schema.snapshot_values.c
-_CELL = select(_V.cell).where(
-    _V.namespace == bindparam("namespace"),
-    _V.thread == bindparam("thread"),
-    _V.ns == bindparam("ns"),
-    _V.channel == bindparam("channel"),
-    _V.version == bindparam("version"),
+_CELL = Prepared(
+    lambda _: select(_V.cell).where(
+        _V.namespace == bindparam("namespace"),
+        _V.thread == bindparam("thread"),
+        _V.ns == bindparam("ns"),
+        _V.channel == bindparam("channel"),
+        _V.version == bindparam("version"),
+    )
 )
 
 
@@ -176,25 +178,21 @@ def put(db: Database, connection: Connection, place: Place, draft: Draft) -> Non
 
     Raises PiecesGone if a list was cut against a version that is not there any more.
     """
-    statements = _SQLITE if db.is_sqlite else _POSTGRESQL
     if draft.pieces or draft.based_on:
         share(db, connection, place)
     for channel, base in draft.based_on.items():
         at = {**place.key, "channel": channel, "version": version_key(base.version)}
-        if connection.execute(_CELL, at).scalar() != base.cell():
+        if _CELL.scalar(connection, at) != base.cell():
             raise PiecesGone
-    _keep_pieces(connection, statements, place, draft.pieces)
-    if draft.cells:
-        connection.execute(
-            statements["value"],
-            [
-                {**place.key, "channel": channel, "version": version_key(version), "cell": cell}
-                for (channel, version), cell in draft.cells.items()
-            ],
-        )
+    _keep_pieces(connection, place, draft.pieces)
+    cells = [
+        {**place.key, "channel": channel, "version": version_key(version), "cell": cell}
+        for (channel, version), cell in draft.cells.items()
+    ]
+    _VALUE.run(connection, cells)
     row = {"id": draft.id, "parent": draft.parent, "run": draft.run, "body": draft.body, "metadata": draft.metadata}
     channels = json.dumps(draft.channels, ensure_ascii=False, separators=(",", ":"))
-    connection.execute(statements["snapshot"], {**place.key, **row, "channels": channels})
+    _SNAPSHOT.run(connection, [{**place.key, **row, "channels": channels}])
 
 
 def put_writes(  # noqa: PLR0913 - where, on what, what, how
@@ -211,10 +209,9 @@ def put_writes(  # noqa: PLR0913 - where, on what, what, how
 
     Of two writes with the same task and idx the first one counts, or with ``replace`` the last one.
     """
-    statements = _SQLITE if db.is_sqlite else _POSTGRESQL
     if pieces:
         share(db, connection, place)
-        _keep_pieces(connection, statements, place, pieces)
+        _keep_pieces(connection, place, pieces)
     rows = [
         {
             **place.key,
@@ -227,18 +224,12 @@ def put_writes(  # noqa: PLR0913 - where, on what, what, how
         }
         for write in writes
     ]
-    if rows:
-        connection.execute(statements["rewrite" if replace else "write"], rows)
+    (_REWRITE if replace else _WRITE).run(connection, rows)
 
 
-def _keep_pieces(
-    connection: Connection, statements: dict[str, Any], place: Place, pieces: Mapping[bytes, bytes]
-) -> None:
-    if pieces:
-        at = {"namespace": place.namespace, "thread": place.thread}
-        connection.execute(
-            statements["piece"], [{**at, "digest": digest, "piece": piece} for digest, piece in sorted(pieces.items())]
-        )
+def _keep_pieces(connection: Connection, place: Place, pieces: Mapping[bytes, bytes]) -> None:
+    at = {"namespace": place.namespace, "thread": place.thread}
+    _PIECE.run(connection, [{**at, "digest": digest, "piece": piece} for digest, piece in sorted(pieces.items())])
 
 
 def share(db: Database, connection: Connection, place: Place) -> None:

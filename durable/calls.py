@@ -18,14 +18,16 @@ from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
 from durable.policy import ToolPolicy
-from durable.step import StepCall, run_step, run_step_async
+from durable.step import StepCall, place, run_step, run_step_async
 from durable.tool import bound, plain, policy_of, unbound, with_context
 
 if TYPE_CHECKING:
+    from durable.checkpoint.records import InterruptKind, Record
     from durable.context import Scope
+    from durable.policy import Effect
     from durable.replay import Outcome
     from durable.retry import Retry
-    from durable.policy import Effect
+    from durable.segment import Segment
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class Step:
 
         What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a number's, "#1".
         """
-        changes = {"effect": effect, "retry": retry, "timeout": timeout}
+        changes: dict[str, Any] = {"effect": effect, "retry": retry, "timeout": timeout}
         given = {name: value for name, value in changes.items() if value is not None}
         replace(ToolPolicy(), **given)  # refused here rather than where the step runs
         if key is not None and _NUMBERED.search(checked(key, "the step's key")):
@@ -110,6 +112,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
             positional, named = given(pending)
             return await inner(*positional, **named)
 
+        place(call)
         return run_step_async(call, run)  # type: ignore[return-value]  # T is the awaitable itself
 
     def run_sync(pending: Any) -> Any:
@@ -125,45 +128,34 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     return run_step(call, run_sync)  # type: ignore[no-any-return]  # what fn returns
 
 
-def _either(fn: Callable[P, T]) -> Callable[P, T]:
-    """In async code the call returns an awaitable, and the event loop does not wait for the journal."""
-
-    def working(*args: P.args, **kwargs: P.kwargs) -> T:
-        with here().segment.working():
-            return fn(*args, **kwargs)
-
-    async def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
-        segment = here().segment
-        with segment.working():
-            return await segment.runtime.database.surely_on_journal_thread(fn, *args, **kwargs)
-
-    @functools.wraps(fn)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        here()  # raises NoExecution at once, and not where the awaitable is awaited
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return working(*args, **kwargs)
-        return waiting(*args, **kwargs)  # type: ignore[return-value]  # awaited by async callers
-
-    return call
-
-
-def _numbered(name: str, arguments: Any) -> tuple[Scope, Outcome]:
+def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> T:
+    """A call that is not a step. Its number is taken here, in the order of the calls; in async code the rest is awaited."""
     scope = here()
+    scope.outside_of_transactions(name)
     segment = scope.segment
     hashed = segment.runtime.codec.fingerprint(arguments)
-    scope.outside_of_transactions(name)
     outcome, fits = segment.take(None, f"{scope.path}/{name}".lstrip("/"), hashed)
-    if not fits:
-        drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
-    elif outcome.interrupt is not None:
-        segment.withdraw(outcome)
-    outcome.name, outcome.arguments_hash = name, hashed
-    return scope, outcome
+
+    def found() -> T:
+        if not fits:
+            drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
+        elif outcome.interrupt is not None:
+            segment.withdraw(outcome)
+        outcome.name, outcome.arguments_hash = name, hashed
+        return act(segment, outcome)
+
+    async def awaited() -> T:
+        with segment.working():
+            return await segment.runtime.database.surely_on_journal_thread(found)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with segment.working():
+            return found()
+    return awaited()  # type: ignore[return-value]  # awaited by async callers
 
 
-@_either
 def ask(
     question: str, *, schema: Mapping[str, Any] | None = None, expires_in: float | None = None, choices: tuple[str, ...] = ()
 ) -> Any:
@@ -175,70 +167,74 @@ def ask(
     asked = {"enum": list(choices)} if choices else schema
     if asked:
         check_schema(asked)
-    scope, outcome = _numbered("ask", {"question": question, "schema": asked})
-    segment = scope.segment
-    if outcome.result is None:
-        segment.check()
-        answer = answer_to(segment, outcome)
-        meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
-        if answer is None:
-            ask_person(
-                segment,
-                outcome,
-                "choice" if choices else "question",
-                {"question": question, "schema": asked},
-                expires_in=expires_in,
-                meta=meta,
-            )
-            raise Suspended
-        closed, consume = answer.closing(segment)
-        if answer.decision.kind == "reject":
-            done = NewRecord("step_failed", outcome.key, {**meta, "rejected": answer.decision.reason})
-        else:
-            value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
-            done = NewRecord("step_done", outcome.key, meta, value)
-        segment.append(closed, done, companions=[consume])
-    record = outcome.result
-    assert record is not None  # noqa: S101 - appended above, or found
-    if record.kind == "step_failed":
-        raise ToolRejected(question, record.meta["rejected"])
-    return record.value()
+    subject = {"question": question, "schema": asked}
+    kind: InterruptKind = "choice" if choices else "question"
+
+    def answered(segment: Segment, outcome: Outcome) -> Any:
+        record = outcome.result or _asked(segment, outcome, kind, subject, expires_in)
+        if record.kind == "step_failed":
+            raise ToolRejected(question, record.meta["rejected"])
+        return record.value()
+
+    return _called("ask", subject, answered)
 
 
-@_either
+def _asked(
+    segment: Segment, outcome: Outcome, kind: InterruptKind, subject: Mapping[str, Any], expires_in: float | None
+) -> Record:
+    segment.check()
+    answer = answer_to(segment, outcome)
+    meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
+    if answer is None:
+        ask_person(segment, outcome, kind, subject, expires_in=expires_in, meta=meta)
+        raise Suspended
+    closed, consume = answer.closing(segment)
+    if answer.decision.kind == "reject":
+        done = NewRecord("step_failed", outcome.key, {**meta, "rejected": answer.decision.reason})
+    else:
+        value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
+        done = NewRecord("step_done", outcome.key, meta, value)
+    return segment.append(closed, done, companions=[consume])[-1]
+
+
 def sleep(seconds: float) -> None:
     """Wait without holding a process: the execution is let go and claimed again when the time has come."""
-    scope, outcome = _numbered("sleep", {"seconds": seconds})
-    segment = scope.segment
-    if outcome.progress == "new":
-        segment.check()
-        due = segment.runtime.database.clock() + seconds
-        meta = {"name": "sleep", "arguments_hash": outcome.arguments_hash, "due_at": due}
-        segment.append(NewRecord("timer", outcome.key, meta))
-    if segment.runtime.database.clock() < outcome.not_before:
-        segment.wait_for(at=outcome.not_before)
-        raise Suspended
+
+    def slept(segment: Segment, outcome: Outcome) -> None:
+        clock = segment.runtime.database.clock
+        if outcome.progress == "new":
+            segment.check()
+            meta = {"name": "sleep", "arguments_hash": outcome.arguments_hash, "due_at": clock() + seconds}
+            segment.append(NewRecord("timer", outcome.key, meta))
+        if clock() < outcome.not_before:
+            segment.wait_for(at=outcome.not_before)
+            raise Suspended
+
+    _called("sleep", {"seconds": seconds}, slept)
 
 
-@_either
 def wait_signal(name: str) -> Any:
     """Wait for a signal of this name and return its payload. Each signal is delivered once, in order."""
-    scope, outcome = _numbered(f"signal:{name}", None)
-    segment = scope.segment
-    if outcome.result is None:
-        segment.check()
-        db = segment.runtime.database
-        with db.read() as connection:
-            waiting = signals.first(connection, segment.execution.id, name)
-        if waiting is None:
-            segment.wait_for(signal=name)
-            raise Suspended
-        signal_id, payload = waiting
-        at = db.clock()
-        meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
-        segment.append(
-            NewRecord("signal", outcome.key, meta, payload),
-            companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
-        )
-    assert outcome.result is not None  # noqa: S101 - appended above, or found
-    return outcome.result.value()
+
+    def received(segment: Segment, outcome: Outcome) -> Any:
+        return (outcome.result or _received(segment, outcome, name)).value()
+
+    return _called(f"signal:{name}", None, received)
+
+
+def _received(segment: Segment, outcome: Outcome, name: str) -> Record:
+    segment.check()
+    db = segment.runtime.database
+    with db.read() as connection:
+        waiting = signals.first(connection, segment.execution.id, name)
+    if waiting is None:
+        segment.wait_for(signal=name)
+        raise Suspended
+    signal_id, payload = waiting
+    at = db.clock()
+    meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
+    (record,) = segment.append(
+        NewRecord("signal", outcome.key, meta, payload),
+        companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
+    )
+    return record

@@ -39,13 +39,14 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
     if call.policy.effect != "once" and not _outlived(call, outcome):
         return "run"
     segment = call.scope.segment
+    arguments = call.arguments if outcome.edited is None else outcome.edited.value()
     if call.policy.reconcile is not None:
         key = (
-            call.policy.idempotency_key(call.arguments)
+            call.policy.idempotency_key(arguments)
             if call.policy.idempotency_key is not None
             else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
         )
-        verdict = call.policy.reconcile(key, call.arguments)
+        verdict = call.policy.reconcile(key, arguments)
         if inspect.iscoroutine(verdict):
             verdict = asyncio.run(verdict)
         if isinstance(verdict, Done):
@@ -59,7 +60,7 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         segment,
         outcome,
         "in_doubt",
-        {"arguments": call.arguments, "tool": call.name, "question": f"did {call.name} happen?"},
+        {"arguments": arguments, "tool": call.name, "question": f"did {call.name} happen?"},
         tool=call.name,
         arguments_hash=call.arguments_hash,
         meta=call.meta(),

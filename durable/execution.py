@@ -7,9 +7,11 @@ transaction. A process that dies before it leaves a lease behind, and another on
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from durable import failure
@@ -30,11 +32,14 @@ from durable.owner import is_dead
 from durable.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterator
 
     from durable.runtime import App, Runtime
 
 log = logging.getLogger("durable")
+
+QUIET = 10
+"""Rounds of the event loop without a step on its way, after which no branch is expected to go on by itself."""
 
 _GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 """This process stops, which says nothing about the execution."""
@@ -48,16 +53,19 @@ def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -
     db, owner = runtime.database, runtime.leases.owner
     with db.read() as connection:
         dead = tuple(name for name in executions.owners(connection, runtime.namespace) if is_dead(name))
+    claimed_at = runtime.clock.monotonic()
     epoch, head = db.transact(
         lambda connection: executions.claim(
             db, connection, runtime.namespace, execution_id, owner, dead=dead, forced=forced
         )
     )
-    return load_segment(runtime, execution_id, epoch, head)
+    return load_segment(runtime, execution_id, epoch, head, claimed_at=claimed_at)
 
 
-def load_segment(runtime: Runtime, execution_id: str, epoch: int, head: tuple[int, bytes]) -> Segment:
-    """The segment of a claim that was just made: one range read of its journal."""
+def load_segment(
+    runtime: Runtime, execution_id: str, epoch: int, head: tuple[int, bytes], *, claimed_at: float
+) -> Segment:
+    """The segment of a claim that was just made, at ``claimed_at`` on this process's clock: one range read of its journal."""
     with runtime.database.read() as connection:
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
         records = journal.read(connection, execution_id, runtime.load)
@@ -72,6 +80,7 @@ def load_segment(runtime: Runtime, execution_id: str, epoch: int, head: tuple[in
         )
     held = Journal(runtime.writer, runtime.database, execution_id, epoch=epoch, head=head, load=runtime.load)
     segment = Segment(runtime, execution, held, records, asked)
+    segment.renewed_at = claimed_at
     runtime.leases.hold(segment)
     runtime.telemetry.opened(segment)
     return segment
@@ -97,18 +106,57 @@ def drive(app: App, segment: Segment) -> BaseException | None:
                 with within(segment.root()):
                     output = app.run(segment)
                     if inspect.isawaitable(output):
-                        output = asyncio.run(_awaited(output, segment))
+                        output = _run(_awaited(output, segment))
             except BaseException as exc:  # noqa: BLE001 - close() sorts it out
                 error = exc
         return close(segment, output, error)
 
 
+def _run(output: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(output)
+    # called from async code without ``runtime.aio``: that code waits here, the app needs a loop that runs
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, output).result()
+
+
 async def _awaited(output: Any, segment: Segment) -> Any:
+    on_journal_thread = segment.runtime.database.on_journal_thread
     try:
         return await output
+    except BaseException as exc:
+        quiet = 0 if isinstance(_meant(exc), Suspended) else QUIET
+        while quiet < QUIET:  # branches beside the one that waits go on as far as they can
+            quiet = 0 if segment.busy else quiet + 1
+            await (on_journal_thread(segment.quiet) if segment.busy else asyncio.sleep(0))
+        raise
     finally:
-        # branches of the app that still run may be in the middle of an effect: let them record its outcome
-        await segment.runtime.database.on_journal_thread(segment.drain)
+        # those that go on even so may be in the middle of an effect: let them record its outcome
+        await on_journal_thread(segment.drain)
+
+
+def _meant(error: BaseException | None) -> BaseException | None:
+    """What a group of exceptions (of asyncio.TaskGroup) says of the execution; any other exception says it itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    for kind in (LeaseLost, StorageError, Cancelled):
+        if found := next((leaf for leaf in leaves if isinstance(leaf, kind)), None):
+            return found
+    failed = [leaf for leaf in leaves if not isinstance(leaf, (Suspended, asyncio.CancelledError))]
+    if failed:
+        return failed[0] if len(failed) == 1 else error
+    return next((leaf for leaf in leaves if isinstance(leaf, Suspended)), error)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _poisoned(segment: Segment) -> bool:
@@ -119,7 +167,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """Write down how the segment ended, and let go of the execution. Returns the error the caller should see, if any."""
     segment.closing = True
     try:
-        error = _close(segment, output, error)
+        error = _close(segment, output, _meant(error))
     except LeaseLost as lost:
         error = lost
     finally:
@@ -139,7 +187,10 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
             _release(segment, "released")
         return error
     if isinstance(error, Suspended) or (error is None and segment.waits):
-        _suspend(segment)
+        if segment.draining:  # what was not let on, does not wait for anything: another worker goes on with it
+            _release(segment, "released")
+        else:
+            _suspend(segment)
         return None
     if isinstance(error, Cancelled):
         _cancel(segment, error.reason)
@@ -148,10 +199,11 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
         _suspend(segment, "abandoned")
         return error
     if isinstance(error, _GIVEN_BACK):
-        _release(segment, "interrupted" if segment.busy or isinstance(error, SystemExit) else "released")
+        blame = isinstance(error, SystemExit)
+        _release(segment, "interrupted" if segment.busy or segment.cut or blame else "released", blame=blame)
         return error
     if isinstance(error, StorageError):
-        _release(segment, "interrupted")
+        _release(segment, "interrupted", blame=True)
         return error
     if error is None:
         try:
@@ -215,17 +267,17 @@ def _suspend(segment: Segment, event: str = "suspended") -> None:
             now=now,
         )
 
-    event = event if not segment.busy else "interrupted"
+    event = "interrupted" if segment.busy or segment.cut else event
     segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
     segment.left_as = "suspended"
 
 
-def _release(segment: Segment, event: str) -> None:
+def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
     now = segment.runtime.database.clock()
 
     def release(connection: Any) -> None:
         executions.release(
-            connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=event == "released"
+            connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame
         )
 
     segment.append(NewRecord("note", None, {"event": event}), companions=[release])

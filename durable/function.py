@@ -11,25 +11,31 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from durable.runtime import App
+from durable.tool import context_parameter
 
 if TYPE_CHECKING:
     from durable.segment import Segment
 
 
 def function_app(name: str, fn: Callable[..., Any]) -> App:
-    """The app that calls ``fn``: with the input's keys as keywords if it is a mapping that fits, else with the input."""
+    """The app that calls ``fn``: with the input's keys as keywords if it is a mapping that fits, else with the input.
+
+    A parameter annotated ToolContext is filled in.
+    """
     signature = inspect.signature(fn)
+    context = context_parameter(fn)
 
     def run(segment: Segment) -> Any:
         given = segment.execution.input
-        if not signature.parameters:
-            return fn()
+        named = {} if context is None else {context: segment.root().tool_context}
+        if signature.parameters.keys() == named.keys():
+            return fn(**named)
         if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
             try:
-                signature.bind(**given)
+                signature.bind(**{**given, **named})
             except TypeError:
-                return fn(given)
-            return fn(**given)
-        return fn(given)
+                return fn(given, **named)
+            return fn(**{**given, **named})
+        return fn(given, **named)
 
     return App(name, run)

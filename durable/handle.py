@@ -15,7 +15,7 @@ from durable.checkpoint.errors import (
 )
 from durable.checkpoint.records import Execution, Interrupt, Record
 from durable.execution import cancel_here
-from durable.ids import checked
+from durable.ids import checked, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -75,7 +75,13 @@ class Handle:
         return outcome(found)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._runtime.database.on_journal_thread(self.result).__await__()
+        return self._ended().__await__()
+
+    async def _ended(self) -> Any:
+        runtime = self._runtime
+        while not (found := await runtime.database.on_journal_thread(self.execution)).ended:
+            await runtime.clock.sleep_async(POLL)
+        return outcome(found)
 
     def history(self) -> list[Record]:
         """All records of its journal, in order."""
@@ -97,7 +103,12 @@ class Handle:
         return self._runtime.interrupts(status=None, execution_id=self.id)
 
     def cancel(self, reason: str = "cancelled by request") -> None:
-        """Ask it to end. One that nobody drives ends now; a running one before its next step. Raises ExecutionClosed."""
+        """Ask it to end.
+
+        One that nobody drives ends now; one that runs in this process ends before its next step, in another one within a
+        third of the lease. Raises ExecutionClosed.
+        """
+        text(reason, "the reason")
         found = self.execution()
         if found.status == "cancelled":
             return
@@ -111,7 +122,7 @@ class Handle:
         try:
             cancel_here(runtime, self.id)
         except ExecutionBusy:
-            return  # its owner sees the flag
+            runtime.leases.cancel(self.id, reason)  # any other owner sees the flag when it renews
 
     def signal(self, name: str, payload: Any = None) -> None:
         """Send it a signal; it is delivered once, in order. Raises ExecutionClosed if it has ended."""

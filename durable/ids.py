@@ -9,7 +9,7 @@ import unicodedata
 
 import uuid_utils
 
-from durable.checkpoint.errors import InvalidId
+from durable.checkpoint.errors import InvalidId, NotEncodable
 
 LONGEST = 255
 
@@ -30,6 +30,13 @@ def checked(value: object, what: str) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
         msg = f"{what} has control characters or surrogates: {value!r}"
         raise InvalidId(msg)
+    return value
+
+
+def text(value: str, what: str) -> str:
+    """A text for people, of any length, as every database can keep it. Raises NotEncodable for NUL and lone surrogates."""
+    if "\0" in value or any(unicodedata.category(char) == "Cs" for char in value):
+        raise NotEncodable(what, "text with NUL characters or lone surrogates", "take them out")
     return value
 
 

@@ -52,6 +52,13 @@ class Leases:
         with self._changed:
             return list(self._segments.values())
 
+    def cancel(self, execution_id: str, reason: str) -> None:
+        """Tell the segment that drives this execution here, if there is one, to start no further step."""
+        with self._changed:
+            segment = self._segments.get(execution_id)
+            if segment is not None and segment.cancel_reason is None:
+                segment.cancel_reason = reason
+
     def confirm(self, segment: Segment) -> None:
         """Return if the lease surely holds. Raises LeaseLost, or StorageError if the database cannot be asked."""
         age = self._runtime.clock.monotonic() - segment.renewed_at
@@ -80,11 +87,12 @@ class Leases:
     def _loop(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait(self.owner.ttl / 3)
-                if not self._segments:
+                if self._changed.wait_for(lambda: not self._segments, self.owner.ttl / 3):
                     self._thread = None
                     return
             try:
                 self.renew()
             except StorageError as exc:
                 log.warning("leases were not renewed: %s", exc)
+            except Exception:  # whatever it is, the next time is in a third of the ttl
+                log.exception("leases were not renewed")

@@ -7,6 +7,7 @@ when its time has come. Attempts are counted in the journal, so a crash does not
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -42,7 +43,10 @@ class Retry:
         asked = retry_after(error, now=now)
         if asked is not None:
             return asked
-        wait = min(self.maximum, self.initial * self.factor ** (attempt - 1))
+        try:
+            wait = min(self.maximum, self.initial * self.factor ** (attempt - 1))
+        except OverflowError:
+            wait = self.maximum
         draw = int.from_bytes(hashlib.sha256(f"{key}:{attempt}".encode()).digest()[:4], "big") / 2**32
         return wait * (1 - self.jitter / 2 + self.jitter * draw)
 
@@ -59,9 +63,11 @@ def retry_after(error: BaseException, *, now: float) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except (TypeError, ValueError):
         pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         return max(0.0, parsedate_to_datetime(str(value)).timestamp() - now)
     except (TypeError, ValueError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -13,6 +16,8 @@ from durable.checkpoint.errors import (
     ArgumentsChanged,
     ExecutionClosed,
     InvalidConfiguration,
+    LeaseLost,
+    StorageError,
     ThreadBusy,
     UnknownApp,
 )
@@ -21,7 +26,7 @@ from durable.checkpoint.writer import Writer
 from durable.clock import Clock
 from durable.execution import drive, open_segment
 from durable.handle import Handle, Result
-from durable.ids import checked, new_id
+from durable.ids import checked, new_id, text
 from durable.leases import Leases
 from durable.owner import owner_name
 from durable.telemetry import Telemetry
@@ -179,8 +184,8 @@ class Runtime:
             priority=priority,
             run_after=None if run_after is None else now + run_after,
             deadline_at=None if deadline is None else now + deadline,
-            parent=parent,
-            correlation_id=correlation_id,
+            parent=None if parent is None else checked(parent, "the parent's id"),
+            correlation_id=None if correlation_id is None else checked(correlation_id, "the correlation id"),
             tags={str(key): str(value) for key, value in (tags or {}).items()},
             traceparent=begun.traceparent,
         )
@@ -204,13 +209,17 @@ class Runtime:
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.
 
-        The same id again returns what was recorded, or goes on where it stopped. Raises UnknownApp, ExecutionBusy.
+        The same id again returns what was recorded, or goes on where it stopped. Raises UnknownApp, ExecutionBusy, LeaseLost, and
+        StorageError, after which the execution goes on with the next call.
         """
         app = self.app(name)
         handle = self.start(name, input, **options)
-        found = handle.execution()
-        if not found.ended:
-            self.drive(app, handle.id)
+        if not handle.execution().ended:
+            error = self.drive(app, handle.id)
+            while error is None and handle.status == "pending":  # the answer came while it was being let go
+                error = self.drive(app, handle.id)
+            if isinstance(error, (StorageError, LeaseLost)):
+                raise error
         return self.result_of(handle.id)
 
     def drive(self, app: App, execution_id: str) -> BaseException | None:
@@ -279,6 +288,7 @@ class Runtime:
         AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged, InterruptNotFound, NotEncodable.
         """
         by = checked(by, "the name of the person who decides")
+        comment = None if comment is None else text(comment, "the comment")
         interrupt = self.interrupt(interrupt_id)
         decision.check(interrupt)
         if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:
@@ -304,12 +314,17 @@ class Runtime:
         return Worker(self, concurrency=concurrency, queues=queues, poll=poll)
 
     def recover(self) -> list[Result]:
-        """Claim and drive here, once, everything that is left to run for the apps of this process."""
+        """Claim and drive here, once, everything that is left to run for the apps of this process.
+
+        KeyboardInterrupt and its like are raised after the execution was given back.
+        """
         results = []
         for queue in self._queues():
             worker = self.worker(concurrency=1, queues=(queue,))
             while (segment := worker.claim()) is not None:
-                drive(self.app(segment.execution.app), segment)
+                error = drive(self.app(segment.execution.app), segment)
+                if error is not None and not isinstance(error, Exception):
+                    raise error
                 results.append(self.result_of(segment.execution.id))
         return results
 
@@ -319,7 +334,12 @@ class Runtime:
 
 
 class Aio:
-    """Any method of the runtime as a coroutine: ``await runtime.aio.decide(...)``."""
+    """Any method of the runtime as a coroutine: ``await runtime.aio.decide(...)``.
+
+    Those that drive executions have a thread each: the steps of these executions need the journal's threads.
+    """
+
+    DRIVING = frozenset({"run", "drive", "recover"})
 
     def __init__(self, runtime: Runtime, database: Database) -> None:
         self._runtime = runtime
@@ -329,6 +349,13 @@ class Aio:
         method = getattr(self._runtime, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._database.on_journal_thread(method, *args, **kwargs)
+            if name not in self.DRIVING:
+                return await self._database.on_journal_thread(method, *args, **kwargs)
+            thread = ThreadPoolExecutor(1, thread_name_prefix="durable-drive")
+            try:
+                driven = thread.submit(contextvars.copy_context().run, method, *args, **kwargs)
+                return await asyncio.wrap_future(driven)
+            finally:
+                thread.shutdown(wait=False)
 
         return call

@@ -44,6 +44,8 @@ class Segment:
         self.cancel_reason = execution.cancel_reason
         self.draining = False
         self.abandoned = False
+        self.cut = False
+        """Whether a step's body was left in the middle, without an outcome."""
         self.closing = False
         self.renewed_at = runtime.clock.monotonic()
         self.waiting: dict[str, Interrupt] = {}

@@ -8,6 +8,7 @@ framework's call id, or name and number), never the order of arrival.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +29,7 @@ from durable.policy import ToolPolicy
 from durable.retry import IN_PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from durable.replay import Outcome
     from durable.segment import Segment
@@ -60,6 +61,8 @@ class StepCall:
     scope: Scope = field(default_factory=here)
     arguments_hash: str = ""
     outcome: Outcome | None = None
+    fits: bool = True
+    begun: bool = False
     span: StepSpan | None = None
 
     @property
@@ -131,8 +134,7 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     for, NotEncodable for arguments that cannot be recorded, and what ``Segment.check`` raises.
     """
     segment = call.scope.segment
-    call.scope.outside_of_transactions(call.name)
-    outcome = call.outcome or _take(segment, call)
+    outcome = _begun(segment, call)
     if outcome.progress in {"done", "failed"}:
         segment.runtime.telemetry.replayed(call, outcome)
         return Recorded(outcome)
@@ -160,18 +162,31 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     return _ready(call, outcome)
 
 
-def _take(segment: Segment, call: StepCall) -> Outcome:
-    call.arguments_hash = "" if call.composite else _hash(segment, call)
-    path = call.scope.path
-    key = None if call.identity is None else f"{path}/{call.identity}".lstrip("/")
-    outcome, fits = segment.take(key, f"{path}/{call.name}".lstrip("/"), call.arguments_hash)
-    if outcome.name and outcome.name != call.name:
-        fits = outcome.accepted
-    if not fits and call.gentle:
-        outcome.taken = fits = True
+def place(call: StepCall) -> Outcome:
+    """Give the call its place: its record by key, or the number it has among the calls of its name.
+
+    Without the database, so that it is done where the call is made, in the order of the calls. Raises NotEncodable, Unsupported.
+    """
+    if call.outcome is None:
+        call.scope.outside_of_transactions(call.name)
+        segment, path = call.scope.segment, call.scope.path
+        call.arguments_hash = "" if call.composite else _hash(segment, call)
+        key = None if call.identity is None else f"{path}/{call.identity}".lstrip("/")
+        outcome, fits = segment.take(key, f"{path}/{call.name}".lstrip("/"), call.arguments_hash)
+        call.fits = outcome.accepted if outcome.name not in {"", call.name} else fits
+        call.outcome = outcome
+    return call.outcome
+
+
+def _begun(segment: Segment, call: StepCall) -> Outcome:
+    outcome = place(call)
+    if call.begun:
+        return outcome
+    if not call.fits and call.gentle:
+        outcome.taken = True
         meta = {"event": "input_differs", "recorded": outcome.arguments_hash, "now": call.arguments_hash}
         segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
-    if not fits:
+    elif not call.fits:
         drift.settle(
             segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash
         )
@@ -179,7 +194,7 @@ def _take(segment: Segment, call: StepCall) -> Outcome:
         segment.withdraw(outcome)
     if call.composite:
         segment.rewind(outcome.key)
-    call.outcome = outcome
+    call.begun = True
     return outcome
 
 
@@ -190,7 +205,6 @@ def _hash(segment: Segment, call: StepCall) -> str:
         if call.gentle:
             return ""
         raise
-
 
 
 def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:
@@ -334,6 +348,7 @@ async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]
         msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
     on_journal_thread = segment.runtime.database.on_journal_thread
+    place(call)
     with segment.working(), segment.runtime.telemetry.step(call):
         while isinstance(found := await on_journal_thread(begin_step, call), Pending):
             if found.delay:
@@ -376,14 +391,24 @@ class _RolledBack(Exception):  # noqa: N818 - a fact, and never seen outside of 
 
 def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:
     segment, began = pending.call.scope.segment, time.perf_counter()
-    with segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
+    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
         ended = told(run_attempt(lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing))
     return ended, time.perf_counter() - began
 
 
+@contextmanager
+def _uncut(pending: Pending) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as exc:
+        if not isinstance(exc, pending.call.orderly):
+            pending.call.scope.segment.cut = True
+        raise
+
+
 async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float]:
     segment, began = pending.call.scope.segment, time.perf_counter()
-    with segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
+    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
         ended = await run_attempt_async(
             lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing
         )

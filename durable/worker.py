@@ -10,6 +10,7 @@ import logging
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
@@ -19,7 +20,7 @@ from durable.ids import checked
 from durable.owner import is_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from durable.runtime import Runtime
     from durable.segment import Segment
@@ -40,13 +41,13 @@ class Worker:
         self.queues = tuple(checked(queue, "the queue") for queue in queues)
         self.poll = poll
         self._stopping = threading.Event()
+        self._driven: set[Segment] = set()
         self._free = threading.Semaphore(self.concurrency)
         self._wake = threading.Event()
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back."""
-        self._on_signals()
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
+        with self._on_signals(), ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
             while not self._stopping.is_set():
                 if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):
                     continue
@@ -56,9 +57,10 @@ class Worker:
                     self._wake.wait(self.poll)
                     self._wake.clear()
                 else:
+                    self._driven.add(segment)
                     pool.submit(self._drive, segment)
-            for held in self.runtime.leases.held():
-                held.draining = True
+            for segment in tuple(self._driven):
+                segment.draining = True
 
     def stop(self) -> None:
         """Claim no more; what runs now is let go after its current steps."""
@@ -81,11 +83,12 @@ class Worker:
             owner = runtime.leases.owner
             return found, *executions.claim(db, connection, runtime.namespace, found, owner, dead=dead)
 
+        claimed_at = runtime.clock.monotonic()
         try:
             taken = db.transact(take)
         except (ExecutionBusy, ExecutionClosed):
             return None
-        return None if taken is None else load_segment(runtime, *taken)
+        return None if taken is None else load_segment(runtime, *taken, claimed_at=claimed_at)
 
     def _claim_quietly(self) -> Segment | None:
         try:
@@ -101,11 +104,21 @@ class Worker:
                 log.warning("execution %s: %s: %s", segment.execution.id, type(error).__name__, error)
         except StorageError as exc:
             log.warning("execution %s was left to the next worker: %s", segment.execution.id, exc)
+        except BaseException:  # a thread of a pool: nobody else would hear of it
+            log.exception("execution %s was left to the next worker", segment.execution.id)
         finally:
+            self._driven.discard(segment)
             self._free.release()
             self._wake.set()
 
-    def _on_signals(self) -> None:
+    @contextmanager
+    def _on_signals(self) -> Iterator[None]:
+        before = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: self.stop())
+                before[number] = signal.signal(number, lambda *_: self.stop())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -55,7 +55,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             raise
         except BaseException as exc:  # noqa: BLE001 - close() sorts it out
             error = exc
-        _raise(opened, close(opened, modes.last, error), error)
+        _raise(opened, _settle(opened, modes.last, error), error)
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=
         """As ``stream``, asynchronously; the event loop never waits for the database."""
@@ -84,7 +84,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             raise
         except BaseException as exc:  # noqa: BLE001 - close() sorts it out
             error = exc
-        _raise(opened, await asyncio.shield(on_journal_thread(close, opened, modes.last, error)), error)
+        _raise(opened, await asyncio.shield(on_journal_thread(_settle, opened, modes.last, error)), error)
 
     def _driven(
         self, segment: Segment, config: RunnableConfig | None, options: dict[str, Any], modes: Modes
@@ -169,6 +169,12 @@ def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
     if context is not None and options.get("context") is None:
         options["context"] = context
     return options
+
+
+def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Let calls that still run record their outcome, then close."""
+    segment.drain()
+    return close(segment, output, error)
 
 
 def _raise(segment: Segment, raised: BaseException | None, error: BaseException | None) -> None:

@@ -1,7 +1,8 @@
 """What this adapter keeps in a run's ``config``, and reads from it.
 
 The segment travels in ``config["configurable"]``, because a graph's stream is a generator: a context variable set in it
-would leak into its caller. Keys that begin with two underscores never reach a checkpoint's metadata.
+would leak into its caller. Keys that begin with two underscores never reach a checkpoint's metadata, and those that begin
+with LangGraph's own prefix are left out of the configs that it streams (modes ``checkpoints`` and ``debug``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from durable.segment import Segment
 
-SEGMENT = "__durable_segment"
+SEGMENT = "__pregel_durable_segment"
 TASK_ID = "__pregel_task_id"
 RUNTIME = "__pregel_runtime"
 CALL = "__pregel_call"

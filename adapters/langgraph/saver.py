@@ -21,6 +21,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, get_checkpoint_id, ge
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.barrier import Barrier
+from durable.adapters.langgraph.convoy import Convoys
 from durable.adapters.langgraph.drafts import Drafts, all_special, place_of, record_of, storable, thread_of
 from durable.adapters.langgraph.lists import Lists
 from durable.adapters.langgraph.serde import FRAMEWORK_TYPES, DurableSerializer, loaded_types
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.snapshot_reads import Head, Snapshot
     from durable.checkpoint.snapshots import Place
     from durable.runtime import Runtime
+    from durable.segment import Segment
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +66,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         self._runtime = runtime
         self._lists = Lists()
         self._barrier = Barrier()
+        self._convoys = Convoys()
         super().__init__(serde=DurableSerializer(runtime.codec.with_types(FRAMEWORK_TYPES)))
 
     @property
@@ -190,12 +193,14 @@ class DurableSaver(BaseCheckpointSaver[str]):
         metadata: Mapping[str, Any],
         new_versions: ChannelVersions,
     ) -> None:
-        db, parent = self._runtime.database, get_checkpoint_id(config)
+        db, parent, owner = self._runtime.database, get_checkpoint_id(config), self._owner(place.thread, config)
         about = record_of(place, checkpoint["id"], step=metadata.get("step"), source=metadata.get("source"))
         while True:
             draft = self._drafts.checkpoint(place, parent, checkpoint, metadata, new_versions)
+            put = partial(snapshots.put, db, place=place, draft=draft)
             try:
-                return self._write(place.thread, about, partial(snapshots.put, db, place=place, draft=draft), config)
+                with self._convoys.leading((place.thread, owner)) as writes:
+                    return self._write(owner, about, [*writes, put])
             except PiecesGone:  # the thread was deleted or pruned meanwhile
                 self._drafts.forget(place, draft)
 
@@ -221,7 +226,9 @@ class DurableSaver(BaseCheckpointSaver[str]):
             pieces=pieces,
             replace=all_special(channels),
         )
-        self._write(place.thread, record_of(place, checkpoint_id, task=task_id, channels=channels), change, config)
+        owner = self._owner(place.thread, config)
+        if all_special(channels) or not self._convoys.join((place.thread, owner), change):
+            self._write(owner, record_of(place, checkpoint_id, task=task_id, channels=channels), [change])
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete all checkpoints and writes of a thread."""
@@ -256,20 +263,23 @@ class DurableSaver(BaseCheckpointSaver[str]):
     def _administer(self, change: Callable[..., None], thread_id: str, **arguments: Any) -> None:
         thread, db = thread_of(thread_id), self._runtime.database
         about = NewRecord("note", meta={"event": f"checkpoints_{change.__name__}"})
-        self._write(thread, about, partial(change, db, namespace=self._runtime.namespace, thread=thread, **arguments))
+        bound = partial(change, db, namespace=self._runtime.namespace, thread=thread, **arguments)
+        self._write(self._owner(thread), about, [bound])
 
-    def _write(
-        self, thread: str, about: NewRecord, change: Callable[[Any], object], config: RunnableConfig | None = None
-    ) -> None:
-        """The one way to the database: with the journal of the execution that owns the thread, or alone.
+    def _owner(self, thread: str, config: RunnableConfig | None = None) -> Segment | None:
+        """The execution that writes here, if the thread is its own.
 
-        The owner is named in the run's config: a stale one must not get around the journal by being forgotten.
+        It is named in the run's config: a stale owner must not get around the journal by being forgotten.
         """
         live = keys.segment_in(config) or segment()
-        if live is not None and live.thread == thread:
-            live.append(about, companions=[change])
+        return live if live is not None and live.thread == thread else None
+
+    def _write(self, owner: Segment | None, about: NewRecord, changes: Sequence[Callable[[Any], object]]) -> None:
+        """The one way to the database: with the journal of the execution that owns the thread, or alone."""
+        if owner is not None:
+            owner.append(about, companions=changes)
         else:
-            self._runtime.database.transact(change)
+            self._runtime.database.transact(lambda connection: [change(connection) for change in changes])
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:  # noqa: ARG002 - LangGraph's
         """The next version: greater as a string, and never the one that another branch of the thread makes."""

@@ -9,13 +9,14 @@ The arguments that are recorded, hashed and decided upon are those the model see
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
+from langchain_core.tools.base import _format_output  # noqa: PLC2701 - how run() itself makes its message
 from langgraph.errors import GraphBubbleUp
+from langgraph.types import Command
 
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended, ToolRejected
@@ -23,11 +24,6 @@ from durable.context import scope
 from durable.policy import ToolPolicy
 from durable.step import Pending, StepCall, run_step, run_step_async
 from durable.tool import policy_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from durable.context import Scope
 
 _HOOKED = "__durable_hooked__"
 
@@ -44,7 +40,8 @@ def hook_tools() -> None:
         if call is None:
             return run(self, tool_input, *args, **options)
         try:
-            return run_step(call, lambda pending: run(self, _edited(tool_input, pending), *args, **options))
+            result = run_step(call, lambda pending: run(self, _edited(tool_input, pending), *args, **options))
+            return _formatted(self, options.get("tool_call_id"), result)
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
@@ -55,61 +52,19 @@ def hook_tools() -> None:
         call = _step(self, tool_input, options.get("tool_call_id"))
         if call is None:
             return await arun(self, tool_input, *args, **options)
-        siblings = _Siblings.of(call.scope)
-        with siblings:
-            try:
-                return await run_step_async(
-                    call, lambda pending: arun(self, _edited(tool_input, pending), *args, **options)
-                )
-            except ToolRejected as rejected:
-                return _rejection(self, options.get("tool_call_id"), rejected)
-            except Suspended:
-                pass
-            except GraphBubbleUp as exc:
-                await siblings.quiet()
-                raise exc from None
-            await siblings.quiet()
-            raise graph_interrupt(call.scope.segment, call.key)
+        try:
+            result = await run_step_async(
+                call, lambda pending: arun(self, _edited(tool_input, pending), *args, **options)
+            )
+            return _formatted(self, options.get("tool_call_id"), result)
+        except ToolRejected as rejected:
+            return _rejection(self, options.get("tool_call_id"), rejected)
+        except Suspended:
+            raise graph_interrupt(call.scope.segment, call.key) from None
 
     BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
     BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module
     setattr(BaseTool, _HOOKED, True)
-
-
-class _Siblings:
-    """The parallel calls of one node. The first that has to wait waits for the others first: LangGraph gathers them,
-    and goes on without those that still run as soon as one of them raises."""
-
-    def __init__(self) -> None:
-        self.running = 0
-
-    @classmethod
-    def of(cls, here: Scope) -> _Siblings:
-        """The one of this scope."""
-        known: dict[str, _Siblings] = here.segment.attachments.setdefault("langgraph.siblings", {})
-        return known.setdefault(here.path, cls())
-
-    def __enter__(self) -> None:
-        self.running += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.running -= 1
-
-    async def quiet(self) -> None:
-        """Return when all that were started have ended or wait themselves."""
-        self.running -= 1
-        try:
-            for _ in _three_turns():
-                await asyncio.sleep(0)
-            while self.running > 0:
-                await asyncio.sleep(0.002)
-        finally:
-            self.running += 1
-
-
-def _three_turns() -> Iterator[int]:
-    """A sibling that was created with this call has started after that many turns of the loop."""
-    return iter(range(3))
 
 
 def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall | None:
@@ -150,6 +105,15 @@ def _edited(tool_input: Any, pending: Pending) -> Any:
     if isinstance(tool_input, dict) and isinstance(pending.arguments, dict):
         return {**tool_input, **pending.arguments}
     return pending.arguments
+
+
+def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:
+    """A result that a person or ``reconcile`` gave in place of the tool's, as the message the model is to get."""
+    if tool_call_id is None or isinstance(result, (ToolMessage, Command)):
+        return result
+    if isinstance(result, list) and all(isinstance(item, (ToolMessage, Command)) for item in result):
+        return result
+    return _format_output(result, None, tool_call_id, tool.name, "success")
 
 
 def _rejection(tool: BaseTool, tool_call_id: str | None, rejected: ToolRejected) -> Any:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
+from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 from langgraph.pregel._read import PregelNode  # noqa: PLC2701 - nodes of a compiled graph have no public type
 
 from durable.adapters.langgraph.nodes import DurableNode
 from durable.adapters.langgraph.saver import DurableSaver
+from durable.adapters.langgraph.siblings import gathered
 from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ def _node(name: str, node: PregelNode, saver: DurableSaver | None) -> PregelNode
     for inner in node.subgraphs or ():
         if isinstance(inner, Pregel):
             inner.nodes = {key: _node(key, sub, _own(inner, saver)) for key, sub in inner.nodes.items()}
-    return node.copy({"bound": DurableNode(bound, name, saver)})
+    inner = gathered(bound) if isinstance(bound, ToolNode) else bound
+    return node.copy({"bound": DurableNode(inner, name, saver)})
 
 
 def _own(graph: Pregel[Any, Any, Any, Any], saver: DurableSaver | None) -> DurableSaver | None:

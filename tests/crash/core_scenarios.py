@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
     from durable import Interrupt, Runtime
     from tests.crash.world import World
 
+PATIENCE = 0.1
+"""Seconds that a slow outside takes at most."""
+
 AGAIN = Retry(attempts=3, initial=0.001, on=(Refused,))
 
 
 def send(world: World, name: str, refuse_first: int = 0, **arguments: Any) -> str:
     """An effect of the step that runs now."""
     return world.effect(name, arguments, key=current().idempotency_key, refuse_first=refuse_first)
+
+
+async def later_than(world: World, effect: str) -> None:
+    """The outside is slow: it answers after another effect has arrived, or after a while if that does not come."""
+    give_up = time.monotonic() + PATIENCE
+    while not world.happened(effect) and time.monotonic() < give_up:
+        await asyncio.sleep(0.001)
 
 
 class Effects(Scenario):
@@ -135,7 +146,10 @@ class Approvals(Scenario):
 
 
 class SideBySide(Scenario):
-    """Branches of ``asyncio.gather``: mixed effects, the same tool twice, chains, and one that waits for a person."""
+    """Branches of ``asyncio.gather``: mixed effects, chains of the same tools, and a branch that waits for a person.
+
+    The first chain is slower than the second, so their calls come in another order than when they are replayed.
+    """
 
     name = "side by side"
     effects = {
@@ -154,11 +168,16 @@ class SideBySide(Scenario):
     def build(self, runtime: Runtime, world: World) -> None:
         @tool(effect="read")
         async def fetch(what: str) -> str:
+            if what == "a":
+                await later_than(world, "push b")
             return send(world, f"fetch {what}", what=what)
 
         @tool(effect="idempotent")
         async def push(what: str) -> str:
-            return send(world, f"push {what}", what=what)
+            answered = send(world, f"push {what}", what=what)
+            if what == "b":
+                await later_than(world, "push a")
+            return answered
 
         @tool
         async def pay() -> str:

@@ -81,13 +81,14 @@ def live(scenario: Scenario, runtime: Runtime, world: World, *, recover_first: b
         _answer_all(scenario, runtime, world)
         _let_time_pass(runtime, world)
         runtime.recover()
-    left = [(execution.id, execution.status) for execution in runtime.executions() if not execution.ended]
-    raise Stuck(f"after {ROUNDS} rounds {left} wait for {[i.kind for i in runtime.interrupts()]}")
+    found = [(execution.id, execution.status, execution.error) for execution in runtime.executions()]
+    raise Stuck(f"after {ROUNDS} rounds {found}, open: {[i.kind for i in runtime.interrupts()]}")
 
 
 def _ended(scenario: Scenario, runtime: Runtime) -> bool:
-    found = runtime.executions()
-    return len(found) >= len(scenario.expected) and all(execution.ended for execution in found)
+    found = {execution.id: execution for execution in runtime.executions()}
+    missing = [name for name, (status, _) in scenario.expected.items() if name not in found or found[name].status != status]
+    return not missing and all(execution.ended for execution in found.values())
 
 
 def _answer_all(scenario: Scenario, runtime: Runtime, world: World) -> None:

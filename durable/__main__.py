@@ -1,0 +1,7 @@
+"""``python -m durable`` is the command line."""
+
+from __future__ import annotations
+
+from durable.cli import main
+
+main()

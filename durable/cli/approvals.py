@@ -1,0 +1,152 @@
+"""Verbs about what waits for a person: the inbox, and the decisions on it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from durable.checkpoint.records import Interrupt, InterruptKind, InterruptStatus
+from durable.cli import plain
+from durable.cli.render import cell, clean, moment, short, table
+from durable.cli.session import Session, chosen, one_of, parsed, person
+from durable.interrupt import Decision
+
+Id = Annotated[
+    str, typer.Argument(metavar="INTERRUPT", help="The interrupt's id, as `durable approvals list` shows it.")
+]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides; else $USER. Kept in the history.")]
+Comment = Annotated[str | None, typer.Option("--comment", help="Kept in the history.")]
+
+
+def list_all(  # noqa: PLR0913 - the filters of the verb
+    session: Session,
+    *,
+    state: Annotated[str, typer.Option("--status", help=f"{one_of(InterruptStatus)}, or all.")] = "open",
+    kind: Annotated[str | None, typer.Option(help=f"{one_of(InterruptKind)}.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Only about this tool.")] = None,
+    execution: Annotated[str | None, typer.Option(metavar="ID", help="Only of this execution.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+) -> None:
+    """List what waits for a decision, oldest first."""
+    if state != "all":
+        chosen(state, InterruptStatus, "--status")
+    if kind is not None:
+        chosen(kind, InterruptKind, "--kind")
+    filters: dict[str, Any] = {"kind": kind, "tool": tool, "execution_id": execution, "limit": limit}
+    with session.runtime() as runtime:
+        found = runtime.interrupts(status=None if state == "all" else state, **filters)
+        told = [plain.interrupt(one) for one in found]
+    made = table(
+        "interrupt", "kind", "what", "execution", "asked (UTC)", "", fixed=("interrupt", "kind", "asked (UTC)")
+    )
+    for one, shown in zip(found, told, strict=True):
+        made.add_row(
+            cell(one.id),
+            cell(one.kind),
+            cell(_what(shown)),
+            cell(one.execution_id),
+            moment(one.created_at),
+            cell(_state(one), "dim"),
+        )
+    session.output.tell(told, lambda console: console.print(made if found else "nothing waits for a decision"))
+
+
+def _what(shown: dict[str, Any]) -> str:
+    subject = shown["subject"]
+    if shown["kind"] == "drift":
+        recorded, now = subject.get("recorded", {}), subject.get("now", {})
+        return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
+    if shown["arguments"] is not None:
+        doubt = "did it happen? " if shown["kind"] == "in_doubt" else ""
+        return f"{doubt}{shown['tool']} {short(shown['arguments'], 200)}"
+    asked = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
+    choices = (subject.get("schema") or {}).get("enum") if isinstance(subject, dict) else None
+    return f"{asked} {short(choices, 120)}" if choices else str(asked)
+
+
+def _state(one: Interrupt) -> str:
+    if one.status == "open":
+        return f"expires {moment(one.expires_at)}" if one.expires_at is not None else ""
+    return one.status + (f" by {one.decided_by}" if one.decided_by else "")
+
+
+def approve(session: Session, id_: Id, *, by: By = None, comment: Comment = None) -> None:
+    """Run the call as it was asked."""
+    _decide(session, id_, Decision.approve(), by, comment)
+
+
+def edit(
+    session: Session,
+    id_: Id,
+    arguments: Annotated[str, typer.Argument(metavar="JSON", help="All arguments: JSON, @file, or - for stdin.")],
+    *,
+    by: By = None,
+    comment: Comment = None,
+) -> None:
+    """Run the call with other arguments."""
+    given = parsed(arguments, "the arguments")
+    if not isinstance(given, dict):
+        msg = 'the arguments are a JSON object: {"name": value}'
+        raise typer.BadParameter(msg)
+    _decide(session, id_, Decision.edit(given), by, comment)
+
+
+def reject(
+    session: Session,
+    id_: Id,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="The agent is told it.")],
+    by: By = None,
+    comment: Comment = None,
+) -> None:
+    """Do not run the call; the agent is told the reason and goes on."""
+    _decide(session, id_, Decision.reject(reason), by, comment)
+
+
+def respond(
+    session: Session,
+    id_: Id,
+    value: Annotated[str, typer.Argument(metavar="JSON", help="The answer: JSON, @file, or - for stdin.")],
+    *,
+    by: By = None,
+    comment: Comment = None,
+) -> None:
+    """Answer a question; for a call: do not run it, this is its result."""
+    _decide(session, id_, Decision.respond(parsed(value, "the answer")), by, comment)
+
+
+def resolve(  # noqa: PLR0913 - the answers of the verb
+    session: Session,
+    id_: Id,
+    *,
+    happened: Annotated[bool, typer.Option("--happened", help="In doubt: it did happen; it is not run again.")] = False,
+    result: Annotated[str, typer.Option("--result", metavar="JSON", help="What it returned, if it happened.")] = "null",
+    did_not_happen: Annotated[bool, typer.Option("--did-not-happen", help="In doubt: it did not; run it.")] = False,
+    accept: Annotated[bool, typer.Option("--approve", help="Drift: go on with what was recorded.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the execution.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is cancelled.")] = "cancelled by decision",
+    by: By = None,
+    comment: Comment = None,
+) -> None:
+    """Settle a step of which nobody knows whether it happened, or a call that differs from its record."""
+    answers = {
+        "--happened": Decision.happened(parsed(result, "--result")) if happened else None,
+        "--did-not-happen": Decision.did_not_happen() if did_not_happen else None,
+        "--approve": Decision.approve() if accept else None,
+        "--cancel": Decision.cancel(reason) if cancel else None,
+    }
+    given = [answer for answer in answers.values() if answer is not None]
+    if len(given) != 1:
+        msg = f"give exactly one of {', '.join(answers)}"
+        raise typer.BadParameter(msg)
+    _decide(session, id_, given[0], by, comment)
+
+
+def _decide(session: Session, id_: str, decision: Decision, by: str | None, comment: str | None) -> None:
+    who = person(by)
+    with session.runtime() as runtime:
+        counts = runtime.decide(id_, decision, by=who, comment=comment)
+        found = runtime.interrupt(id_)
+        told = plain.interrupt(found) | {"counts": counts}
+    said = f"{id_}: {decision.kind} by {who}" + ("" if counts else " (as before)")
+    after = f"; execution {found.execution_id} goes on as soon as a worker claims it"
+    session.output.tell(told, lambda console: console.print(clean(said + after)))

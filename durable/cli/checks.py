@@ -1,0 +1,188 @@
+"""The checks of ``durable doctor``: each says what was found, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from durable.checkpoint import executions, health, interrupts, migrations
+from durable.checkpoint.codec_view import view
+from durable.cli.history import who
+from durable.cli.render import took
+from durable.owner import is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable.checkpoint.database import Database
+
+US = "durable-adapters"
+_OTHERS = ("sqlalchemy", "psycopg", "opentelemetry-sdk", "langgraph", "openai-agents", "google-adk")
+_SLOW_START = 3.0
+_SKEW = 5.0
+_SLOW_ANSWER = 0.25
+_LOW_SPACE = 1 << 30
+_OLDEST = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    status: Literal["ok", "warn", "fail"]
+    name: str
+    found: str
+    remedy: str = ""
+
+
+def python() -> Check:
+    """The interpreter."""
+    told = f"{platform.python_version()} ({sys.executable})"
+    if sys.version_info[:2] < _OLDEST:
+        return Check("fail", "python", told, "use Python 3.11 or newer")
+    return Check("ok", "python", told)
+
+
+def packages() -> Iterator[Check]:
+    """This package and what it works with, found without importing any of it."""
+    wanted = _wanted()
+    for name in (US, *_OTHERS):
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name == US:
+                yield Check("warn", US, "not installed, running from its source", f"pip install {US}")
+            continue
+        asked = wanted.get(name, "")
+        if _fits(version, asked):
+            yield Check("ok", name, version)
+        else:
+            remedy = f"tested with {asked}: pip install '{name}{asked}'"
+            yield Check("warn", name, version, remedy)
+
+
+def _wanted() -> dict[str, str]:
+    try:
+        lines = importlib.metadata.requires(US) or []
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    found: dict[str, str] = {}
+    for line in lines:
+        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)", line)
+        if match:
+            found.setdefault(match[1].lower(), match[2].strip())
+    return found
+
+
+def _fits(version: str, asked: str) -> bool:
+    have = _numbers(version)
+    for operator, bound in re.findall(r"(>=|<)\s*([0-9.]+)", asked):
+        if (operator == ">=" and have < _numbers(bound)) or (operator == "<" and have >= _numbers(bound)):
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+", maxsplit=1)[0])[:3])
+
+
+def start_cost() -> Check:
+    """How long a fresh process takes until a worker could begin: what each new worker, and each crash, costs."""
+    began = time.monotonic()
+    command = [sys.executable, "-c", "import durable"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
+    seconds = time.monotonic() - began
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["?"])[-1]
+        return Check("fail", "worker start", last, "`python -c 'import durable'` must work in this environment")
+    if seconds > _SLOW_START:
+        return Check("warn", "worker start", took(seconds), "slow disk or a cold cache? Keep workers running")
+    return Check("ok", "worker start", took(seconds))
+
+
+def database(db: Database, namespace: str) -> list[Check]:
+    """Everything about the database and what runs on it. Raises StorageError if it cannot be asked."""
+    where = db.url.render_as_string(hide_password=True)
+    health.ask(db)  # the first answer has the cost of connecting
+    answer = health.ask(db)
+    slow = answer.took > _SLOW_ANSWER
+    found = [
+        Check(
+            "warn" if slow else "ok",
+            "database",
+            f"{where}, answers in {took(answer.took)}",
+            "each step waits for a commit: move workers closer to it" if slow else "",
+        ),
+        *_settings(db),
+        _clock(answer),
+    ]
+    if db.is_sqlite:
+        found.append(_space(db))
+    schema = migrations.current(db)
+    if schema != migrations.HEAD:
+        remedy = "durable db upgrade" if schema is None or schema in migrations.KNOWN else f"pip install -U {US}"
+        return [*found, Check("fail", "schema", f"{schema or 'none'}, needed is {migrations.HEAD}", remedy)]
+    return [*found, Check("ok", "schema", schema), _owners(db, namespace), _doubts(db, namespace)]
+
+
+def _settings(db: Database) -> list[Check]:
+    told = health.settings(db)
+    line = ", ".join(f"{name} {value}" for name, value in told.items())
+    bad = []
+    if db.is_sqlite:
+        if told["journal_mode"] != "wal":
+            bad.append("the file is not in WAL mode: is it on a network file system? Put it on a local disk")
+        if told["synchronous"] not in {"FULL", "EXTRA"}:
+            bad.append("synchronous=FULL, or steps are forgotten at power loss")
+    else:
+        bad.extend(
+            f"{name}=on, or acknowledged steps are forgotten at a crash of the server"
+            for name in ("fsync", "synchronous_commit", "full_page_writes")
+            if told[name] == "off"
+        )
+    return [Check("warn" if bad else "ok", "durability", line, "; ".join(bad))]
+
+
+def _clock(answer: health.Answer) -> Check:
+    skew = abs(answer.skew)
+    told = f"database and machine differ by {took(skew)}"
+    if skew > _SKEW:
+        return Check("warn", "clocks", told, "run NTP on both: leases do not depend on it, timestamps in logs do")
+    return Check("ok", "clocks", told)
+
+
+def _space(db: Database) -> Check:
+    free = shutil.disk_usage(Path(db.url.database or ".").resolve().parent).free
+    told = f"{free / 2**30:.1f} GiB free"
+    if free < _LOW_SPACE:
+        return Check("warn", "disk", told, "free some: a full disk stops every execution")
+    return Check("ok", "disk", told)
+
+
+def _owners(db: Database, namespace: str) -> Check:
+    with db.read() as connection:
+        owners = executions.owners(connection, namespace)
+        expired = health.expired(db, connection, namespace)
+    dead = sorted({who(name) for name in owners if is_dead(name)} | {who(name) for name in expired})
+    if dead:
+        remedy = "their executions go on as soon as a worker for their apps runs: durable worker module:attribute"
+        return Check("warn", "workers", f"gone without letting go: {', '.join(dead)}", remedy)
+    return Check("ok", "workers", f"{len(owners)} driving executions now")
+
+
+def _doubts(db: Database, namespace: str) -> Check:
+    with db.read() as connection:
+        waiting = interrupts.find(connection, namespace, view, status=("open",))
+    doubts = sum(one.kind in {"in_doubt", "drift"} for one in waiting)
+    told = f"{doubts} in doubt or drifted, {len(waiting) - doubts} other questions open"
+    if doubts:
+        return Check("warn", "inbox", told, "durable approvals list, then durable resolve INTERRUPT ...")
+    return Check("ok", "inbox", told)

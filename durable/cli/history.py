@@ -1,0 +1,204 @@
+"""A journal as people read it: one line a record, and one more for what left no record, a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from durable.cli.render import STYLES, cell, moment, short, table, took
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rich.table import Table
+
+    from durable.checkpoint.records import Record
+
+_LET_GO = frozenset({"suspended", "released", "abandoned"})
+_STYLES = {
+    "claimed": "cyan",
+    "step_failed": "red",
+    "step_retry": "yellow",
+    "interrupt_opened": "yellow",
+    "note": "dim",
+    "crash": "bold red",
+    **STYLES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: ``seq`` is empty for a crash, ``seconds`` where nothing was measured."""
+
+    seq: int | None
+    epoch: int
+    kind: str
+    step: str
+    what: str
+    seconds: float | None = None
+
+
+def lines(records: Iterable[Record], *, gone: bool = False) -> list[Line]:
+    """What happened, in order; ``gone`` if the process that owns it now is known to be dead."""
+    reading = _Reading()
+    found = [line for record in records for line in reading.lines(record)]
+    return [*found, reading.crash(found[-1].epoch)] if gone and found else found
+
+
+def shown(found: list[Line]) -> Table:
+    """The lines as a table; each claim begins a section."""
+    made = table("seq", "epoch", "kind", "step", "what", "took", fixed=("seq", "kind", "took"))
+    before = ""
+    for line in found:
+        if line.kind == "crash" or (line.kind == "claimed" and before != "crash"):
+            made.add_section()
+        before = line.kind
+        cells = (line.seq, line.epoch, line.kind, line.step, line.what, took(line.seconds))
+        made.add_row(*(cell(value, _STYLES.get(line.kind, "")) for value in cells))
+    return made
+
+
+def who(owner: object) -> str:
+    """An owner's host and process, without what makes the name unique."""
+    parts = str(owner or "").split(":")
+    return ":".join(parts[:2]) if len(parts) > 1 else parts[0]
+
+
+class _Reading:
+    """What has been read so far: who owned it last, what is finished, what is in flight, what was asked when."""
+
+    def __init__(self) -> None:
+        self.owner = ""
+        self.let_go = True
+        self.finished: set[str] = set()
+        self.in_flight: dict[str, str] = {}
+        self.asked: dict[str, float] = {}
+
+    def lines(self, record: Record) -> list[Line]:
+        meta, step = record.meta, record.step_key or str(record.meta.get("step", ""))
+        if record.kind == "claimed":
+            return self._claimed(record)
+        seconds = meta.get("seconds")
+        if record.kind == "interrupt_opened":
+            self.asked[meta["interrupt"]] = record.at
+        elif record.kind == "interrupt_closed" and meta.get("interrupt") in self.asked:
+            seconds = record.at - self.asked[meta["interrupt"]]
+        self._follow(record)
+        return [Line(record.seq, record.epoch, record.kind, step, _said(record), seconds)]
+
+    def crash(self, epoch: int) -> Line:
+        """The line for an owner that ended without a word."""
+        lost = ", ".join(sorted(self.in_flight.values()))
+        what = f"{who(self.owner)} did not let go" + (f"; outcome unknown: {lost}" if lost else "")
+        return Line(None, epoch, "crash", "", what)
+
+    def _claimed(self, record: Record) -> list[Line]:
+        crashed = not self.let_go
+        found = [self.crash(record.epoch - 1)] if crashed else []
+        self.owner, self.let_go = str(record.meta.get("owner", "")), False
+        verb = "recovered by" if crashed else "by" if record.epoch == 1 else "continued by"
+        replayed = f"; {len(self.finished)} finished steps are replayed, not run" if self.finished else ""
+        return [*found, Line(record.seq, record.epoch, "claimed", "", f"{verb} {who(self.owner)}{replayed}")]
+
+    def _follow(self, record: Record) -> None:
+        key = record.step_key
+        if record.kind in {"succeeded", "failed", "cancelled"} or record.meta.get("event") in _LET_GO:
+            self.let_go = True
+            self.in_flight.clear()
+        if key is None:
+            return
+        if record.kind == "step_started":
+            self.in_flight[key] = str(record.meta.get("name", key))
+        elif record.kind in {"step_done", "step_failed", "step_retry", "signal"}:
+            self.in_flight.pop(key, None)
+            if record.kind != "step_retry":
+                self.finished.add(key)
+
+
+def _said(record: Record) -> str:
+    say = _SAY.get(record.kind)
+    if say is not None:
+        return say(record)
+    return short(dict(record.meta), 100) if record.meta else ""
+
+
+def _name(record: Record) -> str:
+    return str(record.meta.get("name", ""))
+
+
+def _failure(meta: Mapping[str, Any]) -> str:
+    error = meta.get("error") or {}
+    return f"{error.get('type')}: {error.get('message')}" if error else ""
+
+
+def _started(record: Record) -> str:
+    thread = record.meta.get("thread")
+    return f"app {record.meta.get('app')}" + (f", thread {thread}" if thread else "")
+
+
+def _step_started(record: Record) -> str:
+    return f"{_name(record)} ({record.meta.get('effect')}), attempt {record.meta.get('attempt')}"
+
+
+def _step_done(record: Record) -> str:
+    meta, name = record.meta, _name(record)
+    if "result_lost" in meta:
+        return f"{name} is done, its result is lost: {meta['result_lost']}"
+    how = " (reconciled)" if meta.get("reconciled") else f" (said {meta['by']})" if meta.get("by") else ""
+    return f"{name}{how} -> {short(record.value())}"
+
+
+def _step_failed(record: Record) -> str:
+    meta = record.meta
+    return f"{_name(record)} " + (
+        f"rejected: {meta['rejected']}" if "rejected" in meta else f"failed: {_failure(meta)}"
+    )
+
+
+def _step_retry(record: Record) -> str:
+    if record.meta.get("waits_inside"):
+        return f"{_name(record)} waits for a call inside of it"
+    return f"{_name(record)} failed: {_failure(record.meta)}; again at {moment(record.meta.get('not_before'))}"
+
+
+def _opened(record: Record) -> str:
+    name = _name(record)
+    return f"{record.meta.get('interrupt_kind')} {record.meta.get('interrupt')} asked" + (
+        f" for {name}" if name else ""
+    )
+
+
+def _closed(record: Record) -> str:
+    meta = record.meta
+    why = "".join(f", {key}: {meta[key]}" for key in ("reason", "comment") if meta.get(key))
+    return f"{meta.get('decision')} by {meta.get('by', 'nobody')}{why}"
+
+
+def _note(record: Record) -> str:
+    meta, event = record.meta, str(record.meta.get("event", ""))
+    if event == "suspended":
+        waits = [*meta.get("interrupts", ()), *(f"signal {name}" for name in meta.get("signals", ()))]
+        if meta.get("until") is not None:
+            waits.append(moment(meta["until"]))
+        return "waits for " + ", ".join(waits)
+    if event == "outcome_unknown":
+        return f"outcome unknown: {_failure(meta)}"
+    more = {key: value for key, value in meta.items() if key not in _UNSAID}
+    return event.replace("_", " ") + (f" {short(more)}" if more else "")
+
+
+_UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
+_SAY: Mapping[str, Callable[[Record], str]] = {
+    "started": _started,
+    "step_started": _step_started,
+    "step_done": _step_done,
+    "signal": _step_done,
+    "step_failed": _step_failed,
+    "step_retry": _step_retry,
+    "interrupt_opened": _opened,
+    "interrupt_closed": _closed,
+    "timer": lambda record: f"until {moment(record.meta.get('due_at'))}",
+    "note": _note,
+    "failed": lambda record: _failure(record.meta),
+    "cancelled": lambda record: str(record.meta.get("reason", "")),
+}

@@ -1,0 +1,141 @@
+"""What every verb shares: which database, which namespace, which form of output, and how a refusal ends.
+
+A DurableError is a refusal: its message goes to stderr and the exit code is 1, without a traceback.
+"""
+
+import functools
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+import typer
+
+from durable.checkpoint import blobs, health, migrations
+from durable.checkpoint.codec_view import view
+from durable.checkpoint.database import Database
+from durable.checkpoint.errors import DurableError, InvalidConfiguration
+from durable.cli.render import Output
+from durable.runtime import DEFAULT_URL, Runtime
+
+Url = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="The database; else $DURABLE_URL, else sqlite:///durable.db here."),
+]
+Namespace = Annotated[str, typer.Option("--namespace", metavar="NAME", help="The namespace to work in.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+class ViewingRuntime(Runtime):
+    """A runtime that knows none of your types: what is stored is shown as plain JSON."""
+
+    def load(self, stored: bytes) -> Any:
+        """The stored value as it can be shown. Raises JournalCorrupt if its blob is missing."""
+        return view(blobs.fetch(self.database, stored))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of the command line."""
+
+    url: str | None
+    namespace: str
+    output: Output
+
+    def database(self, *, create: bool = False) -> Database:
+        """The database, not yet connected. Raises InvalidConfiguration if it would have to be created and may not."""
+        db = Database(self.url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
+        missing = health.missing_file(db)
+        if missing is not None and not create:
+            msg = (
+                f"there is no database at {missing}; point --db or $DURABLE_URL at yours, "
+                "or make a new one with `durable db upgrade`"
+            )
+            raise InvalidConfiguration(msg)
+        return db
+
+    @contextmanager
+    def runtime(self, *, create: bool = False) -> Iterator[Runtime]:
+        """A runtime for this one call. A schema that is behind is not upgraded by looking at it."""
+        db = self.database(create=create)
+        try:
+            found = migrations.current(db)
+            if not create and (found is None or (found in migrations.KNOWN and found != migrations.HEAD)):
+                msg = f"the schema has version {found or 'none'}, {migrations.HEAD} is needed: run `durable db upgrade`"
+                raise InvalidConfiguration(msg)
+            yield ViewingRuntime(database=db, namespace=self.namespace)
+        finally:
+            db.close()
+
+
+def verb(fn: Callable[..., None]) -> Callable[..., None]:
+    """A command of ``fn(session, **options)``, with --db, --namespace and --json added to its options."""
+
+    @functools.wraps(fn, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def command(*, db: Url = None, namespace: Namespace = "default", json: Json = False, **options: Any) -> None:
+        output = Output(as_json=json)
+        try:
+            fn(Session(db, namespace, output), **options)
+        except DurableError as exc:
+            output.refused(exc)
+            raise typer.Exit(1) from exc
+
+    shared = [p for p in inspect.signature(command, follow_wrapped=False).parameters.values() if p.name != "options"]
+    own = list(inspect.signature(fn).parameters.values())[1:]
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]  # what typer reads
+    command.__annotations__ = {p.name: p.annotation for p in [*own, *shared]}
+    del command.__wrapped__  # typer must not look behind the signature
+    return command
+
+
+def parsed(text: str, what: str) -> Any:
+    """JSON from the command line, from a file (``@path``) or from stdin (``-``); else it is wrong usage."""
+    try:
+        if text == "-":
+            text = typer.get_text_stream("stdin").read()
+        elif text.startswith("@"):
+            with open(text[1:], encoding="utf-8") as file:  # noqa: PTH123 - a path as typed
+                text = file.read()
+        return json.loads(text)
+    except OSError as exc:
+        msg = f"{what}: {exc}"
+        raise typer.BadParameter(msg) from exc
+    except ValueError as exc:
+        msg = f"{what} is not JSON ({exc}); a string needs its quotes: '\"text\"'"
+        raise typer.BadParameter(msg) from exc
+
+
+def pairs(given: list[str] | None, what: str) -> dict[str, str]:
+    """``key=value`` options as a dict; else it is wrong usage."""
+    found = {}
+    for one in given or ():
+        key, equals, value = one.partition("=")
+        if not equals or not key:
+            msg = f"{what} {one!r} is not of the form key=value"
+            raise typer.BadParameter(msg)
+        found[key] = value
+    return found
+
+
+def one_of(choices: Any) -> str:
+    """The values of a Literal, as a list for people."""
+    return ", ".join(get_args(choices))
+
+
+def chosen(given: str, choices: Any, what: str) -> None:
+    """Whether it is one of the values of a Literal; else it is wrong usage."""
+    if given not in get_args(choices):
+        msg = f"{what} {given!r} is not one of {one_of(choices)}"
+        raise typer.BadParameter(msg)
+
+
+def person(by: str | None) -> str:
+    """Who decides: as given, else the user of this machine; else it is wrong usage."""
+    found = by or os.environ.get("USER") or os.environ.get("LOGNAME")
+    if not found:
+        msg = "who decides? The history keeps the name: give --by NAME, or set $USER"
+        raise typer.BadParameter(msg)
+    return found
