@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -89,6 +89,7 @@ class Database:
         self._executor = ThreadPoolExecutor(JOURNAL_THREADS, thread_name_prefix="durable-journal")
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._clock: tuple[float, float] | None = None
+        self._kept: Connection | None = None
 
     def _sqlite_engine(self) -> Any:
         engine = create_engine(
@@ -149,6 +150,25 @@ class Database:
         """
         with self._turn(), self._translated(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def write_again(self) -> Iterator[Connection]:
+        """As ``write``, on one connection that is kept: for the journal's writer, which is never beside itself."""
+        with self._turn(), self._translated():
+            if self._kept is None:
+                self._kept = self.engine.connect()
+            try:
+                with self._kept.begin():
+                    yield self._kept
+            except BaseException:
+                self._drop_kept()
+                raise
+
+    def _drop_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with suppress(DBAPIError):  # it is being thrown away, also where it is broken
+                kept.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -236,6 +256,7 @@ class Database:
     def close(self) -> None:
         """Close the pool and the threads; what was committed stays."""
         self._executor.shutdown(wait=False)
+        self._drop_kept()
         self.engine.dispose()
 
 

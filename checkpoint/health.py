@@ -73,8 +73,8 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
     """Rows by status for executions and interrupts, and in all for what has no status; every namespace."""
     found: dict[str, dict[str, int]] = {}
     for table in (schema.executions, schema.interrupts):
-        rows = connection.execute(select(table.c.status, func.count()).group_by(table.c.status))
-        found[table.name] = {status: number for status, number in sorted(rows.tuples())}  # noqa: C416 - for type checkers
+        by_status = select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
+        found[table.name] = {row[0]: row[1] for row in connection.execute(by_status)}
     for table in (schema.journal, schema.signals, schema.blobs):
         total = connection.execute(select(func.count()).select_from(table)).scalar_one()
         found[table.name] = {"total": total}

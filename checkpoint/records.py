@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from durable.checkpoint.errors import CorruptPayload
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -170,6 +172,10 @@ def pack(record: NewRecord) -> bytes:
 
 
 def unpack(payload: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """What ``pack`` was given: the plain fields, and the value's bytes."""
-    line, found, value = bytes(payload).partition(b"\n")
-    return json.loads(line), (value if found else None)
+    """What ``pack`` was given: the plain fields, and the value's bytes. Raises CorruptPayload."""
+    try:
+        line, found, value = bytes(payload).partition(b"\n")
+        return json.loads(line), (value if found else None)
+    except (ValueError, TypeError) as exc:
+        reason = "the fields of a record are no JSON"
+        raise CorruptPayload(reason) from exc

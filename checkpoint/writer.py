@@ -19,6 +19,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import schema
+from durable.checkpoint.prepared import Prepared
 from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, LeaseLost, StorageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.journal import Journal
     from durable.checkpoint.records import NewRecord
 
-_INSERT = insert(schema.journal)
+_INSERT = Prepared(lambda _: insert(schema.journal))
 
 
 @dataclass(slots=True, eq=False)
@@ -132,10 +133,9 @@ class Writer:
             if entry.journal.lost:
                 raise LeaseLost(entry.journal.execution_id, entry.journal.epoch)
         began = time.perf_counter()
-        with self._db.write() as connection:
+        with self._db.write_again() as connection:
             rows = self._rows(group, connection)
-            if rows:
-                connection.execute(_INSERT, rows if len(rows) > 1 else rows[0])
+            _INSERT.run(connection, rows)
             for entry in group:
                 for companion in entry.companions:
                     companion(connection)

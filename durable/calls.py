@@ -17,7 +17,7 @@ from durable.checkpoint.records import NewRecord
 from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
-from durable.policy import ToolPolicy
+from durable.policy import ONCE, ToolPolicy
 from durable.step import StepCall, place, run_step, run_step_async
 from durable.tool import bound, plain, policy_of, unbound, with_context
 
@@ -61,7 +61,7 @@ class Step:
         """
         changes: dict[str, Any] = {"effect": effect, "retry": retry, "timeout": timeout}
         given = {name: value for name, value in changes.items() if value is not None}
-        replace(ToolPolicy(), **given)  # refused here rather than where the step runs
+        replace(ONCE, **given)  # refused here rather than where the step runs
         if key is not None and _NUMBERED.search(checked(key, "the step's key")):
             msg = f"the step's key {key!r} ends like a number given by durable; use another ending than '#' and digits"
             raise InvalidId(msg)
@@ -70,7 +70,7 @@ class Step:
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         name = _name(fn)
         scope = here()
-        policy = scope.segment.runtime.policies.get(name) or policy_of(fn) or ToolPolicy()
+        policy = scope.segment.runtime.policies.get(name) or policy_of(fn) or ONCE
         if self._changes:
             policy = replace(policy, **self._changes)
         kind = "step" if policy_of(fn) is None else "tool"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Effect = Literal["read", "idempotent", "transactional", "once"]
+_EFFECTS = frozenset(get_args(Effect))
 
 KEY_TTL = 24 * 3600.0
 """Seconds for which an outside system is trusted to remember an idempotency key (Stripe's window)."""
@@ -51,7 +52,7 @@ class ToolPolicy:
     secrets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.effect not in get_args(Effect):
+        if self.effect not in _EFFECTS:
             msg = f"effect={self.effect!r}: use one of {', '.join(get_args(Effect))}"
             raise ValueError(msg)
         if self.timeout is not None and self.timeout <= 0:

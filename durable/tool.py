@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 
 ATTRIBUTE = "__durable_policy__"
+REMEMBERED = 1024
+"""Functions whose signature is remembered: a step looks at it each time."""
 
 
 _PLAIN = "__durable_function__"
@@ -108,6 +110,27 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
 
 def context_parameter(fn: Callable[..., Any]) -> str | None:
     """The name of the parameter annotated ToolContext, if there is one."""
+    try:
+        return _context_parameter(fn)
+    except TypeError:  # a callable that cannot be hashed is not remembered
+        return _context_parameter.__wrapped__(fn)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _signature(fn: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(fn)
+
+
+def signature(fn: Callable[..., Any]) -> inspect.Signature:
+    """``inspect.signature``, once for each function. Raises ValueError where there is none."""
+    try:
+        return _signature(fn)
+    except TypeError:
+        return inspect.signature(fn)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _context_parameter(fn: Callable[..., Any]) -> str | None:
     annotations = getattr(fn, "__annotations__", {})
     for name, annotation in annotations.items():
         if _is_context(annotation):
@@ -139,7 +162,7 @@ def with_context(
     name = context_parameter(fn)
     if name is None or name in kwargs:
         return dict(kwargs)
-    names = list(inspect.signature(fn).parameters)
+    names = list(signature(fn).parameters)
     if names.index(name) < len(args):
         return dict(kwargs)
     return {**kwargs, name: context}
@@ -148,7 +171,7 @@ def with_context(
 def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by parameter name, without the context: what is hashed, recorded and decided upon."""
     try:
-        arguments = dict(inspect.signature(fn).bind_partial(*args, **kwargs).arguments)
+        arguments = dict(signature(fn).bind_partial(*args, **kwargs).arguments)
     except (TypeError, ValueError):
         arguments = {"args": list(args), **kwargs}
     name = context_parameter(fn)
@@ -158,7 +181,7 @@ def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, An
 def unbound(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What ``bound`` was given: positional and keyword arguments of a call with these."""
     try:
-        call = inspect.BoundArguments(inspect.signature(fn), OrderedDict(arguments))
+        call = inspect.BoundArguments(signature(fn), OrderedDict(arguments))
     except (TypeError, ValueError):
         return (), dict(arguments)
     return call.args, call.kwargs
@@ -168,9 +191,9 @@ def _hide_context(wrapper: Any, fn: Callable[..., Any]) -> None:
     name = context_parameter(fn)
     if name is None:
         return
-    signature = inspect.signature(fn)
-    kept = [parameter for key, parameter in signature.parameters.items() if key != name]
-    wrapper.__signature__ = signature.replace(parameters=kept)
+    whole = signature(fn)
+    kept = [parameter for key, parameter in whole.parameters.items() if key != name]
+    wrapper.__signature__ = whole.replace(parameters=kept)
     wrapper.__annotations__ = {key: value for key, value in fn.__annotations__.items() if key != name}
     # inspect follows __wrapped__ for annotations in frameworks that unwrap; the hidden parameter must not come back
     del wrapper.__wrapped__

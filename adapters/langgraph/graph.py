@@ -15,7 +15,7 @@ from langgraph.pregel import Pregel
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.modes import Modes
-from durable.adapters.langgraph.runs import GraphApp, finish, open_run, prepare, recorded_output
+from durable.adapters.langgraph.runs import GraphApp, finish, given, open_run, prepare, recorded_output
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.adapters.langgraph.wrap import needs_async
 from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, ThreadBusy
@@ -38,11 +38,12 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=
         """As the bare graph's. ``execution_id`` names the execution: the same id and input again is an exact resume."""
         execution_id = options.pop("execution_id", None)
-        if keys.is_nested(config) or keys.segment_in(config) is not None:
+        configured = given(self.durable, self.config, config)
+        if configured is None:
             yield from super().stream(input, config, **options)
             return
         modes = self._modes(options)
-        opened = open_run(self.durable, input, config, options.get("context"), execution_id)
+        opened = open_run(self.durable, input, configured, options.get("context"), execution_id)
         if isinstance(opened, Execution):
             yield from modes.ended(recorded_output(opened))
             return
@@ -60,14 +61,15 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=
         """As ``stream``, asynchronously; the event loop never waits for the database."""
         execution_id = options.pop("execution_id", None)
-        if keys.is_nested(config) or keys.segment_in(config) is not None:
+        configured = given(self.durable, self.config, config)
+        if configured is None:
             async for chunk in super().astream(input, config, **options):
                 yield chunk
             return
         modes = self._modes(options)
         on_journal_thread = self.durable.runtime.database.on_journal_thread
         opened = await on_journal_thread(
-            open_run, self.durable, input, config, options.get("context"), execution_id
+            open_run, self.durable, input, configured, options.get("context"), execution_id
         )
         if isinstance(opened, Execution):
             for chunk in modes.ended(recorded_output(opened)):

@@ -7,6 +7,7 @@ with LangGraph's own prefix are left out of the configs that it streams (modes `
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from durable.context import Scope, scope
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from durable.segment import Segment
+    from durable.step import Pending
 
 SEGMENT = "__pregel_durable_segment"
 TASK_ID = "__pregel_task_id"
 RUNTIME = "__pregel_runtime"
 CALL = "__pregel_call"
+CHECKPOINTER = "__pregel_checkpointer"
 DURABILITY = "__pregel_durability"
 
 
@@ -43,3 +46,9 @@ def scope_in(segment: Segment) -> Scope:
     """The scope of the code that runs now, the outermost one if it runs in none of this segment."""
     here = scope()
     return here if here is not None and here.segment is segment else segment.root()
+
+
+def inside(pending: Pending) -> Scope:
+    """The scope of a body that is a place for steps: a tool in it may have its name, and is a step all the same."""
+    within = pending.scope()
+    return replace(within, body_of=frozenset()) if pending.call.composite else within

@@ -18,16 +18,17 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.questions import open_native
+from durable.adapters.langgraph.saver import DurableSaver
 from durable.adapters.langgraph.suspension import graph_interrupt, waits_under
-from durable.adapters.langgraph.tasks import with_durable_tasks
+from durable.adapters.langgraph.tasks import durable_tasks
 from durable.checkpoint.errors import Suspended
+from durable.context import within
 from durable.policy import READ
 from durable.step import Pending, StepCall, run_step, run_step_async
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig
 
-    from durable.adapters.langgraph.saver import DurableSaver
     from durable.segment import Segment
 
 BARRIER = 60.0
@@ -37,14 +38,14 @@ BARRIER = 60.0
 class DurableNode(RunnableCallable):
     """A node's runnable, driven as a step of the segment in its config; where there is none it is the bare node.
 
-    ``saver`` is the one its graph's checkpoints go to, None for a graph without one.
+    ``kept`` says whether its graph has checkpoints. The saver they go to is the one of the run: a graph may be part of several.
     """
 
-    def __init__(self, inner: Runnable[Any, Any], name: str, saver: DurableSaver | None) -> None:
+    def __init__(self, inner: Runnable[Any, Any], name: str, *, kept: bool) -> None:
         super().__init__(self._call, self._acall, name=name, trace=False, recurse=False)
         self.inner = inner
         self.node = name
-        self.saver = saver
+        self.kept = kept
         # a bound method's annotations are strings here, which LangGraph does not recognise
         self.func_accepts = {"config": ("N/A", None)}
 
@@ -52,12 +53,15 @@ class DurableNode(RunnableCallable):
         segment = keys.segment_in(config)
         if segment is None:
             return self.inner.invoke(input, config)
-        self._wait_durable(config)
+        if (made_from := self._made_from(config)) is not None:
+            saver, checkpoint_id, namespace = made_from
+            saver.wait_durable(checkpoint_id, namespace, BARRIER)
         call = self._step(segment, input, config)
 
-        def body(_: Pending) -> Any:
+        def body(pending: Pending) -> Any:
             try:
-                result = self.inner.invoke(input, with_durable_tasks(config, segment))
+                with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
+                    result = self.inner.invoke(input, inner_config)
             except GraphInterrupt as exc:
                 open_native(segment, exc)
                 raise
@@ -73,12 +77,15 @@ class DurableNode(RunnableCallable):
         if segment is None:
             return await self.inner.ainvoke(input, config)
         on_journal_thread = segment.runtime.database.on_journal_thread
-        await on_journal_thread(self._wait_durable, config)
+        if (made_from := self._made_from(config)) is not None:
+            saver, checkpoint_id, namespace = made_from
+            await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
         call = self._step(segment, input, config)
 
-        async def body(_: Pending) -> Any:
+        async def body(pending: Pending) -> Any:
             try:
-                result = await self.inner.ainvoke(input, with_durable_tasks(config, segment))
+                with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
+                    result = await self.inner.ainvoke(input, inner_config)
             except GraphInterrupt as exc:
                 await on_journal_thread(open_native, segment, exc)
                 raise
@@ -91,22 +98,29 @@ class DurableNode(RunnableCallable):
 
     def _step(self, segment: Segment, value: Any, config: RunnableConfig) -> StepCall:
         policy = segment.runtime.policies.get(self.node, READ)
+        keyed = self._saver(config) is not None
         return StepCall(
             self.node,
-            arguments=None if self.saver is not None else value,
+            arguments=None if keyed else value,
             policy=policy,
-            identity=None if self.saver is None else f"node:{keys.configurable(config)[keys.TASK_ID]}",
+            identity=f"node:{keys.configurable(config)[keys.TASK_ID]}" if keyed else None,
             kind="node",
             composite=policy.effect == "read",
             passing=(GraphBubbleUp,),
             scope=keys.scope_in(segment),
         )
 
-    def _wait_durable(self, config: RunnableConfig) -> None:
+    def _saver(self, config: RunnableConfig) -> DurableSaver | None:
+        saver = keys.configurable(config).get(keys.CHECKPOINTER)
+        return saver if self.kept and isinstance(saver, DurableSaver) else None
+
+    def _made_from(self, config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
+        """The checkpoint that this task was made from: its saver, id and namespace."""
+        saver = self._saver(config)
         info = getattr(keys.configurable(config).get(keys.RUNTIME), "execution_info", None)
-        if self.saver is not None and info is not None:
-            namespace = "|".join(part for part in info.checkpoint_ns.split("|")[:-1])
-            self.saver.wait_durable(info.checkpoint_id, namespace, BARRIER)
+        if saver is None or info is None:
+            return None
+        return saver, info.checkpoint_id, info.checkpoint_ns.rpartition("|")[0]
 
 
 def _unless_waiting(segment: Segment, call: StepCall, result: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langgraph._internal._config import ensure_config, merge_configs  # noqa: PLC2701 - as the graph itself merges them
 from langgraph.pregel._task_status import read_task_statuses  # noqa: PLC2701 - the one place that knows what is answered
 from langgraph.types import Command
 
@@ -22,7 +23,7 @@ from durable.adapters.langgraph.questions import (
     take_answers,
 )
 from durable.checkpoint import executions
-from durable.checkpoint.errors import ThreadBusy
+from durable.checkpoint.errors import ThreadBusy, Unsupported
 from durable.execution import open_segment
 from durable.handle import outcome
 from durable.ids import new_id
@@ -57,12 +58,37 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphApp:
-    """A wrapped graph: its name, runtime and saver."""
+    """A wrapped graph: its name, runtime and saver, and the config it came with."""
 
     name: str
     runtime: Runtime
     saver: DurableSaver
     on_suspended: str = "supersede"
+    config: RunnableConfig | None = None
+
+
+def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | None) -> RunnableConfig | None:
+    """What the caller configured, by ``with_config`` and in the call; None if the graph runs as part of a durable run.
+
+    What the graph came with is left out: it may change with a deployment, and is there again without being stored.
+    Raises Unsupported inside a graph that is not durable.
+    """
+    around = ensure_config(bound, config)
+    if keys.segment_in(around) is not None:
+        return None
+    if keys.is_nested(around):
+        msg = (
+            f"graph {app.name!r} is durable, but runs as a part of a graph that is not: wrap the outer graph (what it "
+            "contains becomes durable with it), or give it a thread_id of its own"
+        )
+        raise Unsupported(msg)
+    found = merge_configs(bound, config)
+    for part in ("configurable", "metadata"):
+        known = (app.config or {}).get(part) or {}
+        found[part] = {key: value for key, value in (found.get(part) or {}).items() if known.get(key) != value}
+    if found.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
+        found.pop("recursion_limit", None)
+    return found
 
 
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:

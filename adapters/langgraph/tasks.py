@@ -7,37 +7,48 @@ from __future__ import annotations
 
 import functools
 import inspect
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended
+from durable.context import within
 from durable.policy import READ
-from durable.step import StepCall, run_step, run_step_async
+from durable.step import Pending, StepCall, run_step, run_step_async
 from durable.tool import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from langchain_core.runnables import RunnableConfig
 
     from durable.segment import Segment
 
 
-def with_durable_tasks(config: RunnableConfig, segment: Segment) -> RunnableConfig:
-    """The config for a node's body, in which a ``@task`` that is called becomes a step."""
+@contextmanager
+def durable_tasks(config: RunnableConfig, segment: Segment) -> Iterator[RunnableConfig]:
+    """The config for a node's body, in which a ``@task`` that is called becomes a step.
+
+    ``@task`` finds it in LangChain's context variable, as a node that is not traced leaves what is there.
+    """
     call = keys.configurable(config).get(keys.CALL)
-    if call is None or hasattr(call, "__durable__"):
-        return config
+    if call is not None and not hasattr(call, "__durable__"):
 
-    def durable_call(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        return call(_as_step(func, segment), *args, **options)
+        def durable_call(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            return call(_as_step(func, segment), *args, **options)
 
-    durable_call.__durable__ = True  # type: ignore[attr-defined]  # so that it is put on once
-    return {**config, "configurable": {**config["configurable"], keys.CALL: durable_call}}
+        durable_call.__durable__ = True  # type: ignore[attr-defined]  # so that it is put on once
+        config = {**config, "configurable": {**config["configurable"], keys.CALL: durable_call}}
+    token = var_child_runnable_config.set(config)
+    try:
+        yield config
+    finally:
+        var_child_runnable_config.reset(token)
 
 
 def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
@@ -60,9 +71,13 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
 
         @functools.wraps(func)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
+            async def body(pending: Pending) -> Any:
+                with within(keys.inside(pending)):
+                    return await func(*args, **kwargs)
+
             call = step_of()
             try:
-                return await run_step_async(call, lambda _: func(*args, **kwargs))
+                return await run_step_async(call, body)
             except Suspended:
                 raise graph_interrupt(segment, call.key) from None
 
@@ -70,9 +85,13 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
+        def body(pending: Pending) -> Any:
+            with within(keys.inside(pending)):
+                return func(*args, **kwargs)
+
         call = step_of()
         try:
-            return run_step(call, lambda _: func(*args, **kwargs))
+            return run_step(call, body)
         except Suspended:
             raise graph_interrupt(segment, call.key) from None
 

@@ -18,6 +18,7 @@ from langchain_core.tools.base import _format_output  # noqa: PLC2701 - how run(
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
+from durable.adapters.langgraph.call_ids import identity_of
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import scope
@@ -74,11 +75,12 @@ def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall
     policies = here.segment.runtime.policies
     policy = policies.get(tool.name) or policy_of(tool) or _of_metadata(tool) or ToolPolicy()
     function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    arguments = visible(tool, tool_input)
     return StepCall(
         tool.name,
-        arguments=visible(tool, tool_input),
+        arguments=arguments,
         policy=policy,
-        identity=None if tool_call_id is None else f"tool:{tool_call_id}",
+        identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
         kind="tool",
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(GraphBubbleUp,),

@@ -58,28 +58,32 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
     raise Unsupported(msg)
 
 
-def wrap(graph: Pregel[Any, Any, Any, Any], saver: DurableSaver | None) -> Pregel[Any, Any, Any, Any]:
-    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list)."""
+def wrap(graph: Pregel[Any, Any, Any, Any], *, kept: bool = True) -> Pregel[Any, Any, Any, Any]:
+    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list).
+
+    ``kept`` is false for what is inside of a graph without checkpoints: the ids of its tasks do not outlive the process.
+    """
     wrapped = copy.copy(graph)
-    wrapped.nodes = {name: _node(name, node, saver) for name, node in graph.nodes.items()}
+    wrapped.nodes = _nodes(graph, kept=kept)
     return wrapped
 
 
-def _node(name: str, node: PregelNode, saver: DurableSaver | None) -> PregelNode:
+def _nodes(graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> dict[str, PregelNode]:
+    kept = kept and graph.checkpointer is not False
+    return {name: _node(name, node, kept=kept) for name, node in graph.nodes.items()}
+
+
+def _node(name: str, node: PregelNode, *, kept: bool) -> PregelNode:
     bound = node.bound
     if name == START or isinstance(bound, DurableNode):
         return node
     if isinstance(bound, Pregel):
-        return node.copy({"bound": wrap(bound, _own(bound, saver)), "subgraphs": None})
+        return node.copy({"bound": wrap(bound, kept=kept), "subgraphs": None})
     for inner in node.subgraphs or ():
         if isinstance(inner, Pregel):
-            inner.nodes = {key: _node(key, sub, _own(inner, saver)) for key, sub in inner.nodes.items()}
+            inner.nodes = _nodes(inner, kept=kept)
     inner = gathered(bound) if isinstance(bound, ToolNode) else bound
-    return node.copy({"bound": DurableNode(inner, name, saver)})
-
-
-def _own(graph: Pregel[Any, Any, Any, Any], saver: DurableSaver | None) -> DurableSaver | None:
-    return None if graph.checkpointer is False else saver
+    return node.copy({"bound": DurableNode(inner, name, kept=kept)})
 
 
 def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:

@@ -38,9 +38,9 @@ def durable_graph(
     hook_models()
     runtime.register_types((*FRAMEWORK_TYPES, GraphCall, *types_of(bare)))
     saver = saver_for(bare, runtime)
-    wrapped: Any = wrap(bare, saver)
+    wrapped: Any = wrap(bare)
     wrapped.__class__ = durable_class(bare)
     wrapped.checkpointer = saver
-    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, on_suspended)
+    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, on_suspended, bare.config)
     runtime.register(App(wrapped.durable.name, wrapped.run_segment, version))
     return wrapped

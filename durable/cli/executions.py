@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from durable.checkpoint.errors import JournalCorrupt
+from durable.checkpoint.errors import CorruptPayload, JournalCorrupt
 from durable.checkpoint.records import Execution, Status
 from durable.cli import history as histories
 from durable.cli import plain
@@ -138,14 +138,18 @@ def history(
     """Show what happened in an execution, in order: its journal."""
     with session.runtime() as runtime:
         handle = runtime.get(id_)
-        records = handle.history()
-        verified: dict[str, Any] | None = None
         broken: JournalCorrupt | None = None
-        if verify:
-            try:
-                verified = {"length": handle.verify(), "head": records[-1].digest.hex()}
-            except JournalCorrupt as exc:
-                broken = exc
+        length = 0
+        try:
+            length = handle.verify() if verify else 0
+        except JournalCorrupt as exc:
+            broken = exc
+        try:
+            records = handle.history()
+        except CorruptPayload as exc:
+            raise broken or exc from exc
+        head = records[length - 1].digest.hex() if length else ""
+        verified: dict[str, Any] | None = {"length": length, "head": head} if length else None
         told = {"execution_id": id_, "records": [plain.record(one) for one in records], "verified": verified}
         found = handle.execution()
         lines = histories.lines(records, gone=found.status == "running" and is_dead(found.lease_owner or ""))
@@ -153,7 +157,7 @@ def history(
     def text(console: Any) -> None:
         console.print(histories.shown(lines))
         if verified is not None:
-            console.print(f"the chain of {verified['length']} records is intact, its head is {verified['head'][:16]}")
+            console.print(f"the chain of {verified['length']} records is intact, its head is {head[:16]}")
 
     session.output.tell(told, text)
     if broken is not None:

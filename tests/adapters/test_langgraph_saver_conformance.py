@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.checkpoint.conformance.report import ProgressCallbacks
-
-from durable import Runtime
-from durable.adapters.langgraph.saver import DurableSaver
 
 CLAUSES = {
     Capability.PUT: 16,
@@ -26,18 +21,14 @@ CLAUSES = {
 
 
 @pytest.mark.parametrize("capability", list(Capability), ids=lambda capability: capability.value)
-async def test_every_clause_of_the_capability_passes(database_url, capability):
-    with Runtime(database_url) as runtime:
-        namespaces = itertools.count()
+async def test_every_clause_of_the_capability_passes(saver, capability):
+    @checkpointer_test(name="DurableSaver")
+    async def savers():
+        yield saver
 
-        @checkpointer_test(name="DurableSaver")
-        async def savers():
-            runtime.namespace = f"suite-{next(namespaces)}"
-            yield DurableSaver(runtime)
-
-        results = {}
-        progress = ProgressCallbacks(on_test_result=lambda _, name, passed, error: results.update({name: error}))
-        report = await validate(savers, capabilities={capability.value}, progress=progress)
+    results = {}
+    progress = ProgressCallbacks(on_test_result=lambda _, name, passed, error: results.update({name: error}))
+    report = await validate(savers, capabilities={capability.value}, progress=progress)
 
     assert {name: error for name, error in results.items() if error} == {}
     result = report.results[capability.value]

@@ -1,4 +1,4 @@
-"""Fixtures of the command line's tests: ``durable(...)`` runs it in this process, ``process(...)`` in one of its own."""
+"""Fixtures of the command line's tests: ``durable(...)`` runs it here, ``process(...)`` in a process of its own."""
 
 from __future__ import annotations
 
@@ -81,7 +81,15 @@ def runtime(url):
 
 
 @pytest.fixture
-def process(tmp_path):
+def folder(tmp_path):
+    """An empty folder, in which the processes of ``process`` run."""
+    made = tmp_path / "here"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def process(folder):
     """Start ``python -m durable`` in a folder of its own; what still runs at the end is killed."""
     started = []
 
@@ -89,7 +97,7 @@ def process(tmp_path):
         environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT), **environment}
         command = [sys.executable, "-m", "durable", *words]
         one = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         started.append(one)
         return one

@@ -9,7 +9,25 @@ from durable.calls import Step
 from tests.cli.conftest import ENVIRONMENT, Order
 from tests.world import DAY, World, crashed
 
-INTERRUPT_KEYS = ["id", "namespace", "execution_id", "step_key", "kind", "status", "tool", "subject", "arguments", "arguments_hash", "rule", "decision", "decided_by", "decided_at", "comment", "expires_at", "created_at"]
+INTERRUPT_KEYS = [
+    "id",
+    "namespace",
+    "execution_id",
+    "step_key",
+    "kind",
+    "status",
+    "tool",
+    "subject",
+    "arguments",
+    "arguments_hash",
+    "rule",
+    "decision",
+    "decided_by",
+    "decided_at",
+    "comment",
+    "expires_at",
+    "created_at",
+]
 
 
 @pytest.fixture
@@ -113,23 +131,20 @@ def test_a_call_with_arguments_of_an_unknown_type_can_be_decided(durable, docume
 def doubt(url):
     """A world in which ``notify`` was started, and the process died in it."""
     world = World(url)
-    made = []
 
     def process(body, later=0.0):
         runtime = world.process(later=later)
         runtime.function("app")(lambda: step(body))
-        made.append(runtime)
         return runtime
 
     def notify():
         world.die()
 
     first = process(notify)
-    crashed(lambda: first.run("app", id="x"))
-    world.restarted = lambda body: process(body)
+    crashed(lambda: first.run("app", id="d"))
     second = process(lambda: "again", later=DAY)
     second.function("app")(lambda: Step()(_named("notify", lambda: "again")))
-    (asked,) = second.run("app", id="x").interrupts
+    (asked,) = second.run("app", id="d").interrupts
     assert asked.kind == "in_doubt"
     yield asked.id, second
     world.close()
@@ -148,14 +163,14 @@ def test_a_doubt_is_settled_by_a_person(durable, doubt, words, output):
     asked, runtime = doubt
     assert "did it happen? notify" in durable("approvals", "list").stdout
     durable("resolve", asked, *words)
-    result = runtime.run("app", id="x")
+    result = runtime.run("app", id="d")
     assert (result.status, result.output) == ("succeeded", output)
 
 
 def test_a_doubt_may_end_the_execution(durable, doubt):
     asked, runtime = doubt
     durable("resolve", asked, "--cancel", "--reason", "too old")
-    assert runtime.run("app", id="x").error == {"type": "Cancelled", "message": "too old"}
+    assert runtime.run("app", id="d").error == {"type": "Cancelled", "message": "too old"}
 
 
 @pytest.mark.parametrize("words", [[], ["--happened", "--did-not-happen"], ["--cancel", "--approve"]])

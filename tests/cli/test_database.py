@@ -17,6 +17,12 @@ def file(sqlite_url):
     return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
+@pytest.fixture
+def _quick(monkeypatch):
+    """Doctor does not start an interpreter to see how long that takes; test_processes lets it."""
+    monkeypatch.setattr(checks, "start_cost", lambda: checks.Check("ok", "worker start", "1.00 s"))
+
+
 def execute(file, statement):
     with sqlite3.connect(file) as connection:
         connection.execute(statement)
@@ -48,6 +54,7 @@ def test_a_schema_that_is_newer_is_refused(durable, runtime, file):
         assert "9999" in durable(*words, status=1).stderr
 
 
+@pytest.mark.usefixtures("_quick")
 def test_a_file_that_is_no_database_is_refused(durable, file):
     file.write_text("this is a letter to my grandmother, not a database\n" * 100)
     assert "not a database" in durable("list", status=1).stderr
@@ -88,6 +95,7 @@ def test_check_names_what_is_wrong(durable, file, url, what):
     assert "problems found" in refused.stderr
 
 
+@pytest.mark.usefixtures("_quick")
 def test_doctor_finds_a_healthy_installation_healthy(document, durable, runtime):
     found = document("doctor")
     assert found["ok"] is True
@@ -101,6 +109,7 @@ def test_doctor_finds_a_healthy_installation_healthy(document, durable, runtime)
     assert durable("doctor").stdout.splitlines()[2].startswith("ok")
 
 
+@pytest.mark.usefixtures("_quick")
 def test_doctor_says_what_to_do_about_a_missing_or_an_old_database(document, file):
     missing = document("doctor", status=1)["checks"][-1]
     assert (missing["status"], missing["name"]) == ("fail", "database")
@@ -110,6 +119,7 @@ def test_doctor_says_what_to_do_about_a_missing_or_an_old_database(document, fil
     assert (old["name"], old["remedy"]) == ("schema", "durable db upgrade")
 
 
+@pytest.mark.usefixtures("_quick")
 def test_doctor_finds_dead_owners_and_open_doubts(document, runtime, file):
     runtime.run("pay", {"order": 1}, id="x")
     runtime.start("add", {"a": 1}, id="y")

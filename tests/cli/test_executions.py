@@ -9,7 +9,30 @@ import pytest
 from durable import step, tool
 from tests.cli.conftest import Order
 
-EXECUTION_KEYS = ["id", "namespace", "app", "app_version", "thread", "queue", "priority", "status", "epoch", "attempts", "lease_owner", "lease_expires_at", "run_after", "deadline_at", "cancel_reason", "parent", "correlation_id", "created_at", "started_at", "finished_at", "tags", "error"]
+EXECUTION_KEYS = [
+    "id",
+    "namespace",
+    "app",
+    "app_version",
+    "thread",
+    "queue",
+    "priority",
+    "status",
+    "epoch",
+    "attempts",
+    "lease_owner",
+    "lease_expires_at",
+    "run_after",
+    "deadline_at",
+    "cancel_reason",
+    "parent",
+    "correlation_id",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "tags",
+    "error",
+]
 
 
 def test_start_records_an_execution_that_a_worker_runs(durable, runtime):

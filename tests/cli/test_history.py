@@ -89,7 +89,7 @@ def test_every_ending_and_every_kind_of_wait_is_told(runtime):
         sleep(3600)
 
     runtime.run("app", id="x")
-    told = dict((kind, what) for kind, _, what in said(runtime, "x"))
+    told = {kind: what for kind, _, what in said(runtime, "x")}
     assert told["step_retry"].startswith("fetch failed: OSError: first; again at 2")
     assert "its result is lost" in told["step_done"]
     assert told["failed"].startswith("ResultLost")
@@ -140,12 +140,22 @@ def test_verify_tells_the_head_of_an_intact_chain(durable, document, runtime):
 def test_a_journal_that_was_changed_is_shown_and_refused(durable, runtime, tmp_path):
     runtime.run("add", {"a": 1}, id="x")
     with sqlite3.connect(tmp_path / "durable.db") as file:
-        file.execute("UPDATE journal SET payload = replace(payload, 'abs', 'sba') WHERE seq = 4")
+        file.execute("UPDATE journal SET payload = CAST(replace(payload, 'abs', 'sba') AS BLOB) WHERE seq = 4")
     file.close()
     refused = durable("history", "x", "--verify", status=1)
     assert "sba" in refused.stdout
     assert refused.stderr == "durable: journal of 'x': record 4 was changed\n"
     assert durable("history", "x").exit_code == 0
+
+
+def test_a_record_that_cannot_be_read_is_refused_and_not_a_traceback(durable, runtime, tmp_path):
+    runtime.run("add", {"a": 1}, id="x")
+    with sqlite3.connect(tmp_path / "durable.db") as file:
+        file.execute("UPDATE journal SET payload = x'00ff' WHERE seq = 4")
+    file.close()
+    assert "record 4 was changed" in durable("history", "x", "--verify", status=1).stderr
+    assert "cannot be read" in durable("history", "x", status=1).stderr
+    assert "record 4 was changed" in durable("db", "check", status=1).stdout
 
 
 def test_the_keys_of_a_record_are_stable(document, runtime):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import text
 
@@ -102,27 +102,18 @@ class Effects(Scenario):
             return "all done"
 
 
-class Approvals(Scenario):
-    """Gated tools: approved, edited, refused, and one whose effect may be repeated."""
+class Approved(Scenario):
+    """Gated tools that a person lets run: one whose effect happens once, one whose effect may be repeated."""
 
-    name = "approvals"
-    effects = {"enable": "once", "refund": "once", "wipe": "once", "announce": "idempotent"}
+    name = "approved"
+    effects = {"enable": "once", "announce": "idempotent"}
     gated = frozenset(effects)
-    refused = frozenset({"wipe"})
-    expected = {"approvals": ("succeeded", "kept")}
+    expected = {"approved": ("succeeded", "enabled")}
 
     def build(self, runtime: Runtime, world: World) -> None:
         @tool(approval=True)
         def enable(plan: str) -> str:
             return send(world, "enable", plan=plan)
-
-        @tool(approval=Approval(when=lambda arguments: arguments["amount"] > 10))
-        def refund(amount: int) -> str:
-            return send(world, "refund", amount=amount)
-
-        @tool(approval=True)
-        def wipe(disk: str) -> str:
-            return send(world, "wipe", disk=disk)
 
         @tool(effect="idempotent", approval=True)
         def announce(text: str) -> str:
@@ -131,13 +122,35 @@ class Approvals(Scenario):
         @runtime.function(self.app)
         def app() -> str:
             world.acknowledged("enable", enable("paid"))
+            world.acknowledged("announce", announce("hello"))
+            return "enabled"
+
+
+class Corrected(Scenario):
+    """Gated tools that a person does not let run as they were asked: one is edited, one is refused."""
+
+    name = "corrected"
+    effects = {"refund": "once", "wipe": "once"}
+    gated = frozenset(effects)
+    refused = frozenset({"wipe"})
+    expected = {"corrected": ("succeeded", "kept")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool(approval=Approval(when=lambda arguments: arguments["amount"] > 10))
+        def refund(amount: int) -> str:
+            return send(world, "refund", amount=amount)
+
+        @tool(approval=True)
+        def wipe(disk: str) -> str:
+            return send(world, "wipe", disk=disk)
+
+        @runtime.function(self.app)
+        def app() -> str:
             world.acknowledged("refund", refund(1000))
             try:
-                wipe("c")
+                return wipe("c")
             except ToolRejected as no:
-                kept = world.acknowledged("wipe", "kept" if no.reason == "no" else no.reason)
-            world.acknowledged("announce", announce("hello"))
-            return kept
+                return str(world.acknowledged("wipe", "kept" if no.reason == "no" else no.reason))
 
     def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
         if interrupt.kind == "approval" and interrupt.tool == "refund":
@@ -211,11 +224,11 @@ class SideBySide(Scenario):
 
 
 class Waiting(Scenario):
-    """A question, a sleep of an hour, and a signal, each between effects."""
+    """A question and a sleep of an hour, between effects."""
 
     name = "waiting"
-    effects = {"first": "once", "second": "idempotent", "third": "once"}
-    expected = {"waiting": ("succeeded", ["blue", {"paid": True}])}
+    effects = {"first": "once", "second": "idempotent"}
+    expected = {"waiting": ("succeeded", "blue")}
 
     def build(self, runtime: Runtime, world: World) -> None:
         @tool
@@ -226,22 +239,40 @@ class Waiting(Scenario):
         def second() -> str:
             return send(world, "second")
 
-        @tool
-        def third(paid: dict[str, bool]) -> str:
-            return send(world, "third", paid=paid)
-
         @runtime.function(self.app)
-        def app() -> list[Any]:
+        def app() -> str:
             color = ask("which color?", choices=("red", "blue"))
             world.acknowledged("first", first(color))
             sleep(3600)
             world.acknowledged("second", second())
-            paid = wait_signal("paid")
-            world.acknowledged("third", third(paid))
-            return [color, paid]
+            return str(color)
 
     def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
         return Decision.respond("blue") if interrupt.kind == "choice" else super().answer(interrupt, world)
+
+
+class Signalled(Scenario):
+    """A signal that an execution waits for, in async code."""
+
+    name = "signalled"
+    effects = {"before": "once", "ship": "once"}
+    expected = {"signalled": ("succeeded", {"paid": True})}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool
+        async def before() -> str:
+            return send(world, "before")
+
+        @tool
+        async def ship(paid: dict[str, bool]) -> str:
+            return send(world, "ship", paid=paid)
+
+        @runtime.function(self.app)
+        async def app() -> Any:
+            world.acknowledged("before", await before())
+            paid = await wait_signal("paid")
+            world.acknowledged("ship", await ship(paid))
+            return paid
 
     def deliver(self, runtime: Runtime, world: World) -> None:
         for execution in runtime.executions(status="suspended"):
@@ -250,46 +281,51 @@ class Waiting(Scenario):
                 world.write("sent")
 
 
-class Endings(Scenario):
-    """Executions that are cancelled, superseded by new input on their thread, and retried after a failure."""
+class Superseded(Scenario):
+    """New input on a thread whose execution waits for an answer; and an execution that is cancelled while it waits."""
 
-    name = "endings"
-    effects = {"flaky": "once"}
-    expected = {
-        "old": ("cancelled", None),
-        "new": ("succeeded", "fresh"),
-        "dropped": ("cancelled", None),
-        "again": ("succeeded", "flaky done"),
-    }
+    name = "superseded"
+    effects: ClassVar = {}
+    expected = {"old": ("cancelled", None), "new": ("succeeded", "fresh"), "dropped": ("cancelled", None)}
 
     def build(self, runtime: Runtime, world: World) -> None:
+        @runtime.function(self.app)
+        def app(say: str) -> str:
+            return say if say == "fresh" else ask("what?")
+
+    def start(self, runtime: Runtime) -> None:
+        runtime.run(self.app, {"say": "stale"}, id="old", thread="t")
+        runtime.run(self.app, {"say": "fresh"}, id="new", thread="t")
+        runtime.run(self.app, {"say": "wait"}, id="dropped")
+
+    def deliver(self, runtime: Runtime, world: World) -> None:
+        runtime.get("dropped").cancel("not wanted")
+
+
+class Retried(Scenario):
+    """An execution that fails for good, and is told to try again."""
+
+    name = "retried"
+    effects = {"prepare": "once", "flaky": "once"}
+    expected = {"retried": ("succeeded", "flaky done")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool
+        def prepare() -> str:
+            return send(world, "prepare")
+
         @tool
         def flaky() -> str:
             return send(world, "flaky", refuse_first=1)
 
-        @runtime.function("talk")
-        def talk(say: str) -> str:
-            return say if say == "fresh" else ask("what?")
-
-        @runtime.function("flaky")
-        def failing() -> str:
-            return world.acknowledged("flaky", flaky())
-
-    def start(self, runtime: Runtime) -> None:
-        runtime.run("talk", {"say": "stale"}, id="old", thread="t")
-        runtime.run("talk", {"say": "fresh"}, id="new", thread="t")
-        runtime.run("talk", {"say": "wait"}, id="dropped")
-        runtime.run("flaky", None, id="again")
-
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
-        return None if interrupt.kind == "question" else super().answer(interrupt, world)
+        @runtime.function(self.app)
+        def app() -> str:
+            world.acknowledged("prepare", prepare())
+            return str(world.acknowledged("flaky", flaky()))
 
     def deliver(self, runtime: Runtime, world: World) -> None:
-        for execution in runtime.executions():
-            if execution.id == "dropped":
-                runtime.get("dropped").cancel("not wanted")
-            if execution.status == "failed":
-                runtime.get(execution.id).retry()
+        for execution in runtime.executions(status="failed"):
+            runtime.get(execution.id).retry()
 
 
-CORE = (Effects, Approvals, SideBySide, Waiting, Endings)
+CORE = (Effects, Approved, Corrected, SideBySide, Waiting, Signalled, Superseded, Retried)

@@ -110,6 +110,9 @@ class Teller:
         life = self.begin(None)
         _, violations = self.go_on([life], ())
         assert not violations, [str(violation) for violation in violations]
+        seen = " ".join(life.labels)
+        assert "committed" in seen, "no commit is seen: the harness listens at the wrong place"
+        assert "INSERT INTO journal" in seen or self._only_changes, "no append to a journal is seen"
         return life.points
 
 

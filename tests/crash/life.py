@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from durable import Runtime
 from tests.crash.facts import gather
 from tests.crash.faults import Crash
 from tests.crash.scenario import live
 from tests.crash.world import World
 
 if TYPE_CHECKING:
+    from durable import Runtime
     from tests.crash.facts import Facts
     from tests.crash.places import Places
 
@@ -40,6 +40,7 @@ class Life:
     after: Facts | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     points: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
     killed: tuple[int, str] | None = None
     error: str | None = None
 
@@ -69,19 +70,20 @@ def _live(places: Places, order: Order, tell: Tell) -> None:
     crash = Crash(
         order.at, only_changes=order.only_changes, last_words=lambda number, label: tell(killed=[number, label])
     )
+    crash.listen(places.engine)
     world = World(places.ledger, crash.point)
-    places.database.clock_offset = world.clock()
-    runtime = Runtime(database=places.database, **places.scenario.runtime_options)
-    if not order.first:
-        tell(before=gather(runtime))
-    crash.listen(places.database.engine)
-    live(places.scenario, runtime, world, recover_first=order.recover_first)
-    _report(crash.count, runtime, tell)
+    with places.runtime(world) as runtime:
+        if not order.first:
+            tell(before=gather(runtime))
+        crash.begin()
+        live(places.scenario, runtime, world, recover_first=order.recover_first)
+        crash.end()
+        tell(points=crash.count, labels=crash.labels, **_end(runtime))
 
 
-def _report(points: int, runtime: Runtime, tell: Tell) -> None:
+def _end(runtime: Runtime) -> dict[str, Any]:
     outputs = {execution.id: repr(execution.output) for execution in runtime.executions()}
-    tell(points=points, outputs=outputs, after=gather(runtime))
+    return {"outputs": outputs, "after": gather(runtime)}
 
 
 class Survivor:
@@ -112,14 +114,11 @@ class Survivor:
             self._plant()
         places = self._places
         for line in orders:
-            places.database.engine.dispose()
-            places.database._clock = None
             world = World(places.ledger)
-            places.database.clock_offset = world.clock()
-            runtime = Runtime(database=places.database, **places.scenario.runtime_options)
-            tell(before=gather(runtime))
-            live(places.scenario, runtime, world, **json.loads(line))
-            _report(0, runtime, tell)
+            with places.runtime(world) as runtime:
+                tell(before=gather(runtime))
+                live(places.scenario, runtime, world, **json.loads(line))
+                tell(**_end(runtime))
             tell(end=True)
 
 

@@ -6,18 +6,16 @@ SQLAlchemy compiles is compiled once. When a child is forked no connection is op
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 from durable import Runtime
 from durable.checkpoint import migrations
@@ -51,24 +49,33 @@ class Places:
         url = f"sqlite:///{self._folder}/durable.db"
         if self._server is not None:
             url = self._held.enter_context(fresh_database(self._server))
-        self.database = Database(url)
-        self._prepare()
+        self._url = make_url(url)
+        database = Database(url)
+        self.engine = database.engine
+        self._prepare(database)
         self._warm_up()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.database.close()
         self._held.close()
+
+    @contextmanager
+    def runtime(self, world: World) -> Iterator[Runtime]:
+        """A runtime in this place, on the shared engine; at its end all of its connections and threads are closed."""
+        database = Database(self._url.render_as_string(hide_password=False), clock_offset=world.clock())
+        database.engine = self.engine
+        with Runtime(database=database, **self.scenario.runtime_options) as runtime:
+            yield runtime
 
     def fresh(self) -> None:
         """Make it as if nothing had happened here."""
         self.ledger.unlink(missing_ok=True)
-        if self._server is None:
-            for left in self._folder.glob("durable.db*"):
-                left.unlink()
-            shutil.copy(self._folder / "template", self._folder / "durable.db")
-        else:
+        if self._server is not None:
             self._empty()
+            return
+        for left in self._folder.glob("durable.db*"):
+            left.unlink()
+        shutil.copy(self._folder / "template", self._folder / "durable.db")
 
     @contextmanager
     def kept(self) -> Iterator[Callable[[], None]]:
@@ -86,30 +93,27 @@ class Places:
         yield again
         shutil.rmtree(kept)
 
-    def _prepare(self) -> None:
-        migrations.upgrade(self.database)
-        with self.database.write() as connection:
+    def _prepare(self, database: Database) -> None:
+        migrations.upgrade(database)
+        with database.write() as connection:
             for table in self.scenario.tables:
                 connection.execute(text(table))
             names = inspect(connection).get_table_names()
         self._tables = [name for name in names if name != migrations.VERSION_TABLE]
-        self.database.engine.dispose()  # the last connection to a SQLite file brings its WAL into it
+        database.close()  # the last connection to a SQLite file brings its WAL into it
         if self._server is None:
             shutil.copy(self._folder / "durable.db", self._folder / "template")
 
     def _warm_up(self) -> None:
         self.fresh()
-        own = copy.copy(self.database)
-        own._executor = ThreadPoolExecutor(4)
-        runtime, world = Runtime(database=own, **self.scenario.runtime_options), World(self.ledger)
-        live(self.scenario, runtime, world, recover_first=False)
-        gather(runtime)
-        own._executor.shutdown(wait=True)
-        self.database.engine.dispose()
+        world = World(self.ledger)
+        with self.runtime(world) as runtime:
+            live(self.scenario, runtime, world, recover_first=False)
+            gather(runtime)
 
     def _empty(self) -> None:
         tables = sql.SQL(", ").join(map(sql.Identifier, self._tables))
-        plain = self.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain) as connection:
             # whoever was killed in the middle of a commit may still be committing: after this lock, no longer
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables))
