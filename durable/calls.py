@@ -210,7 +210,7 @@ def sleep(seconds: float) -> None:
             segment.wait_for(at=outcome.not_before)
             raise Suspended
 
-    _called("sleep", {"seconds": seconds}, slept)
+    return _called("sleep", {"seconds": seconds}, slept)
 
 
 def wait_signal(name: str) -> Any:

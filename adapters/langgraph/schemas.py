@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from langgraph._internal._serde import build_serde_allowlist  # noqa: PLC2701 - the collector that compile() itself uses
-from langgraph.func import entrypoint
+from langgraph.func import _TaskFunction, entrypoint  # noqa: PLC2701 - what ``@task`` makes
+from langgraph.pregel._utils import get_function_nonlocals  # noqa: PLC2701 - as LangGraph looks for sub-graphs
 
 from durable.adapters.langgraph.serde import loaded_types
 
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
 
 
 def types_of(graph: Pregel[Any, Any, Any, Any]) -> tuple[type, ...]:
-    """All types in the state, input, output and context schemas and in the channels of a graph and its sub-graphs."""
+    """All types in the state, input, output and context schemas and in the channels of a graph and its sub-graphs.
+
+    Of the functional API the annotations of an entrypoint, and of each ``@task`` that a node calls, are the schema.
+    """
     from durable.adapters.langgraph.wrap import graphs_in  # noqa: PLC0415 - wrap imports the saver, which uses this
 
     found: dict[type, None] = {entrypoint.final: None}
     for inner in graphs_in(graph):
         builder = getattr(inner, "builder", None)
         schemas = list(getattr(builder, "schemas", None) or ())
-        schemas += [getattr(inner, "context_schema", None), *_node_schemas(builder)]
+        schemas += [getattr(inner, "context_schema", None), *_node_schemas(builder), *_annotations(inner)]
         names = build_serde_allowlist(schemas=[s for s in schemas if s is not None], channels=dict(inner.channels))
         found.update(dict.fromkeys(loaded_types(names)))
     return tuple(found)
@@ -29,3 +33,21 @@ def types_of(graph: Pregel[Any, Any, Any, Any]) -> tuple[type, ...]:
 
 def _node_schemas(builder: Any) -> list[Any]:
     return [spec.input_schema for spec in (getattr(builder, "nodes", None) or {}).values()]
+
+
+def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
+    """What the functions of the nodes, and the tasks that they call, are annotated with."""
+    found: list[Any] = []
+    functions = [getattr(node.bound, name, None) for node in graph.nodes.values() for name in ("func", "afunc")]
+    seen: set[int] = set()
+    while functions:
+        function = functions.pop()
+        if function is None or id(function) in seen:
+            continue
+        seen.add(id(function))
+        try:
+            found += get_type_hints(function).values()
+        except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve names no type
+            found += []
+        functions += [value.func for value in get_function_nonlocals(function) if isinstance(value, _TaskFunction)]
+    return found

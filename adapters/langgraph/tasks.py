@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def durable_tasks(config: RunnableConfig, segment: Segment) -> Iterator[RunnableConfig]:
-    """The config for a node's body, in which a ``@task`` that is called becomes a step.
+    """The config for the body of a node or task, in which a ``@task`` that is called becomes a step.
 
     ``@task`` finds it in LangChain's context variable, as a node that is not traced leaves what is there.
     """
@@ -72,7 +72,7 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
         @functools.wraps(func)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
             async def body(pending: Pending) -> Any:
-                with within(keys.inside(pending)):
+                with within(keys.inside(pending)), durable_tasks(get_config(), segment):
                     return await func(*args, **kwargs)
 
             call = step_of()
@@ -86,7 +86,7 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         def body(pending: Pending) -> Any:
-            with within(keys.inside(pending)):
+            with within(keys.inside(pending)), durable_tasks(get_config(), segment):
                 return func(*args, **kwargs)
 
         call = step_of()

@@ -156,15 +156,15 @@ def test_a_list_that_did_not_change_is_not_encoded_again():
 
 def test_only_so_many_items_are_remembered_the_last_used_ones():
     lists = Lists(remembered=100)
+
+    def prepare(n, size):
+        where = (Place("n", str(n), ""), "items")
+        lists.prepare(where, ("1", ""), ["x"] * size, lambda value, _: repr(value).encode())
+
     for n in range(20):
-        lists.prepare((Place("n", str(n), ""), "items"), ("1", ""), ["x"] * 20, lambda value, _: repr(value).encode())
-    assert list(lists._known) == [
-        (Place("n", "17", ""), "items"),
-        (Place("n", "18", ""), "items"),
-        (Place("n", "19", ""), "items"),
-    ]
-    lists.prepare((Place("n", "20", ""), "items"), ("1", ""), ["x"] * 200, lambda value, _: repr(value).encode())
-    assert len(lists._known) == 3
+        prepare(n, 20)
+    prepare("too long", 200)
+    assert [place.thread for place, _ in lists._known] == ["17", "18", "19"]
 
 
 def test_a_graph_with_a_growing_list_reads_its_whole_history(saver):

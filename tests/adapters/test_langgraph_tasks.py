@@ -249,3 +249,35 @@ def test_an_entrypoint_can_be_called_from_another_one_and_from_a_task(runtime, l
     wrapped = durable_graph(outer, runtime, name="outer")
     assert wrapped.invoke("a", CONFIG) == ["a done", "inner a done"]
     assert ledger.counts() == {"a": 1, "inner a": 1}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_task_called_by_a_task_is_recorded_too(runtime, ledger, is_async):
+    @task
+    def leaf(n: int) -> int:
+        ledger.did(f"leaf {n}")
+        return n + 1
+
+    if is_async:
+
+        @task
+        async def branch(n: int) -> int:
+            return await leaf(await leaf(n))
+
+        @entrypoint()
+        async def flow(n: int) -> int:
+            return await branch(n)
+
+        assert await durable_graph(flow, runtime, name="flow").ainvoke(1, CONFIG) == 3
+    else:
+
+        @task
+        def branch(n: int) -> int:
+            return leaf(leaf(n).result()).result()
+
+        @entrypoint()
+        def flow(n: int) -> int:
+            return branch(n).result()
+
+        assert durable_graph(flow, runtime, name="flow").invoke(1, CONFIG) == 3
+    assert done(runtime) == ["leaf", "leaf", "branch", "flow"]

@@ -1,8 +1,8 @@
 """Faults: a process that dies at its N-th point, as by SIGKILL: no ``finally``, no ``atexit``, nothing is flushed.
 
 A point stands before and after everything that can change a state: each statement that writes, each commit of an engine,
-each effect on the world outside. (A transaction that only reads has one point, behind it.) Statements are seen at the
-driver, whatever way they take there. The ``Crash`` is an object that is passed in; the product knows nothing of it.
+each effect on the world outside. (A transaction that only reads has none: around it nothing differs.) Statements are seen
+at the driver, whatever way they take there. The ``Crash`` is an object that is passed in; the product knows nothing of it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Crash:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def listen(self, engine: Engine) -> None:
-        """A point before each statement that writes, and before and after each commit of this engine.
+        """A point before each statement that writes, and before and after each commit of what was written by this engine.
 
         Only connections opened from now on are listened to.
         """
@@ -89,7 +89,8 @@ class Crash:
             if wrote:
                 self.point("before commit")
             commit(connection)
-            self.point("committed" if wrote else "read")
+            if wrote:
+                self.point("committed")
 
         engine.dialect.do_commit = committing
 

@@ -41,24 +41,30 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Tally:
-    """What an enumeration came to. ``points`` are those at which the last kill of a story was tried and did happen."""
+    """What an enumeration came to. ``points`` were killed at; ``undisturbed`` stories ended before the kill's point came."""
 
     points: int = 0
     stories: int = 0
+    undisturbed: int = 0
     kills: int = 0
     doubts: int = 0
     violations: list[tuple[Sequence[tuple[int, str]], Violation]] = field(default_factory=list)
 
-    def add(self, story: Story, violations: Sequence[Violation]) -> None:
-        """Count one story."""
+    def add(self, story: Story, violations: Sequence[Violation], *, wanted: int) -> None:
+        """Count one story in which a process was to be killed ``wanted`` times."""
         self.stories += 1
+        self.points += len(story.killed) == wanted
+        self.undisturbed += len(story.killed) < wanted
         self.kills += len(story.killed)
         self.doubts += sum(i["kind"] == "in_doubt" for i in story.facts[-1]["interrupts"]) if story.facts else 0
         self.violations += [(story.killed, violation) for violation in violations]
 
     def __str__(self) -> str:
         listed = [f"killed at {killed}: {violation}" for killed, violation in self.violations[:20]]
-        head = f"{self.points} points, {self.stories} stories, {self.kills} kills, {len(self.violations)} violations"
+        head = (
+            f"{self.points} points, {self.stories} stories, {self.kills} kills, {self.doubts} doubts, "
+            f"{len(self.violations)} violations"
+        )
         return "\n".join([head, *listed])
 
 
@@ -127,10 +133,9 @@ def enumerate_points(places: Places, *, shard: int = 0, shards: int = 1, plant: 
     with Teller(places, plant=plant) as teller:
         while True:
             story, violations = teller.go_on([teller.begin(at)], ())
-            tally.add(story, violations)
+            tally.add(story, violations, wanted=1)
             if not story.killed and at > total:
                 return tally
-            tally.points += bool(story.killed)
             at += shards
 
 
@@ -149,8 +154,7 @@ def enumerate_pairs(places: Places, *, seconds: int | None, shard: int = 0, shar
                 for second in _seconds(at, total - at + MORE, seconds):
                     again()
                     story, violations = teller.go_on([first], (second,))
-                    tally.add(story, violations)
-                    tally.points += len(story.killed) > 1
+                    tally.add(story, violations, wanted=2)
     return tally
 
 
