@@ -124,12 +124,12 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         modes = Modes("values", version="v1", subgraphs=False)
         if needs_async(self):
             return self._arun_segment(segment, modes)
-        for _ in self._driven(segment, None, {}, modes):
+        for _ in self._driven(segment, None, {"output_keys": self.output_channels}, modes):
             pass
         return modes.last
 
     async def _arun_segment(self, segment: Segment, modes: Modes) -> Any:
-        async for _ in self._adriven(segment, None, {}, modes):
+        async for _ in self._adriven(segment, None, {"output_keys": self.output_channels}, modes):
             pass
         return modes.last
 

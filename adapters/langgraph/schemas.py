@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import UnionType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from langgraph._internal._serde import build_serde_allowlist  # noqa: PLC2701 - the collector that compile() itself uses
@@ -36,7 +37,7 @@ def _node_schemas(builder: Any) -> list[Any]:
 
 
 def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
-    """What the functions of the nodes, and the tasks that they call, are annotated with."""
+    """What the functions of the nodes, and the tasks that they call, are annotated with; and what their answers are parsed into."""
     found: list[Any] = []
     functions = [getattr(node.bound, name, None) for node in graph.nodes.values() for name in ("func", "afunc")]
     seen: set[int] = set()
@@ -49,5 +50,16 @@ def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
             found += get_type_hints(function).values()
         except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve names no type
             found += []
-        functions += [value.func for value in get_function_nonlocals(function) if isinstance(value, _TaskFunction)]
+        reached = get_function_nonlocals(function)
+        functions += [value.func for value in reached if isinstance(value, _TaskFunction)]
+        found += _response_formats(getattr(function, "__name__", ""), reached)
     return found
+
+
+def _response_formats(name: str, reached: list[Any]) -> list[Any]:
+    """The ``response_format`` of a prebuilt agent, which is nowhere else than in the closure of its node."""
+    formats = [value for value in reached if type(value).__module__ == "langchain.agents.structured_output"]
+    found = [getattr(value, "schema", None) for value in formats]
+    if name.endswith("generate_structured_response"):
+        found += [value[-1] if isinstance(value, tuple) and value else value for value in reached]
+    return [schema for schema in found if isinstance(schema, (type, UnionType))]

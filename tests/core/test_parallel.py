@@ -21,14 +21,13 @@ def done_of(handle, name):
 @pytest.mark.parametrize("returns_first", [0, 1, 2])
 def test_branches_of_which_only_some_were_recorded_come_back_in_any_order(world, finished_first, returns_first):
     def define(runtime, first):
-        ready = {n: asyncio.Event() for n in range(3)}
+        dead = asyncio.Event()
 
         @tool(effect="read")
         async def look(n):
             world.did(n)
-            if len(world.alive) == 1:
-                if n != first:
-                    await ready[n].wait()
+            if len(world.alive) == 1 and n != first:
+                await dead.wait()
             return f"seen {n}"
 
         async def branch(n, order):
@@ -41,6 +40,7 @@ def test_branches_of_which_only_some_were_recorded_come_back_in_any_order(world,
             branches = [asyncio.ensure_future(branch(n, 0 if n == first else 5)) for n in range(3)]
             if len(world.alive) == 1:
                 await branches[first]
+                dead.set()
                 world.die()
             return await asyncio.gather(*branches)
 

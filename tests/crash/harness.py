@@ -122,15 +122,17 @@ class Teller:
         return life.points
 
 
-def enumerate_points(places: Places, *, shard: int = 0, shards: int = 1, plant: Plant | None = None) -> Tally:
+def enumerate_points(
+    places: Places, *, shard: int = 0, shards: int = 1, plant: Plant | None = None, only_changes: bool = False
+) -> Tally:
     """Kill at every point of this shard (shard + 1, shard + 1 + shards, ...), until a life ends before its point comes.
 
-    Where branches run side by side the number of points differs from run to run; it goes on until past the last.
+    ``only_changes`` kills behind every change only: the points between two of them leave the same state. Where branches run side by side the number of points differs from run to run; it goes on until past the last.
     """
-    with Teller(places) as sound:
+    with Teller(places, only_changes=only_changes) as sound:
         total = sound.dry_run()
     tally, at = Tally(), shard + 1
-    with Teller(places, plant=plant) as teller:
+    with Teller(places, only_changes=only_changes, plant=plant) as teller:
         while True:
             story, violations = teller.go_on([teller.begin(at)], ())
             tally.add(story, violations, wanted=1)
