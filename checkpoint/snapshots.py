@@ -69,11 +69,15 @@ class Cut:
 
     version: Version
     rope: Rope
-    tag: str = ""
+    tag: str
+    cell: bytes
+    """What stands in the row of this version."""
 
-    def cell(self) -> bytes:
-        """What stands in the row of this version."""
-        return rope_cell(self.tag, self.rope)
+    @classmethod
+    def of(cls, version: Version, rope: Rope, tag: str) -> Cut:
+        """The list at a version; ``tag`` (at most 255 bytes) is the caller's word for what kind of list."""
+        name = tag.encode()
+        return cls(version, rope, tag, ROPE + bytes([len(name)]) + name + ropes.descriptor(rope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Draft:
     def listed(self, channel: str, cut: Cut, pieces: Mapping[bytes, bytes], base: Cut | None) -> None:
         """A list, new at this version; ``pieces`` are those that ``base`` does not have."""
         self.channels[channel] = [cut.version]
-        self.cells[channel, cut.version] = cut.cell()
+        self.cells[channel, cut.version] = cut.cell
         self.pieces.update(pieces)
         if base is not None:
             self.based_on[channel] = base
@@ -130,12 +134,6 @@ def value_cell(encoded: bytes, pieces: dict[bytes, bytes]) -> bytes:
     digest = ropes.digest_of(encoded)
     pieces[digest] = encoded
     return PIECE + digest
-
-
-def rope_cell(tag: str, rope: Rope) -> bytes:
-    """What stands in a row for a list; ``tag`` (at most 255 bytes) is the caller's word for what kind of list."""
-    name = tag.encode()
-    return ROPE + bytes([len(name)]) + name + ropes.descriptor(rope)
 
 
 def version_key(version: Version) -> str:
@@ -182,7 +180,7 @@ def put(db: Database, connection: Connection, place: Place, draft: Draft) -> Non
         share(db, connection, place)
     for channel, base in draft.based_on.items():
         at = {**place.key, "channel": channel, "version": version_key(base.version)}
-        if _CELL.scalar(connection, at) != base.cell():
+        if _CELL.scalar(connection, at) != base.cell:
             raise PiecesGone
     _keep_pieces(connection, place, draft.pieces)
     cells = [
@@ -234,14 +232,15 @@ def _keep_pieces(connection: Connection, place: Place, pieces: Mapping[bytes, by
 
 def share(db: Database, connection: Connection, place: Place) -> None:
     """Until the end of the transaction, nobody deletes pieces of this thread."""
-    _lock(db, connection, place.namespace, place.thread, func.pg_advisory_xact_lock_shared)
+    if not db.is_sqlite:  # there a write transaction is alone anyway
+        connection.execute(select(func.pg_advisory_xact_lock_shared(_lock(place.namespace, place.thread))))
 
 
 def seize(db: Database, connection: Connection, namespace: str, thread: str) -> None:
     """Until the end of the transaction, nobody refers to pieces of this thread anew. One thread a transaction."""
-    _lock(db, connection, namespace, thread, func.pg_advisory_xact_lock)
+    if not db.is_sqlite:
+        connection.execute(select(func.pg_advisory_xact_lock(_lock(namespace, thread))))
 
 
-def _lock(db: Database, connection: Connection, namespace: str, thread: str, lock: Any) -> None:
-    if not db.is_sqlite:  # there a write transaction is alone anyway
-        connection.execute(select(lock(func.hashtextextended(json.dumps([namespace, thread]), 0))))
+def _lock(namespace: str, thread: str) -> ColumnElement[int]:
+    return func.hashtextextended(json.dumps([namespace, thread]), 0)

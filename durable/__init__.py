@@ -7,7 +7,22 @@ runs without a decision bound to its arguments. An adapter layer under LangGraph
 from __future__ import annotations
 
 from durable.calls import ask, sleep, step, wait_signal
-from durable.checkpoint.errors import DurableError, Suspended
+from durable.checkpoint.errors import (
+    AlreadyDecided,
+    DecisionExpired,
+    DurableError,
+    ExecutionBusy,
+    ExecutionCancelled,
+    ExecutionConflict,
+    ExecutionFailed,
+    InvalidDecision,
+    LeaseLost,
+    StepFailed,
+    Suspended,
+    ThreadBusy,
+    ToolRejected,
+    Unsupported,
+)
 from durable.checkpoint.records import Execution, Interrupt, Record
 from durable.context import ToolContext, current
 from durable.handle import Handle, Result
@@ -18,22 +33,34 @@ from durable.runtime import Runtime
 from durable.tool import tool
 
 __all__ = [
+    "AlreadyDecided",
     "Approval",
     "Decision",
+    "DecisionExpired",
     "Done",
     "DurableError",
     "Execution",
+    "ExecutionBusy",
+    "ExecutionCancelled",
+    "ExecutionConflict",
+    "ExecutionFailed",
     "Handle",
     "Interrupt",
+    "InvalidDecision",
+    "LeaseLost",
     "NotDone",
     "Record",
     "Result",
     "Retry",
     "Runtime",
+    "StepFailed",
     "Suspended",
+    "ThreadBusy",
     "ToolContext",
     "ToolPolicy",
+    "ToolRejected",
     "Unknown",
+    "Unsupported",
     "ask",
     "current",
     "sleep",

@@ -134,9 +134,11 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     scope.outside_of_transactions(name)
     segment = scope.segment
     hashed = segment.runtime.codec.fingerprint(arguments)
-    outcome, fits = segment.take(None, f"{scope.path}/{name}".lstrip("/"), hashed)
+    prefix = f"{scope.path}/{name}".lstrip("/")
+    taken, _ = segment.take(None, prefix, hashed)
 
     def found() -> T:
+        outcome, fits = (taken, True) if taken is not None else segment.take_late(prefix, hashed, scope.inside)
         if not fits:
             drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
         elif outcome.interrupt is not None:

@@ -71,12 +71,13 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A place in an execution. ``body_of`` are the names of the step whose body runs here."""
+    """A place in an execution: ``inside`` the bodies of the steps of these keys, ``body_of`` the names of the innermost."""
 
     segment: Segment
     path: str
     tool_context: ToolContext
     body_of: frozenset[str] = frozenset()
+    inside: tuple[str, ...] = ()
     in_transaction: bool = False
 
     def outside_of_transactions(self, call: str) -> None:

@@ -165,7 +165,7 @@ def _poisoned(segment: Segment) -> bool:
 
 def close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
     """Write down how the segment ended, and let go of the execution. Returns the error the caller should see, if any."""
-    segment.closing = True
+    segment.close()
     try:
         error = _close(segment, output, _meant(error))
     except LeaseLost as lost:

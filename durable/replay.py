@@ -69,25 +69,35 @@ class Replay:
                 insort(self.numbered.setdefault(prefix, []), outcome, key=attrgetter("number"))
         return outcome
 
-    def next_numbered(self, prefix: str, arguments_hash: str) -> tuple[Outcome, bool]:
-        """The first untaken record of this name with these arguments; else the first untaken one, which is drift; else new.
-
-        A number that is missing in between belonged to a call of which nothing was recorded: it is given out again. The second
-        value says whether the outcome fits.
-        """
+    def fitting(self, prefix: str, arguments_hash: str) -> Outcome | None:
+        """The first record of this name with these arguments that was not taken yet."""
         known = self.numbered.get(prefix, [])
+        for place in range(self._untaken(prefix, known), len(known)):
+            outcome = known[place]
+            if not outcome.taken and (outcome.accepted or outcome.arguments_hash == arguments_hash):
+                return outcome
+        return None
+
+    def left(self, prefix: str) -> Outcome | None:
+        """The first record of this name that was not taken yet."""
+        known = self.numbered.get(prefix, [])
+        first = self._untaken(prefix, known)
+        return known[first] if first < len(known) else None
+
+    def new(self, prefix: str) -> Outcome:
+        """The next number of this name. One that is missing in between belonged to a call of which nothing was recorded."""
+        known = self.numbered.get(prefix, [])
+        number = len(known) + 1
+        if known and known[-1].number != len(known):
+            number = next(free for free, outcome in enumerate(known, 1) if outcome.number != free)
+        return self.at(f"{prefix}#{number}")
+
+    def _untaken(self, prefix: str, known: Sequence[Outcome]) -> int:
         first = self._first.get(prefix, 0)
         while first < len(known) and known[first].taken:
             first += 1
         self._first[prefix] = first
-        for place in range(first, len(known)):
-            outcome = known[place]
-            if not outcome.taken and (outcome.accepted or outcome.arguments_hash == arguments_hash):
-                return outcome, True
-        free = _lowest_free(known)
-        if first < len(known) and free > len(known):
-            return known[first], False
-        return self.at(f"{prefix}#{free}"), True
+        return first
 
     def rewind(self, scope: str) -> None:
         """A scope is entered again: its steps come by again."""
@@ -149,8 +159,3 @@ class Replay:
             outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or meta.get("accepted", False)
 
-
-def _lowest_free(known: Sequence[Outcome]) -> int:
-    if not known or known[-1].number == len(known):
-        return len(known) + 1
-    return next(number for number, outcome in enumerate(known, 1) if outcome.number != number)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from durable.arrivals import Arrivals
 from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.checkpoint.records import NewRecord
@@ -19,7 +19,8 @@ from durable.context import Scope, Secrets, ToolContext
 from durable.replay import Outcome, Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from durable.checkpoint.journal import Journal
     from durable.checkpoint.records import Execution, Interrupt, Record
@@ -46,7 +47,6 @@ class Segment:
         self.abandoned = False
         self.cut = False
         """Whether a step's body was left in the middle, without an outcome."""
-        self.closing = False
         self.renewed_at = runtime.clock.monotonic()
         self.waiting: dict[str, Interrupt] = {}
         self.wake_at: float | None = None
@@ -58,8 +58,16 @@ class Segment:
         self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
         self._lock = threading.RLock()
-        self._busy = 0
-        self._quiet = threading.Condition(self._lock)
+        self._arrivals = Arrivals(self.replay, self._lock)
+
+    @property
+    def closing(self) -> bool:
+        """Whether no further step may start here."""
+        return self._arrivals.closed
+
+    def close(self) -> None:
+        """Start no further step."""
+        self._arrivals.closed = True
 
     @property
     def recovered(self) -> bool:
@@ -143,17 +151,30 @@ class Segment:
             kept.append(keep)
         return replace(record, value=value)
 
-    def take(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome, bool]:
-        """The outcome of a step that comes by now, by its key or by its name's number; and whether it fits the record."""
+    def take(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome | None, bool]:
+        """The outcome of a step that comes by now, by its key or by its name's number, and whether it fits the record.
+
+        None for a number if that is not clear yet: see ``take_late``.
+        """
+        if key is None:
+            return self._arrivals.take(prefix, arguments_hash), True
         with self._lock:
-            if key is None:
-                outcome, fits = self.replay.next_numbered(prefix, arguments_hash)
-            else:
-                outcome = self.replay.at(key)
-                known = outcome.arguments_hash
-                fits = outcome.accepted or not known or known == arguments_hash
+            outcome = self.replay.at(key)
+            fits = outcome.accepted or outcome.arguments_hash in {"", arguments_hash}
             outcome.taken = outcome.taken or fits
             return outcome, fits
+
+    def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
+        """As ``take``, after a look at what runs side by side. May block. Raises Suspended if the segment ends meanwhile."""
+        return self._arrivals.take_late(prefix, arguments_hash, inside)
+
+    def take_gently(self, prefix: str) -> Outcome | None:
+        """The first record of this name, whatever its arguments; None if none is left."""
+        with self._lock:
+            outcome = self.replay.left(prefix)
+            if outcome is not None:
+                outcome.taken = True
+            return outcome
 
     def rewind(self, scope: str) -> None:
         """A scope is entered (again): its steps come by from the first on."""
@@ -213,7 +234,7 @@ class Segment:
         """
         if self.journal.lost:
             raise LeaseLost(self.execution.id, self.journal.epoch)
-        if self.draining or (self.closing and not self._busy):
+        if self.draining or (self.closing and not self.busy):
             raise Suspended
         self.runtime.leases.confirm(self)
         if self.cancel_reason is not None:
@@ -223,32 +244,19 @@ class Segment:
             msg = f"the deadline of execution {self.execution.id!r} has passed; no further step was started"
             raise DeadlineExceeded(msg)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """The block is a step, from the look into the journal to its record. Raises Suspended if no further one may start."""
-        with self._lock:
-            if self.closing:
-                raise Suspended
-            self._busy += 1
-        try:
-            yield
-        finally:
-            with self._quiet:
-                self._busy -= 1
-                self._quiet.notify_all()
+    def working(self) -> AbstractContextManager[None]:
+        """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
+        return self._arrivals.working()
 
     @property
     def busy(self) -> int:
         """How many steps are on their way now."""
-        return self._busy
+        return self._arrivals.busy
 
     def quiet(self) -> None:
         """Wait until no step is on its way."""
-        with self._quiet:
-            self._quiet.wait_for(lambda: self._busy == 0)
+        self._arrivals.quiet()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Wait (seconds) until no step is on its way; no further step starts. False if some still are."""
-        with self._quiet:
-            self.closing = True
-            return self._quiet.wait_for(lambda: self._busy == 0, timeout)
+        return self._arrivals.drain(timeout)

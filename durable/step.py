@@ -62,6 +62,7 @@ class StepCall:
     arguments_hash: str = ""
     outcome: Outcome | None = None
     fits: bool = True
+    placed: bool = False
     begun: bool = False
     span: StepSpan | None = None
 
@@ -69,6 +70,11 @@ class StepCall:
     def key(self) -> str:
         """The step's key; empty until ``begin_step`` has seen the call."""
         return self.outcome.key if self.outcome is not None else ""
+
+    @property
+    def prefix(self) -> str:
+        """What its key begins with if it is numbered."""
+        return f"{self.scope.path}/{self.name}".lstrip("/")
 
     @property
     def orderly(self) -> tuple[type[BaseException], ...]:
@@ -113,9 +119,10 @@ class Pending:
 
     def scope(self) -> Scope:
         """The scope its body runs in."""
+        above, key = self.call.scope, self.outcome.key
         names = frozenset({self.call.name, *self.call.aliases})
         in_transaction = self.call.policy.effect == "transactional"
-        return Scope(self.call.scope.segment, self.outcome.key, self.context, names, in_transaction=in_transaction)
+        return Scope(above.segment, key, self.context, names, (*above.inside, key), in_transaction=in_transaction)
 
     @property
     def timeout(self) -> float | None:
@@ -162,24 +169,30 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     return _ready(call, outcome)
 
 
-def place(call: StepCall) -> Outcome:
-    """Give the call its place: its record by key, or the number it has among the calls of its name.
+def place(call: StepCall) -> None:
+    """Give the call its place: its record by key, or the number it has among the calls of its name, if that is clear.
 
     Without the database, so that it is done where the call is made, in the order of the calls. Raises NotEncodable, Unsupported.
     """
-    if call.outcome is None:
-        call.scope.outside_of_transactions(call.name)
-        segment, path = call.scope.segment, call.scope.path
-        call.arguments_hash = "" if call.composite else _hash(segment, call)
-        key = None if call.identity is None else f"{path}/{call.identity}".lstrip("/")
-        outcome, fits = segment.take(key, f"{path}/{call.name}".lstrip("/"), call.arguments_hash)
-        call.fits = outcome.accepted if outcome.name not in {"", call.name} else fits
-        call.outcome = outcome
-    return call.outcome
+    if call.placed:
+        return
+    call.scope.outside_of_transactions(call.name)
+    call.arguments_hash = "" if call.composite else _hash(call.scope.segment, call)
+    path = call.scope.path
+    key = None if call.identity is None else f"{path}/{call.identity}".lstrip("/")
+    outcome, fits = call.scope.segment.take(key, call.prefix, call.arguments_hash)
+    call.fits = outcome.accepted if outcome is not None and outcome.name not in {"", call.name} else fits
+    if outcome is None and call.gentle:
+        outcome = call.scope.segment.take_gently(call.prefix)
+        call.fits = False
+    call.outcome, call.placed = outcome, True
 
 
 def _begun(segment: Segment, call: StepCall) -> Outcome:
-    outcome = place(call)
+    place(call)
+    if call.outcome is None:
+        call.outcome, call.fits = segment.take_late(call.prefix, call.arguments_hash, call.scope.inside)
+    outcome = call.outcome
     if call.begun:
         return outcome
     if not call.fits and call.gentle:

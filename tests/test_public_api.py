@@ -11,7 +11,9 @@ PUBLIC = {
         Runtime Handle Result Execution Interrupt Record
         tool step ask sleep wait_signal current
         ToolContext ToolPolicy Approval Decision Retry Done NotDone Unknown
-        DurableError Suspended
+        DurableError Suspended Unsupported
+        ExecutionBusy ExecutionCancelled ExecutionConflict ExecutionFailed LeaseLost ThreadBusy
+        AlreadyDecided DecisionExpired InvalidDecision StepFailed ToolRejected
     """,
     "durable.adapters": "",
     "durable.adapters.langgraph": "durable_graph DurableSaver",

@@ -75,7 +75,7 @@ class Lists:
             known = self._known.get(at)
         version, tag = cut
         if known is None or known.cut.tag != tag:
-            known = _Known(Cut("", Rope(), tag), (), ())
+            known = _Known(Cut.of("", Rope(), tag), (), ())
         same = _unchanged(known, items, encode)
         start = known.cut.rope.resume_at(same)
         marks, encoded = list(known.marks[:start]), []
@@ -84,7 +84,7 @@ class Lists:
             encoded.append(encode(item, index))
             marks.append(_digest(encoded[-1] if content is None else content))
         rope, pieces = ropes.extended(known.cut.rope, start, encoded)
-        made = Cut(version, rope, tag)
+        made = Cut.of(version, rope, tag)
         self._remember(at, _Known(made, items, marks))
         shares = known.cut.rope.ends and start >= known.cut.rope.ends[0]
         return Prepared(made, pieces, known.cut if shares else None)

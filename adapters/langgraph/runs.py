@@ -113,7 +113,7 @@ def open_run(app: GraphApp, value: Any, config: RunnableConfig | None, context: 
     conf = keys.configurable(config)
     thread = conf.get("thread_id")
     thread = None if thread is None else str(thread)
-    wanted = execution_id or conf.get("execution_id")
+    wanted = conf.get("execution_id") if execution_id is None else execution_id
     if value is None or _only_resumes(value):
         found = _to_continue(app, thread, wanted)
         if found is not None:
@@ -122,8 +122,8 @@ def open_run(app: GraphApp, value: Any, config: RunnableConfig | None, context: 
             _pass_breakpoint(app.runtime, found.id)
             return open_segment(app.runtime, found.id, forced=True)
         value = None
-    wanted = wanted or new_id()
-    execution = _start(app, call_of(value, config, context), thread or wanted, wanted)
+    wanted = new_id() if wanted is None else wanted
+    execution = _start(app, call_of(value, config, context), wanted if thread is None else thread, wanted)
     return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
 
 

@@ -14,6 +14,7 @@ from langgraph.graph import StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 from langgraph.pregel._read import PregelNode  # noqa: PLC2701 - nodes of a compiled graph have no public type
+from langgraph.pregel._utils import get_function_nonlocals  # noqa: PLC2701 - as LangGraph looks for sub-graphs
 
 from durable.adapters.langgraph.nodes import DurableNode
 from durable.adapters.langgraph.saver import DurableSaver
@@ -58,41 +59,66 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
     raise Unsupported(msg)
 
 
-def wrap(graph: Pregel[Any, Any, Any, Any], *, kept: bool = True) -> Pregel[Any, Any, Any, Any]:
-    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list).
+def wrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
+    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list)."""
+    return _Wrapping().copy(graph, kept=True)
+
+
+class _Wrapping:
+    """One walk through a graph and what it contains; a graph that calls itself is come to once.
 
     ``kept`` is false for what is inside of a graph without checkpoints: the ids of its tasks do not outlive the process.
     """
-    wrapped = copy.copy(graph)
-    wrapped.nodes = _nodes(graph, kept=kept)
-    return wrapped
+
+    def __init__(self) -> None:
+        self._called: set[int] = set()
+
+    def copy(self, graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> Pregel[Any, Any, Any, Any]:
+        wrapped = copy.copy(graph)
+        wrapped.nodes = self._nodes(graph, kept=kept)
+        return wrapped
+
+    def _nodes(self, graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> dict[str, PregelNode]:
+        kept = kept and graph.checkpointer is not False
+        return {name: self._node(name, node, kept=kept) for name, node in graph.nodes.items()}
+
+    def _node(self, name: str, node: PregelNode, *, kept: bool) -> PregelNode:
+        bound = node.bound
+        if name == START or isinstance(bound, DurableNode):
+            return node
+        if isinstance(bound, Pregel):
+            return node.copy({"bound": self.copy(bound, kept=kept), "subgraphs": None})
+        for called in called_by(node):
+            if id(called) not in self._called:
+                self._called.add(id(called))
+                called.nodes = self._nodes(called, kept=kept)
+        inner = gathered(bound) if isinstance(bound, ToolNode) else bound
+        return node.copy({"bound": DurableNode(inner, name, kept=kept)})
 
 
-def _nodes(graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> dict[str, PregelNode]:
-    kept = kept and graph.checkpointer is not False
-    return {name: _node(name, node, kept=kept) for name, node in graph.nodes.items()}
+def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:
+    """The graphs that a node's function calls, as far as they stand in its closure or its globals.
 
-
-def _node(name: str, node: PregelNode, *, kept: bool) -> PregelNode:
-    bound = node.bound
-    if name == START or isinstance(bound, DurableNode):
-        return node
-    if isinstance(bound, Pregel):
-        return node.copy({"bound": wrap(bound, kept=kept), "subgraphs": None})
-    for inner in node.subgraphs or ():
-        if isinstance(inner, Pregel):
-            inner.nodes = _nodes(inner, kept=kept)
-    inner = gathered(bound) if isinstance(bound, ToolNode) else bound
-    return node.copy({"bound": DurableNode(inner, name, kept=kept)})
+    LangGraph finds them too, but for those without checkpoints, in which it has no interest.
+    """
+    bound = node.bound.inner if isinstance(node.bound, DurableNode) else node.bound
+    functions = [function for name in ("func", "afunc") if (function := getattr(bound, name, None)) is not None]
+    reached = [value for function in functions for value in get_function_nonlocals(function)]
+    return list({id(found): found for found in (*(node.subgraphs or ()), *reached) if isinstance(found, Pregel)}.values())
 
 
 def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:
-    """The graph, and the graphs that its nodes are or call."""
-    yield graph
-    for node in graph.nodes.values():
-        for inner in (node.bound, *(node.subgraphs or ())):
-            if isinstance(inner, Pregel):
-                yield from graphs_in(inner)
+    """The graph, and the graphs that its nodes are or call, each once."""
+    found = {id(graph): graph}
+    left = [graph]
+    while left:
+        inner = left.pop()
+        yield inner
+        for node in inner.nodes.values():
+            for other in (node.bound, *called_by(node)):
+                if isinstance(other, Pregel) and id(other) not in found:
+                    found[id(other)] = other
+                    left.append(other)
 
 
 def needs_async(graph: Pregel[Any, Any, Any, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.records import Record
 
+_LONG_ID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f-]{27}\b")
 _LET_GO = frozenset({"suspended", "released", "abandoned"})
 _STYLES = {
     "claimed": "cyan",
@@ -75,7 +77,7 @@ class _Reading:
         self.asked: dict[str, float] = {}
 
     def lines(self, record: Record) -> list[Line]:
-        meta, step = record.meta, record.step_key or str(record.meta.get("step", ""))
+        meta, step = record.meta, _step(record)
         if record.kind == "claimed":
             return self._claimed(record)
         seconds = meta.get("seconds")
@@ -115,6 +117,34 @@ class _Reading:
                 self.finished.add(key)
 
 
+def _step(record: Record) -> str:
+    """The step's key with its long ids cut short: whole, they are in ``--json``."""
+    key = record.step_key or ("" if record.kind == "checkpoint" else str(record.meta.get("step", "")))
+    return _LONG_ID.sub(lambda found: found.group(1), key)
+
+
+def _checkpoint(record: Record) -> str:
+    meta = record.meta
+    if "task" in meta:
+        return f"writes to {meta.get('channels')}"
+    return f"superstep {meta.get('step')} ({meta.get('source')})"
+
+
+def _gist(value: Any) -> Any:
+    """What a message says, instead of all that it is; other values as they are."""
+    if isinstance(value, list):
+        return _gist(value[0]) if len(value) == 1 else [_gist(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = value.get("message", value.get("messages"))
+    if inner is not None and "$type" not in value:
+        return _gist(inner)
+    if "content" in value and "$type" in value:
+        calls = [call.get("name") for call in value.get("tool_calls") or () if isinstance(call, dict)]
+        return f"calls {', '.join(map(str, calls))}" if calls else value["content"]
+    return value
+
+
 def _said(record: Record) -> str:
     say = _SAY.get(record.kind)
     if say is not None:
@@ -145,7 +175,7 @@ def _step_done(record: Record) -> str:
     if "result_lost" in meta:
         return f"{name} is done, its result is lost: {meta['result_lost']}"
     how = " (reconciled)" if meta.get("reconciled") else f" (said {meta['by']})" if meta.get("by") else ""
-    return f"{name}{how} -> {short(record.value())}"
+    return f"{name}{how} -> {short(_gist(record.value()), 60)}"
 
 
 def _step_failed(record: Record) -> str:
@@ -190,6 +220,7 @@ def _note(record: Record) -> str:
 _UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
 _SAY: Mapping[str, Callable[[Record], str]] = {
     "started": _started,
+    "checkpoint": _checkpoint,
     "step_started": _step_started,
     "step_done": _step_done,
     "signal": _step_done,

@@ -125,5 +125,10 @@ def build() -> StateGraph[Any, Any, Any, Any]:
     return graph
 
 
+if os.environ.get("DURABLE_DEMO_TRACE"):
+    from examples.provisioning.tracing import print_spans
+
+    print_spans()
+
 runtime = Runtime(lease=5.0)
 agent = durable_graph(build(), runtime, name="provisioning")

@@ -126,36 +126,51 @@ class Approved(Scenario):
             return "enabled"
 
 
-class Corrected(Scenario):
-    """Gated tools that a person does not let run as they were asked: one is edited, one is refused."""
+class Edited(Scenario):
+    """A gated call that a person lets run with other arguments."""
 
-    name = "corrected"
-    effects = {"refund": "once", "wipe": "once"}
+    name = "edited"
+    effects = {"refund": "once"}
     gated = frozenset(effects)
-    refused = frozenset({"wipe"})
-    expected = {"corrected": ("succeeded", "kept")}
+    expected = {"edited": ("succeeded", "refund done")}
 
     def build(self, runtime: Runtime, world: World) -> None:
         @tool(approval=Approval(when=lambda arguments: arguments["amount"] > 10))
         def refund(amount: int) -> str:
             return send(world, "refund", amount=amount)
 
+        @runtime.function(self.app)
+        def app() -> str:
+            return str(world.acknowledged("refund", refund(1000)))
+
+    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+        return Decision.edit({"amount": 10}) if interrupt.kind == "approval" else super().answer(interrupt, world)
+
+
+class Rejected(Scenario):
+    """A gated call that a person refuses; the app is told why and goes on."""
+
+    name = "rejected"
+    effects = {"wipe": "once", "keep": "once"}
+    gated = frozenset({"wipe"})
+    refused = frozenset({"wipe"})
+    expected = {"rejected": ("succeeded", "keep done")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
         @tool(approval=True)
         def wipe(disk: str) -> str:
             return send(world, "wipe", disk=disk)
 
+        @tool
+        def keep(why: str) -> str:
+            return send(world, "keep", why=why)
+
         @runtime.function(self.app)
         def app() -> str:
-            world.acknowledged("refund", refund(1000))
             try:
                 return wipe("c")
             except ToolRejected as no:
-                return str(world.acknowledged("wipe", "kept" if no.reason == "no" else no.reason))
-
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
-        if interrupt.kind == "approval" and interrupt.tool == "refund":
-            return Decision.edit({"amount": 10})
-        return super().answer(interrupt, world)
+                return str(world.acknowledged("keep", keep(no.reason)))
 
 
 class SideBySide(Scenario):
@@ -223,32 +238,49 @@ class SideBySide(Scenario):
             return list(await asyncio.gather(chain("a"), chain("b"), paying(), approving()))
 
 
-class Waiting(Scenario):
-    """A question and a sleep of an hour, between effects."""
+class Asked(Scenario):
+    """A question to a person, and an effect that depends on the answer."""
 
-    name = "waiting"
-    effects = {"first": "once", "second": "idempotent"}
-    expected = {"waiting": ("succeeded", "blue")}
+    name = "asked"
+    effects = {"paint": "once"}
+    expected = {"asked": ("succeeded", "blue")}
 
     def build(self, runtime: Runtime, world: World) -> None:
         @tool
-        def first(color: str) -> str:
-            return send(world, "first", color=color)
-
-        @tool(effect="idempotent")
-        def second() -> str:
-            return send(world, "second")
+        def paint(color: str) -> str:
+            return send(world, "paint", color=color)
 
         @runtime.function(self.app)
         def app() -> str:
             color = ask("which color?", choices=("red", "blue"))
-            world.acknowledged("first", first(color))
-            sleep(3600)
-            world.acknowledged("second", second())
+            world.acknowledged("paint", paint(color))
             return str(color)
 
     def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
         return Decision.respond("blue") if interrupt.kind == "choice" else super().answer(interrupt, world)
+
+
+class Asleep(Scenario):
+    """A sleep of an hour between two effects."""
+
+    name = "asleep"
+    effects = {"plant": "once", "harvest": "idempotent"}
+    expected = {"asleep": ("succeeded", "harvest done")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool
+        def plant() -> str:
+            return send(world, "plant")
+
+        @tool(effect="idempotent")
+        def harvest() -> str:
+            return send(world, "harvest")
+
+        @runtime.function(self.app)
+        def app() -> str:
+            world.acknowledged("plant", plant())
+            sleep(3600)
+            return str(world.acknowledged("harvest", harvest()))
 
 
 class Signalled(Scenario):
@@ -282,11 +314,11 @@ class Signalled(Scenario):
 
 
 class Superseded(Scenario):
-    """New input on a thread whose execution waits for an answer; and an execution that is cancelled while it waits."""
+    """New input on a thread whose execution waits for an answer."""
 
     name = "superseded"
     effects: ClassVar = {}
-    expected = {"old": ("cancelled", None), "new": ("succeeded", "fresh"), "dropped": ("cancelled", None)}
+    expected = {"old": ("cancelled", None), "new": ("succeeded", "fresh")}
 
     def build(self, runtime: Runtime, world: World) -> None:
         @runtime.function(self.app)
@@ -296,10 +328,31 @@ class Superseded(Scenario):
     def start(self, runtime: Runtime) -> None:
         runtime.run(self.app, {"say": "stale"}, id="old", thread="t")
         runtime.run(self.app, {"say": "fresh"}, id="new", thread="t")
-        runtime.run(self.app, {"say": "wait"}, id="dropped")
+
+
+class Cancelled(Scenario):
+    """An execution that is cancelled while it waits for a person."""
+
+    name = "cancelled"
+    effects = {"before": "once"}
+    expected = {"cancelled": ("cancelled", None)}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool
+        def before() -> str:
+            return send(world, "before")
+
+        @runtime.function(self.app)
+        def app() -> str:
+            world.acknowledged("before", before())
+            return str(ask("go on?"))
+
+    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+        return None if interrupt.kind == "question" else super().answer(interrupt, world)
 
     def deliver(self, runtime: Runtime, world: World) -> None:
-        runtime.get("dropped").cancel("not wanted")
+        if world.lines("acknowledged"):
+            runtime.get("cancelled").cancel("not wanted")
 
 
 class Retried(Scenario):
@@ -328,4 +381,16 @@ class Retried(Scenario):
             runtime.get(execution.id).retry()
 
 
-CORE = (Effects, Approved, Corrected, SideBySide, Waiting, Signalled, Superseded, Retried)
+CORE = (
+    Effects,
+    SideBySide,
+    Approved,
+    Edited,
+    Rejected,
+    Asked,
+    Asleep,
+    Signalled,
+    Superseded,
+    Cancelled,
+    Retried,
+)
