@@ -106,8 +106,8 @@ def main() -> None:
         "figure", "raw driver (µs)", "durable (µs)", "ratio", title="a step, beside one row by the raw driver"
     )
     found = on_sqlite(tempfile.gettempdir(), count)
-    if Path("/dev/shm").is_dir():  # noqa: S108 - a RAM disk has no fsync cost to hide behind
-        found += on_sqlite("/dev/shm", count)  # noqa: S108 - as above
+    if Path("/dev/shm").is_dir():
+        found += on_sqlite("/dev/shm", count)
     with running_server() as server:
         found += on_postgresql(server, count)
     for name, bare, full, ratio in found:

@@ -1,4 +1,7 @@
-"""What the medium can do: the journal's row inserted by the bare driver, one commit a row, and sixteen rows a commit."""
+"""What the medium can do:
+
+the journal's row inserted by the bare driver, one commit a row, and sixteen rows a commit.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def sqlite(path: Path) -> tuple[Callable[[list[Any]], None], Callable[[], None]]
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(TABLE.format(bytes="BLOB", tail=" WITHOUT ROWID"))
-    insert = f"INSERT INTO raw VALUES ({','.join('?' * 8)})"  # noqa: S608 - a constant
+    insert = f"INSERT INTO raw VALUES ({','.join('?' * 8)})"
 
     def commit(batch: list[Any]) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -47,7 +50,7 @@ def postgresql(url: str) -> tuple[Callable[[list[Any]], None], Callable[[], None
     connection.execute("DROP TABLE IF EXISTS raw")
     connection.execute(TABLE.format(bytes="BYTEA", tail=""))
     connection.commit()
-    insert = f"INSERT INTO raw VALUES ({','.join(['%s'] * 8)})"  # noqa: S608 - a constant
+    insert = f"INSERT INTO raw VALUES ({','.join(['%s'] * 8)})"
 
     def commit(batch: list[Any]) -> None:
         with connection.cursor() as cursor:

@@ -23,8 +23,8 @@ def work(n: int) -> dict[str, bool]:
     return {"ok": n > 0}
 
 
-def looping(runtime: Runtime, count: int, effect: str) -> None:
-    """An app that runs ``count`` steps one after the other and then waits, so that it can be driven again."""
+def looping(runtime: Runtime, effect: str) -> None:
+    """An app that runs as many steps as it is asked for, one after the other."""
     recorded = step.options(effect=effect)  # type: ignore[arg-type]  # one of the four
 
     @runtime.function(f"loop-{effect}")
@@ -34,7 +34,7 @@ def looping(runtime: Runtime, count: int, effect: str) -> None:
 
 def sequential(runtime: Runtime, count: int, effect: str = "idempotent") -> float:
     """Seconds a step of one execution."""
-    looping(runtime, count, effect)
+    looping(runtime, effect)
     began = time.perf_counter()
     result = runtime.run(f"loop-{effect}", {"count": count})
     seconds = (time.perf_counter() - began) / count
@@ -44,9 +44,13 @@ def sequential(runtime: Runtime, count: int, effect: str = "idempotent") -> floa
 
 def concurrent(runtime: Runtime, count: int) -> float:
     """Seconds a step of sixteen executions that run at once in one process."""
-    looping(runtime, count, "idempotent")
+    looping(runtime, "idempotent")
     threads = [
-        threading.Thread(target=runtime.run, args=("loop-idempotent", {"count": count}), kwargs={"id": f"{runtime.namespace}-wide-{n}"})
+        threading.Thread(
+            target=runtime.run,
+            args=("loop-idempotent", {"count": count}),
+            kwargs={"id": f"{runtime.namespace}-wide-{n}"},
+        )
         for n in range(WIDTH)
     ]
     began = time.perf_counter()

@@ -70,8 +70,8 @@ class Database:
     """One database file or server, shared by all threads of this process.
 
     ``timeout`` (seconds) bounds the wait for a lock and for an answer. ``clock_offset`` (seconds) is added to the
-    database's clock, for tests that let days pass. ``synchronous="NORMAL"`` (SQLite) may forget the last acknowledged steps at power loss.
-    Raises InvalidConfiguration for a url that cannot be used.
+    database's clock, for tests that let days pass. ``synchronous="NORMAL"`` (SQLite) may forget the last
+    acknowledged steps at power loss. Raises InvalidConfiguration for a url that cannot be used.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def surely_on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As ``on_journal_thread``; a caller that is cancelled meanwhile learns it when the call has come to its end."""
+        """As ``on_journal_thread``; a caller that is cancelled meanwhile learns it when the call has ended."""
         call = partial(contextvars.copy_context().run, fn, *args, **kwargs)
         running = asyncio.wrap_future(self._executor.submit(call))
         try:

@@ -310,11 +310,11 @@ class ArgumentsChanged(DurableError):
     """The call does not have the arguments that were decided upon."""
 
 
-class Suspended(BaseException):  # noqa: N818 - control flow, not an error
+class Suspended(BaseException):
     """The execution waits for an answer, a signal or a time; this process is to let go of it."""
 
 
-class Cancelled(BaseException):  # noqa: N818 - control flow, not an error
+class Cancelled(BaseException):
     """The execution was cancelled; unwind."""
 
     def __init__(self, reason: str) -> None:

@@ -16,8 +16,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy import and_, case, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import blobs, journal, schema
 from durable.checkpoint.errors import (
@@ -130,9 +130,7 @@ def _refuse_other(connection: Connection, new: NewExecution) -> None:
         raise ExecutionConflict(new.id, "input")
 
 
-def get(
-    connection: Connection, namespace: str, execution_id: str, load: Callable[[bytes], Any]
-) -> Execution:
+def get(connection: Connection, namespace: str, execution_id: str, load: Callable[[bytes], Any]) -> Execution:
     """The execution. Raises ExecutionNotFound."""
     row = connection.execute(select(T).where(C.id == execution_id, C.namespace == namespace)).mappings().first()
     if row is None:
@@ -176,9 +174,7 @@ def open_on_thread(
     """The open execution of a thread, if there is one."""
     row = (
         connection.execute(
-            select(T).where(
-                C.namespace == namespace, C.app == app, C.thread == thread, C.status.in_(schema.OPEN)
-            )
+            select(T).where(C.namespace == namespace, C.app == app, C.thread == thread, C.status.in_(schema.OPEN))
         )
         .mappings()
         .first()
@@ -212,8 +208,8 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
 ) -> tuple[int, tuple[int, bytes]]:
     """Take the execution: (epoch, head of its journal). ``dead`` owners' leases count as expired.
 
-    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound, and
-    DatabaseBusy if the transaction must be tried again.
+    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed,
+    ExecutionNotFound, and DatabaseBusy if the transaction must be tried again.
     """
     now = db.sync_clock(connection)
     allowed = _claimable(now, tuple(dead))
@@ -246,7 +242,7 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
     return epoch, (row["seq"], row["digest"])
 
 
-def runnable(
+def runnable(  # noqa: PLR0913, PLR0917 - the filters of one query
     db: Database,
     connection: Connection,
     namespace: str,
@@ -296,9 +292,7 @@ def _why_not(connection: Connection, namespace: str, execution_id: str, now: flo
     return ExecutionClosed(execution_id, row.status, "claim")
 
 
-def renew(
-    db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]
-) -> dict[str, str | None]:
+def renew(db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]) -> dict[str, str | None]:
     """Extend all leases of this owner in one statement: the ids still owned, each with its reason to cancel, if any."""
     now = db.sync_clock(connection)
     kept = connection.execute(
@@ -348,9 +342,7 @@ def suspend(  # noqa: PLR0913 - what it waits for
     )
 
 
-def release(
-    connection: Connection, execution_id: str, epoch: int, *, run_after: float, blameless: bool = True
-) -> None:
+def release(connection: Connection, execution_id: str, epoch: int, *, run_after: float, blameless: bool = True) -> None:
     """Give the execution back unfinished, to be claimed again from ``run_after`` on; ``blameless`` is no crash."""
     values = {"status": "pending", "run_after": run_after, "lease_owner": None, "lease_expires_at": None}
     _owned(connection, execution_id, epoch, {**values, "attempts": 0} if blameless else values)
@@ -363,9 +355,7 @@ def finish(connection: Connection, execution_id: str, epoch: int, **values: Any)
     )
     connection.execute(
         update(schema.interrupts)
-        .where(
-            schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status.in_(("open", "decided"))
-        )
+        .where(schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status.in_(("open", "decided")))
         .values(status="cancelled")
     )
 
@@ -414,9 +404,7 @@ def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
     again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
     try:
         changed = connection.execute(
-            again.values(
-                status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None
-            )
+            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None)
         )
     except IntegrityError as exc:
         raise ThreadBusy("of " + execution_id, "another execution", "open") from exc

@@ -1,11 +1,11 @@
 """The journal: what happened in an execution, append-only.
 
-``PRIMARY KEY (execution_id, seq)`` is the fence. The owner keeps the head in memory and inserts ``seq + 1``; a claim
-by another worker takes that number in its own transaction, so a stale owner's next insert meets a constraint and it gets
-LeaseLost, with nothing written. No lease is consulted to write.
+``PRIMARY KEY (execution_id, seq)`` is the fence. The owner keeps the head in memory and inserts ``seq + 1``; a
+claim by another worker takes that number in its own transaction, so a stale owner's next insert meets a constraint
+and it gets LeaseLost, with nothing written. No lease is consulted to write.
 
-Each record's digest is sha256 over the digest before it and the record, so an edit, a swap or a deletion in the middle is visible to
-``verify``. (A truncated tail is not, without a head kept elsewhere.)
+Each record's digest is sha256 over the digest before it and the record, so an edit, a swap or a deletion in the
+middle is visible to ``verify``. (A truncated tail is not, without a head kept elsewhere.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Journal:
     ``head`` is (seq, digest) of the last durable record; only the writer moves it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one owner holds
         self,
         writer: Writer,
         db: Database,
@@ -90,7 +90,9 @@ class Journal:
         return rows
 
 
-def new_row(execution_id: str, seq: int, epoch: int, record: NewRecord, at: float, before: bytes) -> dict[str, Any]:
+def new_row(  # noqa: PLR0913, PLR0917 - the columns of a row
+    execution_id: str, seq: int, epoch: int, record: NewRecord, at: float, before: bytes
+) -> dict[str, Any]:
     """One row of the journal, its digest chained to ``before``."""
     if record.kind not in KINDS:
         msg = f"{record.kind!r} is not a kind of record"
@@ -110,9 +112,7 @@ def new_row(execution_id: str, seq: int, epoch: int, record: NewRecord, at: floa
 
 def digest_of(row: dict[str, Any], before: bytes) -> bytes:
     """sha256 over the digest before and every field of the record."""
-    fields = json.dumps(
-        [row["execution_id"], row["seq"], row["epoch"], row["kind"], row["step_key"], repr(row["at"])]
-    )
+    fields = json.dumps([row["execution_id"], row["seq"], row["epoch"], row["kind"], row["step_key"], repr(row["at"])])
     return hashlib.sha256(before + fields.encode() + b"\n" + row["payload"]).digest()
 
 
@@ -133,9 +133,7 @@ def record_of(row: dict[str, Any], load: Callable[[bytes], Any]) -> Record:
     )
 
 
-def read(
-    connection: Connection, execution_id: str, load: Callable[[bytes], Any], *, after: int = 0
-) -> list[Record]:
+def read(connection: Connection, execution_id: str, load: Callable[[bytes], Any], *, after: int = 0) -> list[Record]:
     """The records behind seq ``after``, in order: one range read."""
     table = schema.journal
     found = connection.execute(

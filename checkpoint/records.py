@@ -39,7 +39,6 @@ KINDS: frozenset[str] = frozenset(get_args(Kind))
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "dead"})
 
 
-
 @dataclass(frozen=True, slots=True)
 class Execution:
     """One execution as it stands in the database."""

@@ -41,7 +41,10 @@ def first(connection: Connection, execution_id: str, name: str) -> tuple[int, by
 
 
 def consume(connection: Connection, signal_id: int, *, at: float) -> None:
-    """Mark the signal taken; commits with the record that holds its payload. Raises LeaseLost if it was taken before."""
+    """Mark the signal taken; commits with the record that holds its payload.
+
+    Raises LeaseLost if it was taken before.
+    """
     taken = connection.execute(update(T).where(C.id == signal_id, C.consumed_at.is_(None)).values(consumed_at=at))
     if taken.rowcount != 1:
         raise LeaseLost(f"signal {signal_id}", 0)

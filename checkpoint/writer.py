@@ -19,8 +19,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import schema
-from durable.checkpoint.prepared import Prepared
 from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, LeaseLost, StorageError
+from durable.checkpoint.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,7 +1,8 @@
-"""Durable execution for existing AI agents: did the effect happen, once, with permission?
+"""Durable execution for existing AI agents: every effect once, and with permission.
 
-Guarantees: a finished step never runs again, a side effect declared ``once`` never runs twice, an effect that needs approval never
-runs without a decision bound to its arguments. An adapter layer under LangGraph, the OpenAI Agents SDK and Google ADK.
+Guarantees: a finished step never runs again, a side effect declared ``once`` never runs twice, an effect that needs
+approval never runs without a decision bound to its arguments. An adapter layer under LangGraph, the OpenAI Agents
+SDK and Google ADK.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Arrivals: which record a numbered call takes, where branches run side by side and may come by in another order.
 
-A call that fits one of its name's records takes it. One that fits none while records are left may be drift, or the branch to which
-the record belongs is late: the call waits until that branch has come by, or until none is on its way any more.
+A call that fits one of its name's records takes it. One that fits none while records are left may be drift, or the
+branch to which the record belongs is late: the call waits until that branch has come by, or until none is on its
+way any more.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class Arrivals:
     def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
         """The outcome when it is clear; the second value is False if it is a record that does not fit: drift.
 
-        ``inside`` are the keys of the steps in whose bodies the call is made. Raises Suspended if the segment ends meanwhile.
+        ``inside`` are the keys of the steps in whose bodies the call is made. Raises Suspended if the segment ends
+        meanwhile.
         """
         me, since, give_up = _Late(prefix, inside), time.monotonic(), time.monotonic() + LONGEST
         patient = not _in_event_loop()

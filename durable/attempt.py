@@ -1,8 +1,8 @@
 """One attempt of a step: run the body, with its timeout enforced, and say what is known afterwards.
 
-A body that returned or raised an Exception has an outcome. One that timed out, or raised something that is meant to end the process
-(SystemExit), has none: what it did outside is unknown. Cancellation, KeyboardInterrupt and the signals of this library and of
-the frameworks pass through.
+A body that returned or raised an Exception has an outcome. One that timed out, or raised something that is meant to
+end the process (SystemExit), has none: what it did outside is unknown. Cancellation, KeyboardInterrupt and the
+signals of this library and of the frameworks pass through.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -22,6 +21,8 @@ from durable.step import StepCall, place, run_step, run_step_async
 from durable.tool import bound, plain, policy_of, unbound, with_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from durable.checkpoint.records import InterruptKind, Record
     from durable.context import Scope
     from durable.policy import Effect
@@ -38,9 +39,9 @@ _NUMBERED = re.compile(r"#\d+$")
 class Step:
     """Run a function as a recorded step: once it has finished, a recovery returns its result without running it.
 
-    ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options`` the function's own
-    ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as recorded), NotEncodable for arguments
-    that cannot be recorded, and NoExecution outside of an execution.
+    ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options``
+    the function's own ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as
+    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside of an execution.
     """
 
     def __init__(self, key: str | None = None, changes: Mapping[str, Any] | None = None) -> None:
@@ -57,7 +58,8 @@ class Step:
     ) -> Step:
         """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds.
 
-        What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a number's, "#1".
+        What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a
+        number's, "#1".
         """
         changes: dict[str, Any] = {"effect": effect, "retry": retry, "timeout": timeout}
         given = {name: value for name, value in changes.items() if value is not None}
@@ -68,6 +70,7 @@ class Step:
         return Step(self._key if key is None else key, {**self._changes, **given})
 
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it, or return what is recorded; see the class."""
         name = _name(fn)
         scope = here()
         policy = scope.segment.runtime.policies.get(name) or policy_of(fn) or ONCE
@@ -129,7 +132,10 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
 
 
 def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> T:
-    """A call that is not a step. Its number is taken here, in the order of the calls; in async code the rest is awaited."""
+    """A call that is not a step.
+
+    Its number is taken here, in the order of the calls; in async code the rest is awaited.
+    """
     scope = here()
     scope.outside_of_transactions(name)
     segment = scope.segment
@@ -159,12 +165,16 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
 
 
 def ask(
-    question: str, *, schema: Mapping[str, Any] | None = None, expires_in: float | None = None, choices: tuple[str, ...] = ()
+    question: str,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    expires_in: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
     """Ask a person and return the answer. The execution holds no process while it waits, for days if need be.
 
-    ``schema`` is a JSON Schema the answer must fit; ``choices`` are the answers to choose from; ``expires_in`` is in seconds. Raises ToolRejected if the
-    question is rejected or nobody answers in time.
+    ``schema`` is a JSON Schema the answer must fit; ``choices`` are the answers to choose from; ``expires_in`` is
+    in seconds. Raises ToolRejected if the question is rejected or nobody answers in time.
     """
     asked = {"enum": list(choices)} if choices else schema
     if asked:
@@ -227,16 +237,17 @@ def wait_signal(name: str) -> Any:
 def _received(segment: Segment, outcome: Outcome, name: str) -> Record:
     segment.check()
     db = segment.runtime.database
-    with db.read() as connection:
-        waiting = signals.first(connection, segment.execution.id, name)
-    if waiting is None:
-        segment.wait_for(signal=name)
-        raise Suspended
-    signal_id, payload = waiting
-    at = db.clock()
-    meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
-    (record,) = segment.append(
-        NewRecord("signal", outcome.key, meta, payload),
-        companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
-    )
+    with segment.receiving:  # branches side by side take one signal each
+        with db.read() as connection:
+            waiting = signals.first(connection, segment.execution.id, name)
+        if waiting is None:
+            segment.wait_for(signal=name)
+            raise Suspended
+        signal_id, payload = waiting
+        at = db.clock()
+        meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
+        (record,) = segment.append(
+            NewRecord("signal", outcome.key, meta, payload),
+            companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
+        )
     return record

@@ -71,7 +71,10 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A place in an execution: ``inside`` the bodies of the steps of these keys, ``body_of`` the names of the innermost."""
+    """A place in an execution.
+
+    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost.
+    """
 
     segment: Segment
     path: str

@@ -48,7 +48,8 @@ _GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledEr
 def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -> Segment:
     """Claim the execution and read its journal.
 
-    An owner of this machine whose process is gone need not be waited for. Raises ExecutionBusy, ExecutionClosed, ExecutionNotFound.
+    An owner of this machine whose process is gone need not be waited for. Raises ExecutionBusy, ExecutionClosed,
+    ExecutionNotFound.
     """
     db, owner = runtime.database, runtime.leases.owner
     with db.read() as connection:
@@ -65,11 +66,11 @@ def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -
 def load_segment(
     runtime: Runtime, execution_id: str, epoch: int, head: tuple[int, bytes], *, claimed_at: float
 ) -> Segment:
-    """The segment of a claim that was just made, at ``claimed_at`` on this process's clock: one range read of its journal."""
+    """The segment of a claim just made, at ``claimed_at`` on this process's clock: one range read of its journal."""
     with runtime.database.read() as connection:
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
         records = journal.read(connection, execution_id, runtime.load)
-        # whoever needs an answer looks for one that is open or decided; of those it misses none, however many there were
+        # whoever needs an answer looks for one that is open or decided; of those it misses none, however many were
         asked = interrupts.find(
             connection,
             runtime.namespace,
@@ -164,7 +165,10 @@ def _poisoned(segment: Segment) -> bool:
 
 
 def close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
-    """Write down how the segment ended, and let go of the execution. Returns the error the caller should see, if any."""
+    """Write down how the segment ended, and let go of the execution.
+
+    Returns the error the caller should see, if any.
+    """
     segment.close()
     try:
         error = _close(segment, output, _meant(error))
@@ -176,7 +180,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     return error
 
 
-def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: PLR0911 - one return an ending
+def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: C901, PLR0911, PLR0912 - an ending each
     if error is None and _poisoned(segment):
         attempts = segment.execution.attempts - 1
         dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
@@ -231,7 +235,12 @@ def _succeed(segment: Segment, output: Any) -> None:
     encoded = runtime.codec.encode(output, what="the output of the execution")
     stored, keep = blobs.stash(runtime.database, encoded)
     _finish(
-        segment, NewRecord("succeeded", None, {}), *([keep] if keep else []), status="succeeded", output=stored, error=None
+        segment,
+        NewRecord("succeeded", None, {}),
+        *([keep] if keep else []),
+        status="succeeded",
+        output=stored,
+        error=None,
     )
 
 
@@ -276,9 +285,7 @@ def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
     now = segment.runtime.database.clock()
 
     def release(connection: Any) -> None:
-        executions.release(
-            connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame
-        )
+        executions.release(connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame)
 
     segment.append(NewRecord("note", None, {"event": event}), companions=[release])
     segment.left_as = event

@@ -1,7 +1,7 @@
 """Failures as they are recorded, and raised again on a replay.
 
-The type is rebuilt if it is a builtin exception or one named in ``Runtime(types=[...])``; any other comes back as StepFailed with the
-recorded type and message.
+The type is rebuilt if it is a builtin exception or one named in ``Runtime(types=[...])``; any other comes back as
+StepFailed with the recorded type and message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ def describe(error: BaseException) -> dict[str, str]:
         message = str(error)
     except Exception:  # noqa: BLE001 - a __str__ of the user's may raise anything
         message = f"(its text cannot be made: {type(error).__qualname__}.__str__ raises)"
-    return {"type": type(error).__qualname__, "message": message if len(message) <= LONGEST else message[:LONGEST] + "..."}
+    return {
+        "type": type(error).__qualname__,
+        "message": message if len(message) <= LONGEST else message[:LONGEST] + "...",
+    }
 
 
 def shown(value: object, length: int) -> str:

@@ -1,7 +1,7 @@
 """Durable functions: a plain Python function, sync or async, as an execution. No framework needed.
 
-The function runs from its top on every segment; its steps are answered from the journal. Between steps it must come to the same
-calls again, so clocks, randomness and input belong into steps.
+The function runs from its top on every segment; its steps are answered from the journal. Between steps it must come
+to the same calls again, so clocks, randomness and input belong into steps.
 """
 
 from __future__ import annotations

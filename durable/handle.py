@@ -13,13 +13,13 @@ from durable.checkpoint.errors import (
     ExecutionClosed,
     ExecutionFailed,
 )
-from durable.checkpoint.records import Execution, Interrupt, Record
 from durable.execution import cancel_here
 from durable.ids import checked, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from durable.checkpoint.records import Execution, Interrupt, Record
     from durable.runtime import Runtime
 
 POLL = 0.05
@@ -28,7 +28,10 @@ POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What driving an execution came to. ``status`` is final, or ``suspended`` with what it waits for in ``interrupts``."""
+    """What driving an execution came to.
+
+    ``status`` is final, or ``suspended`` with what it waits for in ``interrupts``.
+    """
 
     id: str
     status: str
@@ -105,8 +108,8 @@ class Handle:
     def cancel(self, reason: str = "cancelled by request") -> None:
         """Ask it to end.
 
-        One that nobody drives ends now; one that runs in this process ends before its next step, in another one within a
-        third of the lease. Raises ExecutionClosed.
+        One that nobody drives ends now; one that runs in this process ends before its next step, in another one
+        within a third of the lease. Raises ExecutionClosed.
         """
         text(reason, "the reason")
         found = self.execution()
@@ -116,9 +119,7 @@ class Handle:
             raise ExecutionClosed(self.id, found.status, "cancel")
         runtime = self._runtime
         now = runtime.database.clock()
-        runtime.database.transact(
-            lambda connection: executions.request_cancel(connection, self.id, reason, now=now)
-        )
+        runtime.database.transact(lambda connection: executions.request_cancel(connection, self.id, reason, now=now))
         try:
             cancel_here(runtime, self.id)
         except ExecutionBusy:
@@ -132,9 +133,7 @@ class Handle:
         runtime = self._runtime
         encoded = runtime.codec.encode(payload, what=f"the payload of signal {name!r}")
         checked(name, "the signal's name")
-        runtime.database.transact(
-            lambda connection: signals.send(runtime.database, connection, self.id, name, encoded)
-        )
+        runtime.database.transact(lambda connection: signals.send(runtime.database, connection, self.id, name, encoded))
 
     def retry(self) -> None:
         """Let an execution that failed, died or waits be claimed again; what had finished is not run again.

@@ -34,7 +34,10 @@ def checked(value: object, what: str) -> str:
 
 
 def text(value: str, what: str) -> str:
-    """A text for people, of any length, as every database can keep it. Raises NotEncodable for NUL and lone surrogates."""
+    """A text for people, of any length, as every database can keep it.
+
+    Raises NotEncodable for NUL and lone surrogates.
+    """
     if "\0" in value or any(unicodedata.category(char) == "Cs" for char in value):
         raise NotEncodable(what, "text with NUL characters or lone surrogates", "take them out")
     return value

@@ -1,7 +1,7 @@
 """Who owns: a name for this process that no other has, and whether the process behind a name is still there.
 
-A process that was killed on this very machine need not be waited for: its lease counts as expired at once. For any other
-machine only the lease tells.
+A process that was killed on this very machine need not be waited for: its lease counts as expired at once. For any
+other machine only the lease tells.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ KEY_TTL = 24 * 3600.0
 class Approval:
     """A person must say yes to the call, with exactly these arguments.
 
-    ``when(arguments)`` limits it to the calls for which it is true. ``expires_in`` (seconds) rejects the call if nobody has decided by then.
+    ``when(arguments)`` limits it to the calls for which it is true. ``expires_in`` (seconds) rejects the call if
+    nobody has decided by then.
     """
 
     when: Callable[[Mapping[str, Any]], bool] | None = None
@@ -37,9 +38,10 @@ class Approval:
 class ToolPolicy:
     """How a tool is run.
 
-    ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key), ``transactional``
-    writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its outcome unknown is settled
-    by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person. ``timeout`` and ``key_ttl`` are seconds.
+    ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key),
+    ``transactional`` writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its
+    outcome unknown is settled by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person.
+    ``timeout`` and ``key_ttl`` are seconds.
     """
 
     effect: Effect = "once"

@@ -1,8 +1,8 @@
 """Replay: a journal folded into what it says of each step.
 
 A step found here is answered from memory, without touching the database. Numbered steps are matched by name *and*
-arguments, so branches that ran side by side may come back in another order; a step that fits no record while records of its name
-are left, is drift.
+arguments, so branches that ran side by side may come back in another order; a step that fits no record while
+records of its name are left, is drift.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class Replay:
-    """All outcomes of an execution. ``crashed_at`` is the last sign of life before the crash this segment recovers from."""
+    """All outcomes of an execution.
+
+    ``crashed_at`` is the last sign of life before the crash this segment recovers from.
+    """
 
     steps: dict[str, Outcome] = field(default_factory=dict)
     numbered: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -85,7 +88,10 @@ class Replay:
         return known[first] if first < len(known) else None
 
     def new(self, prefix: str) -> Outcome:
-        """The next number of this name. One that is missing in between belonged to a call of which nothing was recorded."""
+        """The next number of this name.
+
+        One that is missing in between belonged to a call of which nothing was recorded.
+        """
         known = self.numbered.get(prefix, [])
         number = len(known) + 1
         if known and known[-1].number != len(known):
@@ -107,9 +113,13 @@ class Replay:
         self._first.clear()
 
     def forget_failures(self, scope: str) -> None:
-        """A scope failed and may be tried again: repeatable steps that failed in it run again, others keep their failure."""
+        """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for key, outcome in self.steps.items():
-            if key.startswith(scope + "/") and outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
+            if (
+                key.startswith(scope + "/")
+                and outcome.progress == "failed"
+                and outcome.effect in {"read", "idempotent"}
+            ):
                 outcome.progress, outcome.attempts, outcome.result = "new", 0, None
 
     def _fold(self, record: Record) -> None:
@@ -158,4 +168,3 @@ class Replay:
             outcome.interrupt = None
             outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or meta.get("accepted", False)
-

@@ -19,8 +19,9 @@ IN_PROCESS = 5.0
 class Retry:
     """Try up to ``attempts`` times in all, waiting ``initial * factor**n`` seconds, at most ``maximum``.
 
-    ``jitter`` spreads a wait by that fraction of it, the same for the same attempt of the same step. ``on`` are the errors worth another
-    attempt, ``never`` those of them that are not. An error that carries ``Retry-After`` (RFC 9110) is obeyed.
+    ``jitter`` spreads a wait by that fraction of it, the same for the same attempt of the same step. ``on`` are the
+    errors worth another attempt, ``never`` those of them that are not. An error that carries ``Retry-After`` (RFC
+    9110) is obeyed.
     """
 
     attempts: int = 3

@@ -7,7 +7,7 @@ import contextvars
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from durable.checkpoint import blobs, executions, interrupts, migrations
 from durable.checkpoint.codec import Codec
@@ -59,10 +59,11 @@ class App:
 class Runtime:
     """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
 
-    ``policies`` govern tools by name, of any framework, also those that cannot be edited. ``types`` are those of your values that may
-    be rebuilt from storage. ``dependencies`` reach tools through their ToolContext, ``secrets`` replace the environment as
-    the place to look secrets up. ``lease`` is how long (seconds) a worker may be silent before another one continues;
-    an execution whose worker dies ``max_attempts`` times in a row is given up as ``dead``.
+    ``policies`` govern tools by name, of any framework, also those that cannot be edited. ``types`` are those of
+    your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext,
+    ``secrets`` replace the environment as the place to look secrets up. ``lease`` is how long (seconds) a worker
+    may be silent before another one continues; an execution whose worker dies ``max_attempts`` times in a row is
+    given up as ``dead``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -99,7 +100,7 @@ class Runtime:
         self.leases = Leases(self, Owner(owner_name(), lease))
         self._apps: dict[str, App] = {}
 
-    def __enter__(self) -> Runtime:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,7 +124,7 @@ class Runtime:
         self._apps[checked(app.name, "the app's name")] = app
 
     def register_types(self, types: Iterable[type]) -> None:
-        """Put types on the allow-list of what is rebuilt from storage: a framework's own, and those of an app's schemas."""
+        """Put types on the allow-list of what is rebuilt from storage: a framework's, and those of an app's schemas."""
         self.codec = self.codec.with_types(types)
 
     def app(self, name: str) -> App:
@@ -138,7 +139,7 @@ class Runtime:
         return tuple(self._apps)
 
     def function(self, name: str) -> Callable[[F], F]:
-        """Register a plain function, sync or async, as a durable execution; its parameters are the keys of the input."""
+        """Register a function, sync or async, as a durable execution; its parameters are the keys of the input."""
         from durable.function import function_app  # noqa: PLC0415 - function builds on this module
 
         def register(fn: F) -> F:
@@ -165,8 +166,9 @@ class Runtime:
     ) -> Handle:
         """Record an execution for a worker to run; the same id and input again is the same execution.
 
-        ``run_after`` and ``deadline`` are seconds from now. New input on a thread that waits for an answer supersedes what waits
-        (``on_suspended="refuse"`` raises instead). Raises ExecutionConflict, ThreadBusy, InvalidId, NotEncodable.
+        ``run_after`` and ``deadline`` are seconds from now. New input on a thread that waits for an answer
+        supersedes what waits (``on_suspended="refuse"`` raises instead). Raises ExecutionConflict, ThreadBusy,
+        InvalidId, NotEncodable.
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
         now = self.database.clock()
@@ -209,8 +211,8 @@ class Runtime:
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.
 
-        The same id again returns what was recorded, or goes on where it stopped. Raises UnknownApp, ExecutionBusy, LeaseLost, and
-        StorageError, after which the execution goes on with the next call.
+        The same id again returns what was recorded, or goes on where it stopped. Raises UnknownApp, ExecutionBusy,
+        LeaseLost, and StorageError, after which the execution goes on with the next call.
         """
         app = self.app(name)
         handle = self.start(name, input, **options)
@@ -282,10 +284,11 @@ class Runtime:
         comment: str | None = None,
         arguments_hash: str | None = None,
     ) -> bool:
-        """Answer an interrupt; its execution goes on by itself. True if this answer counts, False if the same one did before.
+        """Answer an interrupt; its execution goes on by itself. False if the same answer was given before.
 
-        ``arguments_hash`` (of the interrupt you looked at) refuses the decision if the call has other arguments by now. Raises
-        AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged, InterruptNotFound, NotEncodable.
+        ``arguments_hash`` (of the interrupt you looked at) refuses the decision if the call has other arguments by
+        now. Raises AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged, InterruptNotFound,
+        NotEncodable.
         """
         by = checked(by, "the name of the person who decides")
         comment = None if comment is None else text(comment, "the comment")

@@ -19,8 +19,8 @@ from durable.context import Scope, Secrets, ToolContext
 from durable.replay import Outcome, Replay
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from durable.checkpoint.journal import Journal
     from durable.checkpoint.records import Execution, Interrupt, Record
@@ -34,7 +34,12 @@ class Segment:
     """The live execution. Thread-safe where tools run side by side."""
 
     def __init__(
-        self, runtime: Runtime, execution: Execution, journal: Journal, records: Iterable[Record], asked: list[Interrupt]
+        self,
+        runtime: Runtime,
+        execution: Execution,
+        journal: Journal,
+        records: Iterable[Record],
+        asked: list[Interrupt],
     ) -> None:
         self.runtime = runtime
         self.execution = execution
@@ -57,6 +62,7 @@ class Segment:
         """What the first record of this segment carries along."""
         self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
+        self.receiving = threading.Lock()
         self._lock = threading.RLock()
         self._arrivals = Arrivals(self.replay, self._lock)
 
@@ -165,7 +171,10 @@ class Segment:
             return outcome, fits
 
     def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
-        """As ``take``, after a look at what runs side by side. May block. Raises Suspended if the segment ends meanwhile."""
+        """As ``take``, after a look at what runs side by side.
+
+        May block. Raises Suspended if the segment ends meanwhile.
+        """
         return self._arrivals.take_late(prefix, arguments_hash, inside)
 
     def take_gently(self, prefix: str) -> Outcome | None:
@@ -195,7 +204,9 @@ class Segment:
         """The interrupts that were decided when this segment began."""
         return [interrupt.id for interrupt in self._asked.values() if interrupt.status == "decided"]
 
-    def wait_for(self, interrupt: Interrupt | None = None, *, at: float | None = None, signal: str | None = None) -> None:
+    def wait_for(
+        self, interrupt: Interrupt | None = None, *, at: float | None = None, signal: str | None = None
+    ) -> None:
         """Remember what this execution waits for when it is let go."""
         with self._lock:
             if interrupt is not None:

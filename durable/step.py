@@ -7,6 +7,7 @@ framework's call id, or name and number), never the order of arrival.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,6 @@ from durable import doubt, drift, failure, idempotency
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import (
     ArgumentsChanged,
-    Cancelled,
     CodecError,
     StepTimeout,
     Suspended,
@@ -42,9 +42,10 @@ T = TypeVar("T")
 class StepCall:
     """A call about to be made. ``identity`` keys it by a framework's id; without one it is numbered by name.
 
-    ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for telemetry.
-    ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own
-    body may run again. ``passing`` exceptions are a framework's control flow. ``aliases`` are other names of the same function.
+    ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for
+    telemetry. ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes,
+    sub-agents) are scopes whose own body may run again. ``passing`` exceptions are a framework's control flow.
+    ``aliases`` are other names of the same function.
     """
 
     name: str
@@ -64,6 +65,7 @@ class StepCall:
     fits: bool = True
     placed: bool = False
     begun: bool = False
+    entered: bool = False
     span: StepSpan | None = None
 
     @property
@@ -103,7 +105,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The step may run now, with these arguments; or, with a ``delay``, it is to be asked about again after so many seconds."""
+    """The step may run now, with these arguments; with a ``delay``, ask again after so many seconds."""
 
     call: StepCall
     outcome: Outcome
@@ -137,8 +139,8 @@ class Pending:
 def begin_step(call: StepCall) -> Recorded | Pending:
     """What is to be done about this call: nothing (it is recorded), or run it.
 
-    What must be durable before it runs is durable when this returns. Raises Suspended if a person or a later time is waited
-    for, NotEncodable for arguments that cannot be recorded, and what ``Segment.check`` raises.
+    What must be durable before it runs is durable when this returns. Raises Suspended if a person or a later time
+    is waited for, NotEncodable for arguments that cannot be recorded, and what ``Segment.check`` raises.
     """
     segment = call.scope.segment
     outcome = _begun(segment, call)
@@ -172,7 +174,8 @@ def begin_step(call: StepCall) -> Recorded | Pending:
 def place(call: StepCall) -> None:
     """Give the call its place: its record by key, or the number it has among the calls of its name, if that is clear.
 
-    Without the database, so that it is done where the call is made, in the order of the calls. Raises NotEncodable, Unsupported.
+    Without the database, so that it is done where the call is made, in the order of the calls. Raises NotEncodable,
+    Unsupported.
     """
     if call.placed:
         return
@@ -200,9 +203,7 @@ def _begun(segment: Segment, call: StepCall) -> Outcome:
         meta = {"event": "input_differs", "recorded": outcome.arguments_hash, "now": call.arguments_hash}
         segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
     elif not call.fits:
-        drift.settle(
-            segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash
-        )
+        drift.settle(segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash)
     elif outcome.interrupt is not None:
         segment.withdraw(outcome)
     if call.composite:
@@ -273,7 +274,7 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
 
 
 def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
-    """Record what an attempt came to. True if it is finished with its value; False if ``begin_step`` must be asked again.
+    """Record what an attempt came to: True if it is finished, False if ``begin_step`` must be asked again.
 
     Raises the attempt's own error where that is final.
     """
@@ -307,6 +308,15 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     encoded = failure.encode(segment.runtime.codec, ended.error)
     segment.append(NewRecord("step_failed", outcome.key, meta, encoded))
     raise ended.error
+
+
+def never_entered(call: StepCall) -> None:
+    """The caller was cancelled before the body of this step began: that it was started leaves no doubt."""
+    outcome, segment = call.outcome, call.scope.segment
+    if outcome is None or call.entered or outcome.progress != "started" or outcome.epoch != segment.journal.epoch:
+        return
+    meta = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+    segment.append(NewRecord("step_retry", outcome.key, meta))
 
 
 def waits_inside(pending: Pending) -> None:
@@ -355,26 +365,41 @@ def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
 
 
 async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]) -> T:
-    """Run an asynchronous body as this step, or return what is recorded of it. The event loop never waits for a commit."""
+    """Run an asynchronous body as this step, or return what is recorded of it.
+
+    The event loop never waits for a commit.
+    """
     segment = call.scope.segment
     if call.policy.effect == "transactional":
         msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
-    on_journal_thread = segment.runtime.database.on_journal_thread
+    surely = segment.runtime.database.surely_on_journal_thread
     place(call)
     with segment.working(), segment.runtime.telemetry.step(call):
-        while isinstance(found := await on_journal_thread(begin_step, call), Pending):
+        while isinstance(found := await _begin_async(call), Pending):
             if found.delay:
                 await segment.runtime.clock.sleep_async(found.delay)
                 continue
             try:
-                ended, seconds = await _attempt_async(found, body)
+                ended, seconds, cancelled = await _attempt_async(found, body)
             except call.orderly:
-                await on_journal_thread(waits_inside, found)
+                await surely(waits_inside, found)
                 raise
-            if await segment.runtime.database.surely_on_journal_thread(complete_step, found, ended, seconds):
+            finished = await surely(complete_step, found, ended, seconds)
+            if cancelled:
+                raise asyncio.CancelledError
+            if finished:
                 return ended.value  # type: ignore[no-any-return]  # the body's own value
         return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
+
+
+async def _begin_async(call: StepCall) -> Recorded | Pending:
+    surely = call.scope.segment.runtime.database.surely_on_journal_thread
+    try:
+        return await surely(begin_step, call)
+    except asyncio.CancelledError:
+        await surely(never_entered, call)
+        raise
 
 
 def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, bool]:
@@ -398,7 +423,7 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 
 
-class _RolledBack(Exception):  # noqa: N818 - a fact, and never seen outside of _transact
+class _RolledBack(Exception):
     """The body of a transactional step has raised; nothing it wrote is kept."""
 
 
@@ -419,11 +444,22 @@ def _uncut(pending: Pending) -> Iterator[None]:
         raise
 
 
-async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float]:
-    segment, began = pending.call.scope.segment, time.perf_counter()
+async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float, bool]:
+    """What the attempt came to, its seconds, and whether the caller was cancelled meanwhile.
+
+    If that is because a branch beside it waits (asyncio.TaskGroup cancels the others), the effect is let to its end.
+    """
+    call, began = pending.call, time.perf_counter()
+    segment, call.entered, cancelled = call.scope.segment, True, False
     with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
-        ended = await run_attempt_async(
-            lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing
+        running = asyncio.ensure_future(
+            run_attempt_async(lambda: body(pending), pending.outcome.key, pending.timeout, call.passing)
         )
+        try:
+            ended = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if running.done() or not segment.waits:
+                running.cancel()
+            ended, cancelled = await running, True
         told(ended)
-    return ended, time.perf_counter() - began
+    return ended, time.perf_counter() - began, cancelled

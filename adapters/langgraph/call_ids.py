@@ -1,8 +1,8 @@
 """Tool call ids: each call of a node has an identity of its own, also where the model gave one id to several.
 
-The first call with an id is that id; a further one in the same pass through the node, with other arguments or after the first
-has finished, gets a number. A call that failed and is made again with the same arguments (a middleware that retries) is the same call:
-it runs again if its effect may be repeated, and fails as recorded if not.
+The first call with an id is that id; a further one in the same pass through the node, with other arguments or after
+the first has finished, gets a number. A call that failed and is made again with the same arguments (a middleware
+that retries) is the same call: it runs again if its effect may be repeated, and fails as recorded if not.
 """
 
 from __future__ import annotations

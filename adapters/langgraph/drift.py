@@ -1,7 +1,7 @@
 """Drift of a graph: work that waits for a node which the deployed graph does not have any more.
 
-LangGraph drops such work and reports success. Here the pending names are read from the checkpoint itself, and a missing one
-stops the execution at an interrupt that shows both sides.
+LangGraph drops such work and reports success. Here the pending names are read from the checkpoint itself, and a
+missing one stops the execution at an interrupt that shows both sides.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _INTERNAL = frozenset({"__start__", "__end__"})
 
 
 def check_nodes(segment: Segment, graph: Pregel[Any, Any, Any, Any], checkpoint: Checkpoint) -> None:
-    """Return if all pending nodes exist. Raises Suspended at an open drift interrupt, Cancelled if that is its answer."""
+    """Return if all pending nodes exist.
+
+    Raises Suspended at an open drift interrupt, Cancelled if that is its answer.
+    """
     known = set(graph.nodes)
     missing = sorted(pending_nodes(checkpoint) - known - _INTERNAL)
     outcome = segment.replay.at("drift:nodes")
@@ -71,5 +74,3 @@ def _target(channel: str) -> str | None:
 
 def _sends(found: Any) -> Iterable[Any]:
     return [send for send in found or () if hasattr(send, "node")]
-
-

@@ -1,7 +1,8 @@
 """The durable graph: a compiled graph with the same interface, each run of it an execution.
 
-``invoke``, ``ainvoke``, ``batch`` and the event streams all come through ``stream`` and ``astream``, which alone are overridden. A call
-claims its execution, drives the bare graph in it, and closes it as what came of it says; a worker does the same through ``run``.
+``invoke``, ``ainvoke``, ``batch`` and the event streams all come through ``stream`` and ``astream``, which alone
+are overridden. A call claims its execution, drives the bare graph in it, and closes it as what came of it says; a
+worker does the same through ``run``.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         options = _safe({**options, "stream_mode": modes.asked}, context)
         for chunk in super().stream(value, config, **options):
             yield from modes.take(chunk)
-        finish(self.durable, self, segment, breakpoints=self._breaks(options))
+        finish(self, segment, breakpoints=self._breaks(options))
 
     async def _adriven(
         self, segment: Segment, config: RunnableConfig | None, options: dict[str, Any], modes: Modes
@@ -117,10 +118,10 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             async for chunk in chunks:
                 for shaped in modes.take(chunk):
                     yield shaped
-        await on_journal_thread(finish, self.durable, self, segment, breakpoints=self._breaks(options))
+        await on_journal_thread(finish, self, segment, breakpoints=self._breaks(options))
 
     def run_segment(self, segment: Segment) -> Any:
-        """Drive a claimed execution to its end or until it waits: what a worker calls. An awaitable for asynchronous graphs."""
+        """Drive a claimed execution to its end or until it waits, as a worker does; an awaitable for async graphs."""
         modes = Modes("values", version="v1", subgraphs=False)
         if needs_async(self):
             return self._arun_segment(segment, modes)
@@ -165,7 +166,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
 
 
 def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``durability="exit"`` would keep nothing until the end; with the barrier ``async`` is safe, and takes its place."""
+    """``durability="exit"`` would keep nothing until the end: ``async``, safe with the barrier, takes its place."""
     if options.get("durability") == "exit":
         options["durability"] = "async"
     if context is not None and options.get("context") is None:
@@ -189,5 +190,3 @@ def _raise(segment: Segment, raised: BaseException | None, error: BaseException 
 def durable_class(graph: Pregel[Any, Any, Any, Any]) -> type[Any]:
     """The class of the wrapped graph: the given graph's own, with ours before it."""
     return type(f"Durable{type(graph).__name__}", (DurableGraph, type(graph)), {})
-
-

@@ -1,8 +1,9 @@
 """What this adapter keeps in a run's ``config``, and reads from it.
 
-The segment travels in ``config["configurable"]``, because a graph's stream is a generator: a context variable set in it
-would leak into its caller. Keys that begin with two underscores never reach a checkpoint's metadata, and those that begin
-with LangGraph's own prefix are left out of the configs that it streams (modes ``checkpoints`` and ``debug``).
+The segment travels in ``config["configurable"]``, because a graph's stream is a generator: a context variable set
+in it would leak into its caller. Keys that begin with two underscores never reach a checkpoint's metadata, and
+those that begin with LangGraph's own prefix are left out of the configs that it streams (modes ``checkpoints`` and
+``debug``).
 """
 
 from __future__ import annotations

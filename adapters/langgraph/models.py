@@ -1,8 +1,8 @@
 """Models: every chat model call inside a durable execution is recorded before anything is done with its answer.
 
-The seam is below callbacks and streaming handlers, so a replayed answer still reaches them as one message. Of a stream, the last
-chunk is handed on when the whole answer is recorded. An answer that was not
-recorded is asked for again; what is recorded is the answer, the usage and a digest of the prompt, never the prompt.
+The seam is below callbacks and streaming handlers, so a replayed answer still reaches them as one message. Of a
+stream, the last chunk is handed on when the whole answer is recorded. An answer that was not recorded is asked for
+again; what is recorded is the answer, the usage and a digest of the prompt, never the prompt.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _MODEL = "(model)"
 """Marks the scope inside a model call, so that a streamed call is not recorded a second time below."""
 
 
-def hook_models() -> None:
+def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few lines
     """Put the seam in place, once per process."""
     if getattr(BaseChatModel, _HOOKED, False):
         return
-    generate, agenerate = BaseChatModel._generate_with_cache, BaseChatModel._agenerate_with_cache  # noqa: SLF001 - the one place all calls pass
+    generate, agenerate = BaseChatModel._generate_with_cache, BaseChatModel._agenerate_with_cache
     stream, astream = BaseChatModel.stream, BaseChatModel.astream
 
     @functools.wraps(generate)
@@ -95,8 +95,8 @@ def hook_models() -> None:
         await on_journal_thread(complete_step, found, Ended(_whole(chunks)), time.perf_counter() - began)
         yield chunks[-1]
 
-    BaseChatModel._generate_with_cache = durable_generate  # type: ignore[method-assign]  # noqa: SLF001 - the documented seam of this module
-    BaseChatModel._agenerate_with_cache = durable_agenerate  # type: ignore[method-assign]  # noqa: SLF001 - the documented seam of this module
+    BaseChatModel._generate_with_cache = durable_generate  # type: ignore[method-assign]
+    BaseChatModel._agenerate_with_cache = durable_agenerate  # type: ignore[method-assign]
     BaseChatModel.stream = durable_stream  # type: ignore[method-assign]  # the documented seam of this module
     BaseChatModel.astream = durable_astream  # type: ignore[method-assign]  # the documented seam of this module
     setattr(BaseChatModel, _HOOKED, True)

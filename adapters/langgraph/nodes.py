@@ -1,12 +1,12 @@
 """Nodes: each is a scope whose result is recorded, keyed by its task id.
 
-A node that has finished is not run again; one that has not is entered again, and what finished inside it (tools, models,
-steps) is answered from the journal. What is recorded is the node's raw return: channel writes, branches and Sends are made from
-it by LangGraph's own writers. A node that is a graph is no step, its nodes are.
+A node that has finished is not run again; one that has not is entered again, and what finished inside it (tools,
+models, steps) is answered from the journal. What is recorded is the node's raw return: channel writes, branches and
+Sends are made from it by LangGraph's own writers. A node that is a graph is no step, its nodes are.
 
-A task id is a sound key only if the checkpoint it was made from is durable (it is part of the id), so a node waits for that before
-it runs: the durability barrier. A graph without a checkpointer has new ids each time; there a node is keyed by name, number
-and input.
+A task id is a sound key only if the checkpoint it was made from is durable (it is part of the id), so a node waits
+for that before it runs: the durability barrier. A graph without a checkpointer has new ids each time; there a node
+is keyed by name, number and input.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ BARRIER = 60.0
 class DurableNode(RunnableCallable):
     """A node's runnable, driven as a step of the segment in its config; where there is none it is the bare node.
 
-    ``kept`` says whether its graph has checkpoints. The saver they go to is the one of the run: a graph may be part of several.
+    ``kept`` says whether its graph has checkpoints. The saver they go to is the one of the run: a graph may be part
+    of several.
     """
 
     def __init__(self, inner: Runnable[Any, Any], name: str, *, kept: bool) -> None:

@@ -1,7 +1,7 @@
 """LangGraph's own ``interrupt()``: mirrored into the one inbox, answered from it.
 
-Each native interrupt is a row keyed by its id. An answer, from the inbox or by ``Command(resume=...)``, is taken into the journal once
-and handed to LangGraph as a resume map, for the interrupts its own state still waits on.
+Each native interrupt is a row keyed by its id. An answer, from the inbox or by ``Command(resume=...)``, is taken
+into the journal once and handed to LangGraph as a resume map, for the interrupts its own state still waits on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs: which execution a call of the graph belongs to, and how the graph goes on in it.
 
-New input starts an execution; ``None`` and ``Command(resume=...)`` continue the one that is open on the thread. An execution that
-has written a checkpoint goes on from there, whatever it was started with, so its input is never applied twice.
+New input starts an execution; ``None`` and ``Command(resume=...)`` continue the one that is open on the thread. An
+execution that has written a checkpoint goes on from there, whatever it was started with, so its input is never
+applied twice.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langgraph._internal._config import ensure_config, merge_configs  # noqa: PLC2701 - as the graph itself merges them
-from langgraph.pregel._task_status import read_task_statuses  # noqa: PLC2701 - the one place that knows what is answered
+from langgraph._internal._config import ensure_config, merge_configs
+from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Command
 
 from durable.adapters.langgraph import keys
@@ -22,7 +23,6 @@ from durable.adapters.langgraph.questions import (
     open_breakpoint,
     take_answers,
 )
-from durable.checkpoint import executions
 from durable.checkpoint.errors import ThreadBusy, Unsupported
 from durable.execution import open_segment
 from durable.handle import outcome
@@ -47,7 +47,7 @@ DEFAULT_RECURSION_LIMIT = 10_000
 
 @dataclass(frozen=True)
 class GraphCall:
-    """The input of an execution that was started with more than the graph's input: what a worker needs to go on with it."""
+    """The input of an execution that was started with more than the graph's: what a worker needs to go on with it."""
 
     input: Any = None
     configurable: Mapping[str, Any] = field(default_factory=dict)
@@ -82,9 +82,9 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
             "contains becomes durable with it), or give it a thread_id of its own"
         )
         raise Unsupported(msg)
-    found = merge_configs(bound, config)
+    found: Any = merge_configs(bound, config)
     for part in ("configurable", "metadata"):
-        known = (app.config or {}).get(part) or {}
+        known: Any = (app.config or {}).get(part) or {}
         found[part] = {key: value for key, value in (found.get(part) or {}).items() if known.get(key) != value}
     if found.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
         found.pop("recursion_limit", None)
@@ -105,7 +105,9 @@ def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
     return GraphCall(value, kept, context, config.get("recursion_limit"), metadata)
 
 
-def open_run(app: GraphApp, value: Any, config: RunnableConfig | None, context: Any, execution_id: str | None) -> Segment | Execution:
+def open_run(
+    app: GraphApp, value: Any, config: RunnableConfig | None, context: Any, execution_id: str | None
+) -> Segment | Execution:
     """Claim the execution this call belongs to; the execution itself if it has ended.
 
     Raises ThreadBusy, ExecutionBusy, ExecutionConflict, InvalidDecision.
@@ -205,7 +207,7 @@ def prepare(
     return (Command(resume=resume) if resume else None), merged, call.context
 
 
-def finish(app: GraphApp, graph: Pregel[Any, Any, Any, Any], segment: Segment, *, breakpoints: bool) -> None:
+def finish(graph: Pregel[Any, Any, Any, Any], segment: Segment, *, breakpoints: bool) -> None:
     """After the graph has come to rest: put a static breakpoint into the inbox, if that is where it stopped."""
     if segment.waits or not breakpoints:
         return

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from langgraph._internal._serde import build_serde_allowlist  # noqa: PLC2701 - the collector that compile() itself uses
-from langgraph.func import _TaskFunction, entrypoint  # noqa: PLC2701 - what ``@task`` makes
-from langgraph.pregel._utils import get_function_nonlocals  # noqa: PLC2701 - as LangGraph looks for sub-graphs
+from langgraph._internal._serde import build_serde_allowlist
+from langgraph.func import _TaskFunction, entrypoint
+from langgraph.pregel._utils import get_function_nonlocals
 
 from durable.adapters.langgraph.serde import loaded_types
 
@@ -37,7 +37,7 @@ def _node_schemas(builder: Any) -> list[Any]:
 
 
 def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
-    """What the functions of the nodes, and the tasks that they call, are annotated with; and what their answers are parsed into."""
+    """The annotations of the nodes' functions and of the tasks they call, and what their answers are parsed into."""
     found: list[Any] = []
     functions = [getattr(node.bound, name, None) for node in graph.nodes.values() for name in ("func", "afunc")]
     seen: set[int] = set()

@@ -1,7 +1,8 @@
 """Parallel tool calls of one asynchronous ToolNode: none is left behind by the first that has to wait.
 
-ToolNode gathers its calls, and a gather goes on as soon as one of them raises. Here the one that has to wait first waits for its
-siblings, so all that must be asked is asked in one pass, and none runs on after its node has been left.
+ToolNode gathers its calls, and a gather goes on as soon as one of them raises. Here the one that has to wait first
+waits for its siblings, so all that must be asked is asked in one pass, and none runs on after its node has been
+left.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _batch: ContextVar[_Batch] = ContextVar("durable_tool_batch")
 def gathered(node: ToolNode) -> ToolNode:
     """A copy of the ToolNode whose parallel calls end together; the one given stays as it was."""
     copied: Any = copy.copy(node)
-    run_one = copied._arun_one  # noqa: SLF001 - the only seam between the calls of one pass
+    run_one = copied._arun_one
 
     async def one(*args: Any, **options: Any) -> Any:
         batch = _batch.get()
@@ -63,7 +64,7 @@ def gathered(node: ToolNode) -> ToolNode:
             _batch.reset(token)
 
     # _afunc looks its calls up on the object it is bound to
-    run_all = type(copied)._afunc.__get__(copied)  # noqa: SLF001 - as above
-    copied._arun_one = one  # noqa: SLF001 - as above
-    copied.func, copied.afunc = type(copied)._func.__get__(copied), all_of_them  # noqa: SLF001 - as above
+    run_all = type(copied)._afunc.__get__(copied)
+    copied._arun_one = one
+    copied.func, copied.afunc = type(copied)._func.__get__(copied), all_of_them
     return copied  # type: ignore[no-any-return]  # the same class

@@ -1,7 +1,7 @@
 """Waiting, in LangGraph's own way: ``Suspended`` becomes a ``GraphInterrupt`` where LangGraph is to see it.
 
-Pregel lets the other tasks of a superstep finish when one is interrupted, and stops everything for any other exception. The
-interrupts it carries are what the user finds under ``__interrupt__``.
+Pregel lets the other tasks of a superstep finish when one is interrupted, and stops everything for any other
+exception. The interrupts it carries are what the user finds under ``__interrupt__``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Tools: every ``BaseTool`` that runs inside a durable execution is a step, wherever it is called from.
 
-The seam is ``BaseTool.run`` / ``arun``: ToolNode, middleware, ``create_agent`` and a ``tool.invoke`` by hand all pass through it, and what
-they do around it (error handling, message building, hooks) happens again on a replay. The methods are hooked once, and do nothing
-outside of executions. A call that a model made is keyed by its tool call id, one by hand by name and number.
+The seam is ``BaseTool.run`` / ``arun``: ToolNode, middleware, ``create_agent`` and a ``tool.invoke`` by hand all
+pass through it, and what they do around it (error handling, message building, hooks) happens again on a replay. The
+methods are hooked once, and do nothing outside of executions. A call that a model made is keyed by its tool call
+id, one by hand by name and number.
 
 The arguments that are recorded, hashed and decided upon are those the model sees; what the framework injects is not.
 """
@@ -10,11 +11,11 @@ The arguments that are recorded, hashed and decided upon are those the model see
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
-from langchain_core.tools.base import _format_output  # noqa: PLC2701 - how run() itself makes its message
+from langchain_core.tools.base import _format_output
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 

@@ -1,7 +1,7 @@
 """Wrapping: a copy of a compiled graph whose nodes are steps and whose checkpoints go to our saver.
 
-The graph given stays as it was. Sub-graphs that are nodes are wrapped with it; those that a node's function calls through its closure
-are wrapped in place, where their nodes stay bare nodes for every run that is not durable.
+The graph given stays as it was. Sub-graphs that are nodes are wrapped with it; those that a node's function calls
+through its closure are wrapped in place, where their nodes stay bare nodes for every run that is not durable.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
-from langgraph.pregel._read import PregelNode  # noqa: PLC2701 - nodes of a compiled graph have no public type
-from langgraph.pregel._utils import get_function_nonlocals  # noqa: PLC2701 - as LangGraph looks for sub-graphs
+from langgraph.pregel._utils import get_function_nonlocals
 
 from durable.adapters.langgraph.nodes import DurableNode
 from durable.adapters.langgraph.saver import DurableSaver
@@ -23,6 +22,8 @@ from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from langgraph.pregel._read import PregelNode
 
     from durable.runtime import Runtime
 
@@ -60,14 +61,18 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
 
 
 def wrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
-    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list)."""
+    """A copy whose nodes are durable.
+
+    ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list).
+    """
     return _Wrapping().copy(graph, kept=True)
 
 
 class _Wrapping:
     """One walk through a graph and what it contains; a graph that calls itself is come to once.
 
-    ``kept`` is false for what is inside of a graph without checkpoints: the ids of its tasks do not outlive the process.
+    ``kept`` is false for what is inside of a graph without checkpoints: the ids of its tasks do not outlive the
+    process.
     """
 
     def __init__(self) -> None:
@@ -104,7 +109,9 @@ def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:
     bound = node.bound.inner if isinstance(node.bound, DurableNode) else node.bound
     functions = [function for name in ("func", "afunc") if (function := getattr(bound, name, None)) is not None]
     reached = [value for function in functions for value in get_function_nonlocals(function)]
-    return list({id(found): found for found in (*(node.subgraphs or ()), *reached) if isinstance(found, Pregel)}.values())
+    return list(
+        {id(found): found for found in (*(node.subgraphs or ()), *reached) if isinstance(found, Pregel)}.values()
+    )
 
 
 def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 
 def durable_graph(
-    graph: Any, runtime: Runtime, *, name: str | None = None, version: str | None = None, on_suspended: str = "supersede"
+    graph: Any,
+    runtime: Runtime,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    on_suspended: str = "supersede",
 ) -> Any:
     """The same graph, made durable: same interface, every run an execution of ``runtime`` under ``name``.
 
-    ``graph`` is a StateGraph, a compiled graph (``create_agent``, ``create_react_agent``) or an ``@entrypoint``; it stays as it was.
-    ``name`` defaults to the graph's own. ``invoke(None, config)`` continues what was left on a thread; ``execution_id=`` makes a call
-    idempotent; workers continue what is abandoned. ``on_suspended="refuse"`` raises ThreadBusy for new input on a thread that waits
-    for an answer, instead of superseding what waits.
+    ``graph`` is a StateGraph, a compiled graph (``create_agent``, ``create_react_agent``) or an ``@entrypoint``; it
+    stays as it was. ``name`` defaults to the graph's own. ``invoke(None, config)`` continues what was left on a
+    thread; ``execution_id=`` makes a call idempotent; workers continue what is abandoned. ``on_suspended="refuse"``
+    raises ThreadBusy for new input on a thread that waits for an answer, instead of superseding what waits.
 
     Raises Unsupported for what cannot be made durable, by name; InvalidConfiguration for what is no graph.
     """

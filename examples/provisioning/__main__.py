@@ -1,6 +1,6 @@
-"""The demo: a worker is killed in the middle of a tool, another one goes on, a person approves, everything happened once.
+"""The demo: a worker is killed inside a tool, another goes on, a person approves, everything happens once.
 
-    python -m examples.provisioning
+python -m examples.provisioning
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def story(outside: Outside) -> None:
     from examples.provisioning.app import runtime  # noqa: PLC0415 - after its environment is set
 
     handle = runtime.start(
-        "provisioning", {"messages": [("user", "Provision ops@acme.example, enterprise, 250 seats")]}, id="acme-onboarding"
+        "provisioning",
+        {"messages": [("user", "Provision ops@acme.example, enterprise, 250 seats")]},
+        id="acme-onboarding",
     )
     say(f"started execution [bold]{handle.id}[/]: it is a row in the database, no process is involved yet")
     first = start_worker()
@@ -100,7 +102,7 @@ def story(outside: Outside) -> None:
     say(f"[red]kill -9 {first.pid}[/]: in the middle of create_workspace, after its effect and before its answer")
     outside.hold.set()
     second = start_worker()
-    until("the approval", lambda: runtime.interrupts(), second)
+    until("the approval", runtime.interrupts, second)
     until("the execution to let go", lambda: handle.status == "suspended", second)
     replayed_and_ran(handle)
     say("the paid plan needs a person; no process holds the execution while it waits:")

@@ -1,7 +1,7 @@
 """The outside world of the example: a product, a billing and a mail system behind one small HTTP server.
 
-It counts what really happened. Only the product system honours ``Idempotency-Key``: a repeated key is answered with what the first
-request did. Billing and mail do whatever they are told, as often as they are told.
+It counts what really happened. Only the product system honours ``Idempotency-Key``: a repeated key is answered with
+what the first request did. Billing and mail do whatever they are told, as often as they are told.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 
 class Outside:
-    """Start it with ``with Outside() as outside``; ``outside.url`` is where it listens, ``outside.effects`` what happened."""
+    """A context manager; ``url`` is where it listens, ``effects`` counts what happened."""
 
     def __init__(self) -> None:
         self.effects: Counter[str] = Counter()
@@ -68,7 +68,7 @@ class Outside:
                 self._answers[key] = answer
             return answer
 
-    def __enter__(self) -> Outside:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, name="outside", daemon=True).start()
         return self
 

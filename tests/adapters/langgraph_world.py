@@ -77,7 +77,7 @@ def killed(work: Callable[[], Any]) -> None:
             if asyncio.iscoroutine(found):
                 found = asyncio.run(found)
             os.write(telling, f"it lived, and returned {found!r}".encode()[:60_000])
-        except BaseException:  # noqa: BLE001 - told to the parent, which is another process
+        except BaseException:
             os.write(telling, traceback.format_exc().encode()[-60_000:])
         finally:
             os._exit(1)

@@ -25,10 +25,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import create_react_agent
 from langgraph.types import Command
 from pydantic import BaseModel
-from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
+from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}
@@ -305,7 +305,9 @@ def test_an_agent_is_a_tool_of_another_agent(runtime, ledger, tools):
     wrapped = durable_graph(outer, runtime, name="outer")
     assert contents(wrapped.invoke(GO, CONFIG))[-2:] == [("tool", "done"), ("ai", "all done")]
     assert ledger.counts() == {"look 1": 1, "act 2": 1, "look 3": 1}
-    keys = [record.step_key for record in runtime.get(runtime.executions()[0].id).history() if record.kind == "step_done"]
+    keys = [
+        record.step_key for record in runtime.get(runtime.executions()[0].id).history() if record.kind == "step_done"
+    ]
     assert sum("/tool:d1/tool:" in key for key in keys) == 3
     assert sum("/tool:d1/chat:inner#" in key for key in keys) == 3
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
 
-
 class State(TypedDict, total=False):
     a: int
     b: int

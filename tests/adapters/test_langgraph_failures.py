@@ -12,11 +12,11 @@ from langchain_core.tools import tool as langchain_tool
 from langgraph.cache.memory import InMemoryCache
 from langgraph.graph import START, StateGraph
 from langgraph.types import CachePolicy, RetryPolicy
-from tests.adapters.langgraph_world import Ledger, call
 
 from durable import Decision, Retry, Runtime, ToolPolicy, current, step
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import ExecutionConflict, InvalidId, NotEncodable
+from tests.adapters.langgraph_world import Ledger, call
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 QUICKLY = RetryPolicy(initial_interval=0.001, jitter=False, max_attempts=4, retry_on=(ConnectionError,))
@@ -70,9 +70,7 @@ def act_tool(ledger: Ledger) -> Any:
 
 @pytest.mark.parametrize("effect", ["read", "idempotent"])
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-async def test_a_retry_policy_of_a_node_repeats_what_failed_and_not_what_was_done(
-    sqlite_url, ledger, effect, is_async
-):
+async def test_a_retry_policy_of_a_node_repeats_what_failed_and_not_what_was_done(sqlite_url, ledger, effect, is_async):
     act, flaky = act_tool(ledger), flaky_tool(ledger, 2)
     with Runtime(sqlite_url, policies={"flaky": ToolPolicy(effect=effect)}) as runtime:
         if is_async:
@@ -176,13 +174,13 @@ async def test_a_node_that_swallows_exceptions_does_not_swallow_a_gated_tool(sql
     def node(_):
         try:
             return {"log": [str(getattr(found := act.invoke(given), "content", found))]}
-        except Exception as exc:  # noqa: BLE001 - what is tested
+        except Exception as exc:
             return {"log": [f"swallowed {type(exc).__name__}"]}
 
     async def anode(_):
         try:
             return {"log": [str(getattr(found := await act.ainvoke(given), "content", found))]}
-        except Exception as exc:  # noqa: BLE001 - what is tested
+        except Exception as exc:
             return {"log": [f"swallowed {type(exc).__name__}"]}
 
     with Runtime(sqlite_url, policies={"act": ToolPolicy(approval=True)}) as runtime:

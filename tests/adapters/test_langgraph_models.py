@@ -11,10 +11,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langgraph.graph import START, StateGraph
-from tests.adapters.langgraph_world import Ledger, Scripted, call, says
 
 from durable import Retry, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
+from tests.adapters.langgraph_world import Ledger, Scripted, call, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
@@ -177,7 +177,9 @@ def test_a_prompt_that_differs_on_the_replay_takes_the_recorded_answer_and_is_no
     assert wrapped.invoke(None, CONFIG) == {"said": ["hello"]}
     assert ledger.counts() == {"model 0": 1}
     notes = [record.payload for record in runtime.get(runtime.executions()[0].id).history() if record.kind == "note"]
-    assert [note["step"].rpartition("/")[2] for note in notes if note["event"] == "input_differs"] == ["chat:scripted#1"]
+    assert [note["step"].rpartition("/")[2] for note in notes if note["event"] == "input_differs"] == [
+        "chat:scripted#1"
+    ]
 
 
 def test_the_journal_holds_the_answer_and_not_the_prompt(runtime):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError, InvalidUpdateError
 from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.types import Command
 from pydantic import BaseModel, ValidationError
-from tests.adapters.langgraph_world import Ledger, plain
 
 from durable import Runtime
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import InvalidConfiguration, Unsupported
+from tests.adapters.langgraph_world import Ledger, plain
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime as GraphRuntime
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
@@ -280,7 +282,9 @@ async def test_every_durability_gives_the_same_result_and_keeps_the_history(both
     bare, wrapped = both(two_nodes())
     expected = bare.invoke({"log": ["in"]}, CONFIG, durability=durability)
     assert wrapped.invoke({"log": ["in"]}, CONFIG, durability=durability) == expected
-    assert await wrapped.ainvoke({"log": ["in"]}, {"configurable": {"thread_id": "u"}}, durability=durability) == expected
+    assert (
+        await wrapped.ainvoke({"log": ["in"]}, {"configurable": {"thread_id": "u"}}, durability=durability) == expected
+    )
     assert len(list(wrapped.get_state_history(CONFIG))) == 4
 
 

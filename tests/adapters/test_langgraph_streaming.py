@@ -11,11 +11,11 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
-from tests.adapters.langgraph_world import Scripted, plain, says
 
 from durable import Runtime
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import ThreadBusy
+from tests.adapters.langgraph_world import Scripted, plain, says
 
 MODES = ["values", "updates", "checkpoints", "tasks", "debug", "messages", "custom"]
 ALL = [*MODES, ["updates"], ["updates", "messages"], ["values", "custom", "tasks"]]

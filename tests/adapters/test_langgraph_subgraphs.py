@@ -10,11 +10,11 @@ from langchain_core.tools import tool as langchain_tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
-from tests.adapters.langgraph_world import Ledger, plain
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import Unsupported
+from tests.adapters.langgraph_world import Ledger, plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 

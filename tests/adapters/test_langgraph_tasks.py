@@ -12,11 +12,11 @@ from langgraph.config import get_stream_writer
 from langgraph.func import entrypoint, task
 from langgraph.types import Command, RetryPolicy, interrupt
 from pydantic import BaseModel
-from tests.adapters.langgraph_world import Ledger, plain
 
 from durable import Decision, Runtime, current
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
+from tests.adapters.langgraph_world import Ledger, plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
@@ -152,9 +152,7 @@ def test_a_task_that_needs_approval_waits_for_it(runtime, ledger):
     def look(n: int) -> str:
         return ledger.did("look")
 
-    wrapped = durable_graph(
-        entrypoint()(lambda n: [look(n).result(), charge(n).result()]), runtime, name="flow"
-    )
+    wrapped = durable_graph(entrypoint()(lambda n: [look(n).result(), charge(n).result()]), runtime, name="flow")
     assert "__interrupt__" in wrapped.invoke(5, CONFIG)
     [row] = runtime.interrupts()
     assert ledger.counts() == {"look": 1}

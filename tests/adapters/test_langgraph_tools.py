@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
-from langchain.tools import ToolRuntime
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import InjectedToolCallId, StructuredTool, ToolException
@@ -17,11 +16,14 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, InjectedStore, ToolNode, tools_condition
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
-from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
 
 from durable import Runtime, ToolContext, ToolPolicy
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
+from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
+
+if TYPE_CHECKING:
+    from langchain.tools import ToolRuntime
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}
@@ -162,9 +164,7 @@ def broken() -> Any:
 )
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_a_handled_error_becomes_the_same_message_and_is_recorded_as_a_failure(runtime, handling, is_async):
-    graph = agent(
-        [broken()], says("", call("breaks", "c1", n=1)), says("done"), handle_tool_errors=handling
-    )
+    graph = agent([broken()], says("", call("breaks", "c1", n=1)), says("done"), handle_tool_errors=handling)
     bare, wrapped = graph.compile(), durable_graph(graph, runtime, name="agent")
     found = await wrapped.ainvoke(GO, CONFIG) if is_async else wrapped.invoke(GO, CONFIG)
     assert contents(found) == contents(bare.invoke(GO))

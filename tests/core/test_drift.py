@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.world import intact, kinds
 
 from durable import Decision, ask, sleep, step, tool, wait_signal
 from durable.checkpoint.errors import InvalidDecision
+from tests.world import intact, kinds
 
 
 def versions(world, flavour, *bodies):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
-from tests.world import DAY, HOUR, crashed, intact, kinds
 
 from durable import Decision, Done, NotDone, Unknown, current, tool
 from durable.checkpoint.errors import ExecutionCancelled, InvalidDecision, Unsupported
+from tests.world import DAY, HOUR, crashed, intact, kinds
 
 
 def setting(world, flavour, *, die="inside", **policy):
@@ -286,7 +286,7 @@ def test_a_transactional_tool_writes_in_the_transaction_of_its_record(world):
 
 
 def test_a_transactional_tool_that_dies_has_written_nothing_and_runs_again(world):
-    define, runs = transactional(world, after=lambda: world.die())
+    define, runs = transactional(world, after=world.die)
     define(world.process())
     ledger(world)
     crashed(lambda: world.alive[0].run("app", id="a"))

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
-from tests.world import crashed, intact, until
 
 from durable import Decision, ask, current, step, tool, wait_signal
+from tests.world import crashed, intact, until
 
 
 def done_of(handle, name):

@@ -6,10 +6,10 @@ import asyncio
 import functools
 
 import pytest
-from tests.world import crashed, intact, kinds
 
 from durable import ToolContext, current, step, tool
 from durable.checkpoint.errors import ExecutionFailed, InvalidId, NoExecution, StepFailed
+from tests.world import crashed, intact, kinds
 
 
 def test_a_finished_step_is_answered_from_the_journal_by_the_next_process(world, flavour):
@@ -57,7 +57,7 @@ def test_replay_asks_the_database_nothing_per_step(world, runtime):
 
 
 def test_a_call_again_with_the_same_arguments_is_another_step(runtime, flavour, world):
-    pay = flavour.fn(lambda amount: world.did(amount))
+    pay = flavour.fn(world.did)
 
     def twice():
         yield lambda: step(pay, 5)
@@ -73,7 +73,7 @@ def test_a_call_again_with_the_same_arguments_is_another_step(runtime, flavour, 
 
 
 def test_a_step_with_a_key_of_its_own_is_found_by_it(runtime, flavour, world):
-    pay = flavour.fn(lambda amount: world.did(amount))
+    pay = flavour.fn(world.did)
 
     def twice():
         first = yield lambda: step.options(key="payment")(pay, 5)
@@ -233,7 +233,7 @@ def test_a_plain_function_that_returns_an_awaitable_is_refused_and_not_recorded_
 
     @runtime.function("f")
     async def f():
-        return await step(lambda: real())
+        return await step(real)
 
     result = runtime.run("f", id="x")
     assert result.status == "failed"
@@ -391,7 +391,7 @@ def test_policies_of_the_runtime_govern_tools_that_cannot_be_edited(world):
 
 
 def test_a_tool_called_inside_a_durable_function_is_a_step_by_itself(runtime, flavour, world):
-    pay = tool(effect="once")(flavour.fn(lambda amount: world.did(amount)))
+    pay = tool(effect="once")(flavour.fn(world.did))
 
     def app():
         return (yield lambda: pay(amount=3))

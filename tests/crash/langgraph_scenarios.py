@@ -68,10 +68,7 @@ class Agent(Scenario):
         "agent": (
             "succeeded",
             {
-                "done": [
-                    answer(name)
-                    for name in ("look_up", "reserve", "charge", "ship_a", "ship_b", "polish")
-                ],
+                "done": [answer(name) for name in ("look_up", "reserve", "charge", "ship_a", "ship_b", "polish")],
                 "inner": [answer("inner_once"), answer("inner_again")],
             },
         )

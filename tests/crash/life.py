@@ -186,7 +186,7 @@ def _child(work: Callable[[Any, Tell], None], orders: Any, telling: int) -> NoRe
     status = 0
     try:
         work(orders, tell)
-    except BaseException:  # noqa: BLE001 - told to the parent, which is another process
+    except BaseException:
         tell(error=traceback.format_exc()[-2000:])
         status = 1
     finally:

@@ -87,7 +87,9 @@ def live(scenario: Scenario, runtime: Runtime, world: World, *, recover_first: b
 
 def _ended(scenario: Scenario, runtime: Runtime) -> bool:
     found = {execution.id: execution for execution in runtime.executions()}
-    missing = [name for name, (status, _) in scenario.expected.items() if name not in found or found[name].status != status]
+    missing = [
+        name for name, (status, _) in scenario.expected.items() if name not in found or found[name].status != status
+    ]
     return not missing and all(execution.ended for execution in found.values())
 
 

@@ -41,7 +41,7 @@ T = typing.TypeVar("T")
 
 class Color(enum.Enum):
     RED = 1
-    CRIMSON = 1  # noqa: PIE796 - an alias
+    CRIMSON = 1
     BLUE = (2, "two")
 
 
@@ -240,7 +240,7 @@ TYPES = (
 CODEC = Codec(TYPES)
 
 
-def same(left: Any, right: Any) -> bool:  # noqa: PLR0911
+def same(left: Any, right: Any) -> bool:
     """Equal in value and in type, all the way down; NaN equals NaN, and 0.0 does not equal -0.0."""
     if type(left) is not type(right):
         return False
@@ -333,7 +333,7 @@ def test_any_value_comes_back_as_it_was(value):
     assert same(back(value), value)
 
 
-NAIVE = (datetime(2024, 2, 29, 1, 2, 3, 4), datetime.min, datetime.max)  # noqa: DTZ001, DTZ901
+NAIVE = (datetime(2024, 2, 29, 1, 2, 3, 4), datetime.min, datetime.max)
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(alphabet=st.characters(exclude_categories=())),
@@ -546,7 +546,7 @@ class ForeignColor(enum.Enum):
     RED = 1
 
 
-ForeignPair = collections.namedtuple("ForeignPair", "a")  # noqa: PYI024
+ForeignPair = collections.namedtuple("ForeignPair", "a")
 
 
 def generator():
@@ -610,7 +610,7 @@ def test_a_coroutine_is_refused_with_the_advice_to_await_it():
 
 def test_a_class_that_keeps_its_state_in_c_is_refused_even_on_the_list():
     codec = Codec([type(threading.Lock()), io.BytesIO, functools.partial, os.stat_result, collections.ChainMap])
-    for value in (threading.Lock(), io.BytesIO(), functools.partial(len), os.stat(".")):  # noqa: PTH116
+    for value in (threading.Lock(), io.BytesIO(), functools.partial(len), os.stat(".")):
         with pytest.raises(NotEncodable, match="return plain data"):
             codec.encode(value)
     assert back(collections.ChainMap({1: 2}), codec) == {1: 2}
