@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
+from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError, InvalidUpdateError
 from langgraph.graph import END, START, StateGraph
@@ -19,7 +20,6 @@ from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 from tests.adapters.langgraph_world import Ledger, plain
 
 if TYPE_CHECKING:
-    from langgraph.runtime import Runtime as GraphRuntime
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 

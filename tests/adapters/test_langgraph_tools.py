@@ -7,6 +7,7 @@ import operator
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
+from langchain.tools import ToolRuntime
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import InjectedToolCallId, StructuredTool, ToolException
@@ -23,7 +24,6 @@ from durable.adapters.langgraph import durable_graph
 from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
 
 if TYPE_CHECKING:
-    from langchain.tools import ToolRuntime
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}

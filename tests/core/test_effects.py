@@ -286,7 +286,7 @@ def test_a_transactional_tool_writes_in_the_transaction_of_its_record(world):
 
 
 def test_a_transactional_tool_that_dies_has_written_nothing_and_runs_again(world):
-    define, runs = transactional(world, after=world.die)
+    define, runs = transactional(world, after=lambda: world.die())
     define(world.process())
     ledger(world)
     crashed(lambda: world.alive[0].run("app", id="a"))

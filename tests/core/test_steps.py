@@ -57,7 +57,7 @@ def test_replay_asks_the_database_nothing_per_step(world, runtime):
 
 
 def test_a_call_again_with_the_same_arguments_is_another_step(runtime, flavour, world):
-    pay = flavour.fn(world.did)
+    pay = flavour.fn(lambda amount: world.did(amount))
 
     def twice():
         yield lambda: step(pay, 5)
@@ -73,7 +73,7 @@ def test_a_call_again_with_the_same_arguments_is_another_step(runtime, flavour, 
 
 
 def test_a_step_with_a_key_of_its_own_is_found_by_it(runtime, flavour, world):
-    pay = flavour.fn(world.did)
+    pay = flavour.fn(lambda amount: world.did(amount))
 
     def twice():
         first = yield lambda: step.options(key="payment")(pay, 5)
@@ -233,7 +233,7 @@ def test_a_plain_function_that_returns_an_awaitable_is_refused_and_not_recorded_
 
     @runtime.function("f")
     async def f():
-        return await step(real)
+        return await step(lambda: real())
 
     result = runtime.run("f", id="x")
     assert result.status == "failed"
@@ -391,7 +391,7 @@ def test_policies_of_the_runtime_govern_tools_that_cannot_be_edited(world):
 
 
 def test_a_tool_called_inside_a_durable_function_is_a_step_by_itself(runtime, flavour, world):
-    pay = tool(effect="once")(flavour.fn(world.did))
+    pay = tool(effect="once")(flavour.fn(lambda amount: world.did(amount)))
 
     def app():
         return (yield lambda: pay(amount=3))
