@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pytest
-from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError, InvalidUpdateError
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.types import Command
 from pydantic import BaseModel, ValidationError
 
@@ -18,8 +18,6 @@ from durable import Runtime
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 from tests.adapters.langgraph_world import Ledger, plain
-
-if TYPE_CHECKING:
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 

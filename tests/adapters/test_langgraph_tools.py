@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain.tools import ToolRuntime
@@ -22,8 +22,6 @@ from durable import Runtime, ToolContext, ToolPolicy
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
 from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
-
-if TYPE_CHECKING:
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}
