@@ -226,7 +226,11 @@ def sleep(seconds: float) -> None:
 
 
 def wait_signal(name: str) -> Any:
-    """Wait for a signal of this name and return its payload. Each signal is delivered once, in order."""
+    """Wait for a signal of this name and return its payload. Each signal is delivered once, in order.
+
+    Raises InvalidId for a name that no signal can have.
+    """
+    checked(name, "the signal's name")
 
     def received(segment: Segment, outcome: Outcome) -> Any:
         return (outcome.result or _received(segment, outcome, name)).value()

@@ -6,8 +6,10 @@ sub-agent) and give steps their keys.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -69,11 +71,20 @@ class ToolContext:
     connection: Any = field(default=None, repr=False)
 
 
+def running() -> tuple[int, asyncio.Task[Any] | None]:
+    """The thread, and in async code the task, that runs now."""
+    try:
+        return threading.get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return threading.get_ident(), None
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A place in an execution.
 
-    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost.
+    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
+    and the task in which the place was entered; code that runs here in another one is a branch of it.
     """
 
     segment: Segment
@@ -82,6 +93,7 @@ class Scope:
     body_of: frozenset[str] = frozenset()
     inside: tuple[str, ...] = ()
     in_transaction: bool = False
+    line: object = field(default_factory=running, compare=False, repr=False)
 
     def outside_of_transactions(self, call: str) -> None:
         """Raise Unsupported for a durable call inside a transactional step: its record would wait for itself."""

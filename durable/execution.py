@@ -126,7 +126,8 @@ def _run(output: Coroutine[Any, Any, Any]) -> Any:
 async def _awaited(output: Any, segment: Segment) -> Any:
     on_journal_thread = segment.runtime.database.on_journal_thread
     try:
-        return await output
+        with within(segment.root()):  # again: this task is the scope's own, those it starts are branches
+            return await output
     except BaseException as exc:
         quiet = 0 if isinstance(_meant(exc), Suspended) else QUIET
         while quiet < QUIET:  # branches beside the one that waits go on as far as they can

@@ -86,8 +86,8 @@ class Decision:
             msg = "a rejection needs a reason: the agent is told it, and the history keeps it"
             raise InvalidDecision(msg)
         if self.kind == "edit" and isinstance(interrupt.arguments, dict):
-            unknown = sorted(set(self.value) - set(interrupt.arguments))
-            missing = sorted(set(interrupt.arguments) - set(self.value))
+            unknown = sorted(set(self.value) - set(interrupt.arguments), key=repr)
+            missing = sorted(set(interrupt.arguments) - set(self.value), key=repr)
             if unknown or missing:
                 msg = (
                     f"edited arguments must be those of {interrupt.tool!r}; unknown: {unknown or 'none'}, "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from durable.checkpoint.errors import InvalidConfiguration
 from durable.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class ToolPolicy:
     ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key),
     ``transactional`` writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its
     outcome unknown is settled by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person.
-    ``timeout`` and ``key_ttl`` are seconds.
+    ``timeout`` and ``key_ttl`` are seconds. Raises InvalidConfiguration.
     """
 
     effect: Effect = "once"
@@ -56,10 +58,10 @@ class ToolPolicy:
     def __post_init__(self) -> None:
         if self.effect not in _EFFECTS:
             msg = f"effect={self.effect!r}: use one of {', '.join(get_args(Effect))}"
-            raise ValueError(msg)
-        if self.timeout is not None and self.timeout <= 0:
-            msg = f"timeout={self.timeout!r}: use seconds above zero, or None"
-            raise ValueError(msg)
+            raise InvalidConfiguration(msg)
+        if self.timeout is not None and not 0 < self.timeout <= threading.TIMEOUT_MAX:
+            msg = f"timeout={self.timeout!r}: use seconds above zero that a thread can wait, or None"
+            raise InvalidConfiguration(msg)
 
     @property
     def gate(self) -> Approval | None:

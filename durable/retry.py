@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from durable.checkpoint.errors import InvalidConfiguration
+
 IN_PROCESS = 5.0
 """Seconds that a retry may hold its worker."""
 
@@ -33,9 +35,10 @@ class Retry:
     never: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.initial < 0 or self.maximum < 0 or self.factor < 1:
+        # all of it positively, so that NaN does not pass
+        if not (self.attempts >= 1 and self.initial >= 0 and self.maximum >= 0 and self.factor >= 1):
             msg = "Retry needs attempts >= 1, initial >= 0, maximum >= 0 and factor >= 1"
-            raise ValueError(msg)
+            raise InvalidConfiguration(msg)
 
     def delay(self, attempt: int, error: BaseException, *, key: str, now: float) -> float | None:
         """Seconds to wait before the next attempt after ``attempt`` failed; None if that was the last."""

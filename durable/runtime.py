@@ -83,7 +83,7 @@ class Runtime:
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        if lease <= 0 or max_attempts < 1:
+        if not lease > 0 or max_attempts < 1:  # NaN is not above zero
             msg = "lease must be seconds above zero, max_attempts at least 1"
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
@@ -253,8 +253,8 @@ class Runtime:
         return Result(execution_id, found.status, output, error, waits, events, usage, found.correlation_id)
 
     def get(self, id: str) -> Handle:  # noqa: A002 - the fixed public name
-        """A handle to an execution. Raises ExecutionNotFound."""
-        handle = Handle(self, id)
+        """A handle to an execution. Raises ExecutionNotFound, InvalidId."""
+        handle = Handle(self, checked(id, "the execution's id"))
         handle.execution()
         return handle
 
@@ -271,7 +271,8 @@ class Runtime:
             return interrupts.find(connection, self.namespace, self.load, status=wanted, **filters)
 
     def interrupt(self, interrupt_id: str) -> Interrupt:
-        """One interrupt. Raises InterruptNotFound."""
+        """One interrupt. Raises InterruptNotFound, InvalidId."""
+        checked(interrupt_id, "the interrupt's id")
         with self.database.read() as connection:
             return interrupts.get(connection, self.namespace, interrupt_id, self.load)
 

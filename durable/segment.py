@@ -15,7 +15,7 @@ from durable.arrivals import Arrivals
 from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.checkpoint.records import NewRecord
-from durable.context import Scope, Secrets, ToolContext
+from durable.context import Scope, Secrets, ToolContext, running
 from durable.replay import Outcome, Replay
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Segment:
         self.waiting: dict[str, Interrupt] = {}
         self.wake_at: float | None = None
         self.awaited: set[str] = set()
+        self._branched: set[str] = set()
         self.left_as = "abandoned"
         self.span: SegmentSpan | None = None
         self.unwritten: Mapping[str, Any] = {}
@@ -156,6 +157,15 @@ class Segment:
         if keep is not None:
             kept.append(keep)
         return replace(record, value=value)
+
+    def beside(self, scope: Scope) -> bool:
+        """Whether a call made in this scope now may come by in another order when it is replayed.
+
+        So it is in a branch, and from the first branch on in the scope itself.
+        """
+        if scope.line != running():
+            self._branched.add(scope.path)
+        return scope.path in self._branched
 
     def take(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome | None, bool]:
         """The outcome of a step that comes by now, by its key or by its name's number, and whether it fits the record.

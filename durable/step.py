@@ -63,6 +63,7 @@ class StepCall:
     arguments_hash: str = ""
     outcome: Outcome | None = None
     fits: bool = True
+    beside: bool = False
     placed: bool = False
     begun: bool = False
     entered: bool = False
@@ -189,6 +190,7 @@ def place(call: StepCall) -> None:
         outcome = call.scope.segment.take_gently(call.prefix)
         call.fits = False
     call.outcome, call.placed = outcome, True
+    call.beside = key is None and call.scope.segment.beside(call.scope)
 
 
 def _begun(segment: Segment, call: StepCall) -> Outcome:
@@ -246,6 +248,17 @@ def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pe
     return Recorded(outcome)
 
 
+def _needs_start(call: StepCall, outcome: Outcome) -> bool:
+    """Whether the step must be on record before it runs.
+
+    An idempotent one in a branch: its number, and so its idempotency key, could be given to another branch's call
+    by a replay that knows nothing of it.
+    """
+    if call.policy.effect == "idempotent":
+        return call.beside and outcome.epoch == 0
+    return call.policy.effect == "once" and not call.composite
+
+
 def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pending:
     segment, policy = call.scope.segment, call.policy
     now = segment.runtime.database.clock()
@@ -254,7 +267,7 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
         segment.wait_for(at=outcome.not_before)
         raise Suspended
     attempt = outcome.attempts if started else outcome.attempts + 1
-    if policy.effect == "once" and not call.composite and not started and not delay:
+    if _needs_start(call, outcome) and not started and not delay:
         segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
     arguments = call.arguments if outcome.edited is None else outcome.edited.value()
     key = (

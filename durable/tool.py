@@ -65,7 +65,7 @@ def tool(
 def tool(fn: Any = None, /, **options: Any) -> Any:
     """Declare a tool's policy; see ToolPolicy for the options. Works on functions and on a framework's tool objects.
 
-    Raises Unsupported for ``effect="transactional"`` on an async function, ValueError for an unknown effect.
+    Raises Unsupported for ``effect="transactional"`` on an async function, InvalidConfiguration for an unknown effect.
     """
     if fn is None:
         return functools.partial(_declare, policy=ToolPolicy(**options))

@@ -90,9 +90,9 @@ class Proxy:
                     while client.recv(1 << 16):  # until the client has had enough
                         pass
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        for one in (client, server):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR) if one is server else one.close()
+        client.close()
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
 
 
 def _answers(server: socket.socket, client: socket.socket, swallow: threading.Event) -> None:

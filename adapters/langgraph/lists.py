@@ -1,7 +1,8 @@
 """Lists of a state: what has changed since the last checkpoint is found without encoding all of it again.
 
 Appending to a list of thousands of messages encodes the new ones. The items of the last stored version are remembered
-by what they consist of, not by identity: a message that was changed in place is stored as it is now.
+part by part (see ``look``), and by the digest of their encoding: a message that was changed in place is stored as it
+is now.
 
 What is not worth remembering is forgotten, the longest unused list first; then the next version is encoded whole,
 and gives the same pieces.
@@ -15,8 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
+from durable.adapters.langgraph.look import Look, look
 from durable.checkpoint import ropes
 from durable.checkpoint.ropes import Rope
 from durable.checkpoint.snapshots import Cut
@@ -27,27 +27,23 @@ if TYPE_CHECKING:
     from durable.checkpoint.snapshots import Place, Version
 
     Encode = Callable[[Any, int], bytes]
+    _Seen = tuple[Look | None, bytes]
 
 REMEMBERED = 200_000
 """Items of all lists together."""
 
-_ATOMS = frozenset({str, int, float, bool, type(None), bytes})
-_MARK = 16
-_DEEPEST = 50
-
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A list as it was stored last: its items, and what each consisted of then."""
+    """A list as it was stored last, and what each of its items was then."""
 
     cut: Cut
-    items: Sequence[Any]
-    marks: Sequence[bytes]
+    seen: Sequence[_Seen]
 
     @property
     def size(self) -> int:
         """What it counts for; a short list is not free."""
-        return 10 + len(self.items)
+        return 10 + len(self.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +71,13 @@ class Lists:
             known = self._known.get(at)
         version, tag = cut
         if known is None or known.cut.tag != tag:
-            known = _Known(Cut.of("", Rope(), tag), (), ())
-        same = _unchanged(known, items, encode)
-        start = known.cut.rope.resume_at(same)
-        marks, encoded = list(known.marks[:start]), []
-        for index, item in enumerate(items[start:], start):
-            content = _content(item)  # before it is encoded: what is changed in between is found next time
-            encoded.append(encode(item, index))
-            marks.append(_digest(encoded[-1] if content is None else content))
-        rope, pieces = ropes.extended(known.cut.rope, start, encoded)
+            known = _Known(Cut.of("", Rope(), tag), ())
+        same = _compared(known, items, encode)
+        start = known.cut.rope.resume_at(len(same))
+        fresh = [_seen(item, index, encode) for index, item in enumerate(items[start:], start)]
+        rope, pieces = ropes.extended(known.cut.rope, start, [encoded for _, encoded in fresh])
         made = Cut.of(version, rope, tag)
-        self._remember(at, _Known(made, items, marks))
+        self._remember(at, _Known(made, same[:start] + [seen for seen, _ in fresh]))
         shares = known.cut.rope.ends and start >= known.cut.rope.ends[0]
         return Prepared(made, pieces, known.cut if shares else None)
 
@@ -110,46 +102,22 @@ class Lists:
             self._size -= known.size
 
 
-def _unchanged(known: _Known, items: list[Any], encode: Encode) -> int:
-    """How many items at the beginning are as those of the known list were."""
-    for index, (item, before, mark) in enumerate(zip(items, known.items, known.marks, strict=False)):
-        if item is before and type(item) in _ATOMS:
-            continue
-        content = _content(item)
-        if _digest(encode(item, index) if content is None else content) != mark:
-            return index
-    return min(len(items), len(known.items))
+def _seen(item: Any, index: int, encode: Encode) -> tuple[_Seen, bytes]:
+    """An item, and its encoding; looked at before that is made: what is changed in between is found next time."""
+    now = look(item)
+    encoded = encode(item, index)
+    return (now, blake2b(encoded, digest_size=16).digest()), encoded
 
 
-def _digest(content: bytes) -> bytes:
-    return blake2b(content, digest_size=_MARK).digest()
-
-
-def _content(item: Any) -> bytes | None:
-    """All of a plain value, or of a pydantic model of plain values, much faster than encoding it; else None."""
-    state: Any = item
-    if isinstance(item, BaseModel):
-        state = [
-            item.__dict__,
-            item.__pydantic_extra__,
-            item.__pydantic_private__,
-            sorted(item.__pydantic_fields_set__),
-        ]
-    if not _is_plain(state, 0):
-        return None
-    try:
-        return f"{type(item).__module__}:{type(item).__qualname__}{state!r}".encode("utf-8", "surrogatepass")
-    except ValueError:  # an int with too many digits to be shown
-        return None
-
-
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether the value and all in it are exactly builtins whose repr says all of them."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return True
-    if depth > _DEEPEST:
-        return False
-    if kind is dict:
-        return all(type(key) is str for key in value) and all(_is_plain(item, depth + 1) for item in value.values())
-    return (kind is list or kind is tuple) and all(_is_plain(item, depth + 1) for item in value)
+def _compared(known: _Known, items: list[Any], encode: Encode) -> list[_Seen]:
+    """The items at the beginning that are as those of the known list were."""
+    same: list[_Seen] = []
+    for index, (item, before) in enumerate(zip(items, known.seen, strict=False)):
+        if before[0] is None or not before[0].holds(item):
+            now, _ = _seen(item, index, encode)
+            if now[1] != before[1]:
+                break
+            same.append(now)
+        else:
+            same.append(before)
+    return same

@@ -1,7 +1,8 @@
-"""Fixtures of the saver's tests: one migrated database of each kind a session, a namespace of its own a test."""
+"""Fixtures of the adapters' tests: databases that are migrated once a session, and a namespace or a copy of its own a test."""
 
 from __future__ import annotations
 
+import shutil
 import uuid
 
 import pytest
@@ -32,3 +33,17 @@ def saver_runtime(request):
 @pytest.fixture
 def saver(saver_runtime):
     return DurableSaver(saver_runtime)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "durable.db"
+    Runtime(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path, migrated_sqlite):
+    """A SQLite file of its own, migrated already: a process that is killed is a short one."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'durable.db')}"

@@ -20,7 +20,7 @@ from langgraph.prebuilt import ToolNode, create_react_agent, tools_condition
 from langgraph.types import Send
 from tests.adapters.langgraph_world import Scripted, call, says
 
-from durable import current
+from durable.context import scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,8 @@ class Maker:
 
         def act(what: str) -> str:
             """Act."""
-            return self.ledger.did(what, current().idempotency_key)
+            here = scope()  # None where the bare graph runs, for comparison
+            return self.ledger.did(what, None if here is None else here.tool_context.idempotency_key)
 
         async def aact(what: str) -> str:
             """Act."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from durable import Interrupt, Runtime
     from tests.crash.world import World
 
-PATIENCE = 0.1
+PATIENCE = 0.02
 """Seconds that a slow outside takes at most."""
 
 AGAIN = Retry(attempts=3, initial=0.001, on=(Refused,))

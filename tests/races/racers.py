@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Work = Callable[[Runtime, Callable[[], object]], Any]
 
 FORK = multiprocessing.get_context("fork")
-DEADLINE = 45.0
+DEADLINE = 80.0
 """Seconds from the start to the last word."""
 
 

@@ -1,4 +1,4 @@
-"""A commit whose answer is lost: on PostgreSQL, behind a proxy, nothing of it is neither lost nor doubled."""
+"""A commit whose answer is lost: on PostgreSQL, behind a proxy, nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 
 import psycopg
 import pytest
-from tests.proxy import ANSWER, FAULTS, REQUEST, SILENCE, proxied
-from tests.world import intact, kinds, until
+from sqlalchemy.exc import IntegrityError
 
 from durable import Runtime, tool
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import DatabaseUnavailable, ExecutionBusy, LeaseLost, StorageError
+from durable.checkpoint.writer import Writer
+from tests.proxy import ANSWER, FAULTS, REQUEST, SILENCE, proxied
+from tests.world import intact, kinds, until
 
 TIMEOUT = 2.0
 LEASE = 2.0
@@ -35,12 +37,12 @@ def three_steps(runtime, ledger, *, inside=lambda _: None):
     """A durable function with a step of each kind; ``inside`` is called in the middle of each."""
 
     def acting(effect):
-        @tool(effect=effect, name=effect)
         def act(name):
             inside(effect)
             return ledger.did(f"{name} {effect}")
 
-        return act
+        act.__name__ = act.__qualname__ = effect
+        return tool(effect=effect)(act)
 
     acts = [acting(effect) for effect in ("idempotent", "once", "read")]
 
@@ -59,6 +61,24 @@ def ended_well(handle, ledger):
     intact(handle)
     assert ledger.lines().count(f"{handle.id} once") == 1
     assert len([line for line in ledger.lines() if line.startswith(f"{handle.id} ")]) == 3
+
+
+@pytest.mark.parametrize(("fault", "there"), [(REQUEST, 0), (ANSWER, 1), (SILENCE, 1)])
+def test_the_proxy_loses_what_it_says_and_whoever_commits_cannot_tell(runtime, proxy, postgres_url, fault, there):
+    runtime.start("app", id="first")
+    proxy.lose(fault, after=0)
+    with pytest.raises(DatabaseUnavailable):
+        runtime.start("app", id="x")
+    with Runtime(postgres_url) as watching:
+        assert len([one for one in watching.executions() if one.id == "x"]) == there
+    assert runtime.start("app", id="x").status == "pending"
+
+
+def test_a_writer_that_does_not_ask_after_a_lost_commit_is_caught(runtime, proxy, ledger, monkeypatch):
+    monkeypatch.setattr(Writer, "_digest_at", lambda *_: None)
+    three_steps(runtime, ledger, inside=lambda effect: effect == "once" and proxy.lose(ANSWER))
+    with pytest.raises(IntegrityError):
+        runtime.run("app", {"name": "x"}, id="x")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -88,6 +108,7 @@ def test_an_answer_that_never_comes_is_waited_for_as_long_as_the_timeout_says(ru
 @pytest.mark.parametrize("fault", [REQUEST, ANSWER])
 def test_whichever_commit_of_a_run_is_lost_calling_again_ends_it_with_each_effect_once(runtime, proxy, ledger, fault):
     three_steps(runtime, ledger)
+    runtime.run("app", {"name": "first"}, id="first")  # it looks at the database's clock, once
     before = proxy.seen
     runtime.run("app", {"name": "calm"}, id="calm")
     number_of_commits = proxy.seen - before
@@ -101,7 +122,7 @@ def test_whichever_commit_of_a_run_is_lost_calling_again_ends_it_with_each_effec
     for place in range(number_of_commits):
         name = f"x{place}"
         proxy.lose(fault, after=place)
-        assert until(lambda name=name: result(name)).status == "succeeded"
+        assert until(lambda name=name: result(name), seconds=60).status == "succeeded"
         proxy.disarm()
         handle = runtime.get(name)
         assert [kind for kind in kinds(handle) if kind not in {"claimed", "note"}] == [DONE[0], *DONE[2:]]
