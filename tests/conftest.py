@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,21 @@ ROOT = "DURABLE_TEST_ROOT"
 """Environment variable: the folder shared by the processes of one session, its workers and its children."""
 
 
+MEMORY = Path("/dev/shm")
+ENOUGH = 2 * 2**30
+"""Bytes that must be free in memory for the databases of the tests to live there."""
+
+
+def in_memory():
+    """Databases of tests lie in memory where there is room: each commit is still an fsync, which then costs nothing."""
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
 def pytest_configure(config):
     """The first process of a session owns the shared folder and, at its end, the server that may run in it."""
+    in_memory()
     for name in ("DURABLE_URL", "OPENAI_API_KEY", "GOOGLE_API_KEY", "LANGSMITH_API_KEY"):
         os.environ.pop(name, None)
     os.environ |= {"LANGSMITH_TRACING": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
