@@ -4,7 +4,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test crash check bench clean
 
 install: $(INSTALLED)
 
@@ -20,7 +20,10 @@ demo: install
 	@$(BIN)/python -m examples.provisioning
 
 test: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/crash
+
+crash: install
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
 
 check: install
 	$(BIN)/ruff check .

@@ -202,8 +202,10 @@ class Database:
         except PoolTimeout as exc:
             raise DatabaseUnavailable(f"all connections of this process are in use: {exc}") from exc
         except DBAPIError as exc:
-            # sqlite3 raises plain DatabaseError for a file that is no database
-            if type(exc) is not DBAPIError and "not a database" not in str(exc) and "malformed" not in str(exc):
+            # sqlite3 raises plain DatabaseError for a file that is no database, psycopg InternalError where nobody
+            # may write. Not the whole text is looked at: it has the statement's parameters.
+            said = str(exc.orig)
+            if type(exc) is not DBAPIError and not any(phrase in said for phrase in _FOR_EVERYBODY):
                 raise
             raise translate(exc, self.url) from exc
 
@@ -299,6 +301,9 @@ def _parse(url: str) -> URL:
         raise InvalidConfiguration(msg)
     return parsed
 
+
+_FOR_EVERYBODY = ("not a database", "malformed", "read-only transaction")
+"""What drivers report as an error of a kind that is otherwise the statement's own."""
 
 _MEANINGS: tuple[tuple[str, type[StorageError]], ...] = (
     ("not a database", NotADatabase),

@@ -94,7 +94,12 @@ class Runtime:
         self.clock = clock or Clock()
         self.codec = Codec(types)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
-        migrations.upgrade(self.database)
+        try:
+            migrations.upgrade(self.database)
+        except BaseException:
+            if database is None:
+                self.database.close()
+            raise
         self.telemetry = telemetry or Telemetry()
         self.writer = Writer(self.database, committed=self.telemetry.committed)
         self.leases = Leases(self, Owner(owner_name(), lease))

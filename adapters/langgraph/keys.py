@@ -8,6 +8,7 @@ those that begin with LangGraph's own prefix are left out of the configs that it
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,23 @@ from durable.context import Scope, scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from langchain_core.runnables import RunnableConfig
+
     from durable.segment import Segment
     from durable.step import Pending
 
 SEGMENT = "__pregel_durable_segment"
+UNKEPT = "__pregel_durable_unkept"
+"""The namespace of a graph without checkpoints, in it and inside of it: its task ids do not outlive the process."""
+ALONE = "__pregel_durable_alone"
+"""The namespace around a tool call that is the only one of its task: a sub-graph in it is where it would be bare."""
 TASK_ID = "__pregel_task_id"
 RUNTIME = "__pregel_runtime"
 CALL = "__pregel_call"
 CHECKPOINTER = "__pregel_checkpointer"
+NAMESPACE = "checkpoint_ns"
+SCRATCHPAD = "__pregel_scratchpad"
+SEND = "__pregel_send"
 DURABILITY = "__pregel_durability"
 
 
@@ -41,6 +51,18 @@ def segment_in(config: Mapping[str, Any] | None) -> Segment | None:
 def is_nested(config: Mapping[str, Any] | None) -> bool:
     """Whether the graph runs inside a task of another graph."""
     return TASK_ID in configurable(config)
+
+
+def task_identity(config: RunnableConfig) -> str:
+    """What names a task in every process: its id; where ids do not last, its place in the graph."""
+    conf = configurable(config)
+    unkept = conf.get(UNKEPT)
+    if unkept is None:
+        return str(conf[TASK_ID])
+    metadata = config.get("metadata") or {}
+    inside = [part.partition(":")[0] for part in str(conf[NAMESPACE])[len(unkept) :].split("|")]
+    place = (unkept, inside, metadata.get("langgraph_step"), metadata.get("langgraph_path"))
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:32]
 
 
 def scope_in(segment: Segment) -> Scope:

@@ -19,7 +19,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.questions import open_native
 from durable.adapters.langgraph.saver import DurableSaver
-from durable.adapters.langgraph.suspension import graph_interrupt, waits_under
+from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.adapters.langgraph.tasks import durable_tasks
 from durable.checkpoint.errors import Suspended
 from durable.context import within
@@ -36,17 +36,12 @@ BARRIER = 60.0
 
 
 class DurableNode(RunnableCallable):
-    """A node's runnable, driven as a step of the segment in its config; where there is none it is the bare node.
+    """A node's runnable, driven as a step of the segment in its config; where there is none it is the bare node."""
 
-    ``kept`` says whether its graph has checkpoints. The saver they go to is the one of the run: a graph may be part
-    of several.
-    """
-
-    def __init__(self, inner: Runnable[Any, Any], name: str, *, kept: bool) -> None:
+    def __init__(self, inner: Runnable[Any, Any], name: str) -> None:
         super().__init__(self._call, self._acall, name=name, trace=False, recurse=False)
         self.inner = inner
         self.node = name
-        self.kept = kept
         # a bound method's annotations are strings here, which LangGraph does not recognise
         self.func_accepts = {"config": ("N/A", None)}
 
@@ -54,17 +49,17 @@ class DurableNode(RunnableCallable):
         segment = keys.segment_in(config)
         if segment is None:
             return self.inner.invoke(input, config)
-        if (made_from := self._made_from(config)) is not None:
+        if (made_from := _made_from(config)) is not None:
             saver, checkpoint_id, namespace = made_from
             saver.wait_durable(checkpoint_id, namespace, BARRIER)
-        call = self._step(segment, input, config)
+        call = self._step(segment, config)
 
         def body(pending: Pending) -> Any:
             try:
                 with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
                     result = self.inner.invoke(input, inner_config)
             except GraphInterrupt as exc:
-                open_native(segment, exc)
+                open_native(segment, exc, call.key)
                 raise
             return _unless_waiting(segment, call, result)
 
@@ -78,17 +73,17 @@ class DurableNode(RunnableCallable):
         if segment is None:
             return await self.inner.ainvoke(input, config)
         on_journal_thread = segment.runtime.database.on_journal_thread
-        if (made_from := self._made_from(config)) is not None:
+        if (made_from := _made_from(config)) is not None:
             saver, checkpoint_id, namespace = made_from
             await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
-        call = self._step(segment, input, config)
+        call = self._step(segment, config)
 
         async def body(pending: Pending) -> Any:
             try:
                 with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
                     result = await self.inner.ainvoke(input, inner_config)
             except GraphInterrupt as exc:
-                await on_journal_thread(open_native, segment, exc)
+                await on_journal_thread(open_native, segment, exc, call.key)
                 raise
             return _unless_waiting(segment, call, result)
 
@@ -97,45 +92,38 @@ class DurableNode(RunnableCallable):
         except (Suspended, GraphInterrupt) as exc:
             raise _merged(segment, call, exc) from None
 
-    def _step(self, segment: Segment, value: Any, config: RunnableConfig) -> StepCall:
+    def _step(self, segment: Segment, config: RunnableConfig) -> StepCall:
         policy = segment.runtime.policies.get(self.node, READ)
-        keyed = self._saver(config) is not None
         return StepCall(
             self.node,
-            arguments=None if keyed else value,
             policy=policy,
-            identity=f"node:{keys.configurable(config)[keys.TASK_ID]}" if keyed else None,
+            identity=f"node:{keys.task_identity(config)}",
             kind="node",
             composite=policy.effect == "read",
             passing=(GraphBubbleUp,),
             scope=keys.scope_in(segment),
         )
 
-    def _saver(self, config: RunnableConfig) -> DurableSaver | None:
-        saver = keys.configurable(config).get(keys.CHECKPOINTER)
-        return saver if self.kept and isinstance(saver, DurableSaver) else None
 
-    def _made_from(self, config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
-        """The checkpoint that this task was made from: its saver, id and namespace."""
-        saver = self._saver(config)
-        info = getattr(keys.configurable(config).get(keys.RUNTIME), "execution_info", None)
-        if saver is None or info is None:
-            return None
-        return saver, info.checkpoint_id, info.checkpoint_ns.rpartition("|")[0]
+def _made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
+    """The checkpoint that this task was made from: its saver, id and namespace. None in a graph without checkpoints."""
+    conf = keys.configurable(config)
+    saver, info = conf.get(keys.CHECKPOINTER), getattr(conf.get(keys.RUNTIME), "execution_info", None)
+    if not isinstance(saver, DurableSaver) or info is None or conf.get(keys.UNKEPT) is not None:
+        return None
+    return saver, info.checkpoint_id, info.checkpoint_ns.rpartition("|")[0]
 
 
 def _unless_waiting(segment: Segment, call: StepCall, result: Any) -> Any:
     """The node's result; but if it swallowed the interrupt of a call inside it, the node has not finished."""
-    if waits_under(segment, call.key):
-        raise graph_interrupt(segment, call.key)
+    waiting = graph_interrupt(segment, call.key)
+    if waiting.args[0]:
+        raise waiting
     return result
 
 
 def _merged(segment: Segment, call: StepCall, exc: Suspended | GraphInterrupt) -> GraphInterrupt:
     """All that is waited for in this node: what bubbled up, and the parallel calls that it hides."""
-    ours = graph_interrupt(segment, call.key)
-    if isinstance(exc, Suspended):
-        return ours
-    native = tuple(exc.args[0]) if exc.args else ()
-    seen = {interrupt.id for interrupt in native}
-    return GraphInterrupt((*native, *(interrupt for interrupt in ours.args[0] if interrupt.id not in seen)))
+    bubbled = tuple(exc.args[0]) if isinstance(exc, GraphInterrupt) and exc.args else ()
+    found = {interrupt.id: interrupt for interrupt in (*bubbled, *graph_interrupt(segment, call.key).args[0])}
+    return GraphInterrupt(tuple(found.values()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from durable.adapters.langgraph.suspension import is_ours, remember_native
 from durable.checkpoint.errors import Cancelled, InvalidDecision
 from durable.interrupt import Decision, answer_to, ask_person
 
@@ -25,11 +26,11 @@ BY_CALLER = "Command(resume)"
 """Who answered, where the caller kept LangGraph's own way."""
 
 
-def open_native(segment: Segment, exc: GraphInterrupt) -> None:
-    """Put the native interrupts of a node into the inbox; those that are there already stay as they are."""
-    for native in exc.args[0] if exc.args else ():
-        if native.id is None or native.id.startswith("int-"):
-            continue
+def open_native(segment: Segment, exc: GraphInterrupt, step_key: str) -> None:
+    """Put the native interrupts of a step into the inbox; those that are there already stay as they are."""
+    natives = [native for native in (exc.args[0] if exc.args else ()) if not is_ours(native)]
+    remember_native(segment, step_key, natives)
+    for native in natives:
         outcome = segment.replay.at(KEY + native.id)
         if outcome.interrupt is None:
             subject = {"question": native.value, "schema": getattr(native, "response_schema", None)}

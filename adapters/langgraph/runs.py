@@ -88,7 +88,8 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
         found[part] = {key: value for key, value in (found.get(part) or {}).items() if known.get(key) != value}
     if found.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
         found.pop("recursion_limit", None)
-    return found
+    merged: RunnableConfig = found
+    return merged
 
 
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:

@@ -1,70 +1,70 @@
-"""Parallel tool calls of one asynchronous ToolNode: none is left behind by the first that has to wait.
+"""Parallel tool calls of one ToolNode: none is left behind by the first that has to wait.
 
-ToolNode gathers its calls, and a gather goes on as soon as one of them raises. Here the one that has to wait first
-waits for its siblings, so all that must be asked is asked in one pass, and none runs on after its node has been
-left.
+ToolNode goes on as soon as one of its calls raises; those that have not begun are dropped, and in asynchronous code
+those that have begun are left alone. Here a call that has to wait says so with its result, and the node raises when
+all of them have ended: all that must be asked is asked in one pass, and none runs on after its node has been left.
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphBubbleUp
 
+from durable.context import Scope, scope
+
 if TYPE_CHECKING:
     from langgraph.prebuilt import ToolNode
 
-
-class _Batch:
-    """The calls of one pass through the node that are neither done nor waiting."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.quiet = asyncio.Event()
-
-    def started(self) -> None:
-        self.running += 1
-        self.quiet.clear()
-
-    def ended(self) -> None:
-        self.running -= 1
-        if self.running == 0:
-            self.quiet.set()
+_alone: ContextVar[Scope | None] = ContextVar("durable_tool_alone", default=None)
 
 
-_batch: ContextVar[_Batch] = ContextVar("durable_tool_batch")
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """In place of a call's result: what it has raised."""
+
+    raised: GraphBubbleUp
+
+
+def is_alone(here: Scope) -> bool:
+    """Whether this is the scope of a ToolNode that has been given a single call."""
+    return _alone.get() is here
 
 
 def gathered(node: ToolNode) -> ToolNode:
-    """A copy of the ToolNode whose parallel calls end together; the one given stays as it was."""
+    """A copy of the ToolNode whose calls end together, and know if there is but one; the given one stays as it is."""
     copied: Any = copy.copy(node)
-    run_one = copied._arun_one
+    parse, combine = copied._parse_input, copied._combine_tool_outputs
+    run_one, arun_one = copied._run_one, copied._arun_one
 
-    async def one(*args: Any, **options: Any) -> Any:
-        batch = _batch.get()
-        batch.started()
+    def parse_input(*args: Any, **options: Any) -> Any:
+        found = parse(*args, **options)
+        _alone.set(scope() if len(found[0]) == 1 else None)
+        return found
+
+    def one(*args: Any, **options: Any) -> Any:
         try:
-            return await run_one(*args, **options)
-        except GraphBubbleUp:
-            batch.ended()
-            await batch.quiet.wait()
-            batch.started()
-            raise
-        finally:
-            batch.ended()
+            return run_one(*args, **options)
+        except GraphBubbleUp as exc:
+            return _Waits(exc)
 
-    async def all_of_them(*args: Any, **options: Any) -> Any:
-        token = _batch.set(_Batch())
+    async def aone(*args: Any, **options: Any) -> Any:
         try:
-            return await run_all(*args, **options)
-        finally:
-            _batch.reset(token)
+            return await arun_one(*args, **options)
+        except GraphBubbleUp as exc:
+            return _Waits(exc)
 
-    # _afunc looks its calls up on the object it is bound to
-    run_all = type(copied)._afunc.__get__(copied)
-    copied._arun_one = one
-    copied.func, copied.afunc = type(copied)._func.__get__(copied), all_of_them
+    def combine_outputs(outputs: Any, *args: Any, **options: Any) -> Any:
+        waits = next((output for output in outputs if isinstance(output, _Waits)), None)
+        if waits is not None:
+            raise waits.raised
+        return combine(outputs, *args, **options)
+
+    copied._parse_input, copied._combine_tool_outputs = parse_input, combine_outputs
+    copied._run_one, copied._arun_one = one, aone
+    # bound to the original, they would look these up there
+    copied.func, copied.afunc = type(copied)._func.__get__(copied), type(copied)._afunc.__get__(copied)
     return copied  # type: ignore[no-any-return]  # the same class

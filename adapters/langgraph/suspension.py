@@ -12,6 +12,8 @@ from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from durable.checkpoint import records
     from durable.segment import Segment
 
@@ -19,12 +21,23 @@ if TYPE_CHECKING:
 def graph_interrupt(segment: Segment, under: str) -> GraphInterrupt:
     """What LangGraph gets for all that is waited for below the scope ``under``; empty if nothing is asked there."""
     waiting = [found for found in list(segment.waiting.values()) if _is_under(found.step_key, under)]
-    return GraphInterrupt(tuple(Interrupt(value=shown(found), id=found.id) for found in waiting))
+    ours = [Interrupt(value=shown(found), id=found.id) for found in waiting]
+    return GraphInterrupt((*(native for key, native in _natives(segment).values() if _is_under(key, under)), *ours))
 
 
-def waits_under(segment: Segment, under: str) -> bool:
-    """Whether a call below this scope waits for an answer that this segment has not got."""
-    return any(_is_under(found.step_key, under) for found in list(segment.waiting.values()))
+def remember_native(segment: Segment, step_key: str, natives: Iterable[Interrupt]) -> None:
+    """A step waits for these: the calls beside it, and code that swallows exceptions, may hide them from LangGraph."""
+    _natives(segment).update({native.id: (step_key, native) for native in natives if not is_ours(native)})
+
+
+def is_ours(interrupt: Interrupt) -> bool:
+    """Whether it stands for a row of ours, and is not one that LangGraph's ``interrupt()`` made."""
+    return interrupt.id.startswith("int-")
+
+
+def _natives(segment: Segment) -> dict[str, tuple[str, Interrupt]]:
+    found: dict[str, tuple[str, Interrupt]] = segment.attachments.setdefault("langgraph.natives", {})
+    return found
 
 
 def shown(interrupt: records.Interrupt) -> dict[str, Any]:

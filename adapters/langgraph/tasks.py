@@ -5,6 +5,7 @@ A finished task is not run again even where its write was still on its way to th
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
+from langgraph.pregel._call import SyncAsyncFuture
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.suspension import graph_interrupt
@@ -51,21 +53,54 @@ def durable_tasks(config: RunnableConfig, segment: Segment) -> Iterator[Runnable
         var_child_runnable_config.reset(token)
 
 
-def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
-    name = getattr(func, "__name__", type(func).__name__)
+def call_inside(segment: Segment) -> Callable[..., Any]:
+    """What a ``@task`` is called by inside of a tool call: it is a step of that call, at once and in its place.
 
+    LangGraph would count it among those of the task around, which is not entered again where the tool call is recorded.
+    """
+
+    def call(func: Callable[..., Any], given: tuple[Any, Any], **_: Any) -> Any:
+        args, kwargs = given
+        step = _step(func, segment, None)
+        if inspect.iscoroutinefunction(func):
+            return asyncio.ensure_future(run_step_async(step, lambda pending: _awaited(pending, func, args, kwargs)))
+        future: SyncAsyncFuture[Any] = SyncAsyncFuture()
+        try:
+            future.set_result(run_step(step, lambda pending: _called(pending, func, args, kwargs)))
+        except Exception as exc:  # noqa: BLE001 - it is the future's
+            future.set_exception(exc)
+        return future
+
+    return call
+
+
+def _called(pending: Pending, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    with within(keys.inside(pending)):
+        return func(*args, **kwargs)
+
+
+async def _awaited(pending: Pending, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    with within(keys.inside(pending)):
+        return await func(*args, **kwargs)
+
+
+def _step(func: Callable[..., Any], segment: Segment, identity: str | None) -> StepCall:
+    name = getattr(func, "__name__", type(func).__name__)
+    policy = segment.runtime.policies.get(name) or policy_of(func) or READ
+    return StepCall(
+        name,
+        policy=policy,
+        identity=identity,
+        kind="task",
+        composite=policy.effect == "read",
+        passing=(GraphBubbleUp,),
+        scope=keys.scope_in(segment),
+    )
+
+
+def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
     def step_of() -> StepCall:
-        task_id = keys.configurable(get_config())[keys.TASK_ID]
-        policy = segment.runtime.policies.get(name) or policy_of(func) or READ
-        return StepCall(
-            name,
-            policy=policy,
-            identity=f"task:{task_id}",
-            kind="task",
-            composite=policy.effect == "read",
-            passing=(GraphBubbleUp,),
-            scope=keys.scope_in(segment),
-        )
+        return _step(func, segment, f"task:{keys.task_identity(get_config())}")
 
     if inspect.iscoroutinefunction(func):
 

@@ -16,10 +16,12 @@ from typing import Any
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import _format_output
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Command
 
 from durable.adapters.langgraph.call_ids import identity_of
+from durable.adapters.langgraph.frames import framed
+from durable.adapters.langgraph.questions import open_native
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import scope
@@ -30,7 +32,7 @@ from durable.tool import policy_of
 _HOOKED = "__durable_hooked__"
 
 
-def hook_tools() -> None:
+def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few lines
     """Put the seam in place, once per process."""
     if getattr(BaseTool, _HOOKED, False):
         return
@@ -41,28 +43,44 @@ def hook_tools() -> None:
         call = _step(self, tool_input, options.get("tool_call_id"))
         if call is None:
             return run(self, tool_input, *args, **options)
+        segment = call.scope.segment
+
+        def body(pending: Pending) -> Any:
+            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+                try:
+                    return run(self, given, *args, **framed_options)
+                except GraphInterrupt as exc:
+                    open_native(segment, exc, call.key)
+                    raise
+
         try:
-            result = run_step(call, lambda pending: run(self, _edited(tool_input, pending), *args, **options))
-            return _formatted(self, options.get("tool_call_id"), result)
+            return _formatted(self, options.get("tool_call_id"), run_step(call, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(call.scope.segment, call.key) from None
+            raise graph_interrupt(segment, call.key) from None
 
     @functools.wraps(arun)
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
         call = _step(self, tool_input, options.get("tool_call_id"))
         if call is None:
             return await arun(self, tool_input, *args, **options)
+        segment = call.scope.segment
+
+        async def body(pending: Pending) -> Any:
+            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+                try:
+                    return await arun(self, given, *args, **framed_options)
+                except GraphInterrupt as exc:
+                    await segment.runtime.database.on_journal_thread(open_native, segment, exc, call.key)
+                    raise
+
         try:
-            result = await run_step_async(
-                call, lambda pending: arun(self, _edited(tool_input, pending), *args, **options)
-            )
-            return _formatted(self, options.get("tool_call_id"), result)
+            return _formatted(self, options.get("tool_call_id"), await run_step_async(call, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(call.scope.segment, call.key) from None
+            raise graph_interrupt(segment, call.key) from None
 
     BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
     BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module

@@ -1,7 +1,6 @@
 """Wrapping: a copy of a compiled graph whose nodes are steps and whose checkpoints go to our saver.
 
-The graph given stays as it was. Sub-graphs that are nodes are wrapped with it; those that a node's function calls
-through its closure are wrapped in place, where their nodes stay bare nodes for every run that is not durable.
+The graph given stays as it was. The graphs that its nodes are or call are wrapped when they run.
 """
 
 from __future__ import annotations
@@ -61,44 +60,18 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
 
 
 def wrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
-    """A copy whose nodes are durable.
+    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, allow-list)."""
+    wrapped = copy.copy(graph)
+    wrapped.nodes = {name: _node(name, node) for name, node in graph.nodes.items()}
+    return wrapped
 
-    ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, the allow-list).
-    """
-    return _Wrapping().copy(graph, kept=True)
 
-
-class _Wrapping:
-    """One walk through a graph and what it contains; a graph that calls itself is come to once.
-
-    ``kept`` is false for what is inside of a graph without checkpoints: the ids of its tasks do not outlive the
-    process.
-    """
-
-    def __init__(self) -> None:
-        self._called: set[int] = set()
-
-    def copy(self, graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> Pregel[Any, Any, Any, Any]:
-        wrapped = copy.copy(graph)
-        wrapped.nodes = self._nodes(graph, kept=kept)
-        return wrapped
-
-    def _nodes(self, graph: Pregel[Any, Any, Any, Any], *, kept: bool) -> dict[str, PregelNode]:
-        kept = kept and graph.checkpointer is not False
-        return {name: self._node(name, node, kept=kept) for name, node in graph.nodes.items()}
-
-    def _node(self, name: str, node: PregelNode, *, kept: bool) -> PregelNode:
-        bound = node.bound
-        if name == START or isinstance(bound, DurableNode):
-            return node
-        if isinstance(bound, Pregel):
-            return node.copy({"bound": self.copy(bound, kept=kept), "subgraphs": None})
-        for called in called_by(node):
-            if id(called) not in self._called:
-                self._called.add(id(called))
-                called.nodes = self._nodes(called, kept=kept)
-        inner = gathered(bound) if isinstance(bound, ToolNode) else bound
-        return node.copy({"bound": DurableNode(inner, name, kept=kept)})
+def _node(name: str, node: PregelNode) -> PregelNode:
+    bound = node.bound
+    if name == START or isinstance(bound, (DurableNode, Pregel)):
+        return node
+    inner = gathered(bound) if isinstance(bound, ToolNode) else bound
+    return node.copy({"bound": DurableNode(inner, name)})
 
 
 def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.langgraph.graph import durable_class
+from durable.adapters.langgraph.graphs import hook_graphs
 from durable.adapters.langgraph.models import hook_models
 from durable.adapters.langgraph.runs import GraphApp, GraphCall
 from durable.adapters.langgraph.schemas import types_of
@@ -39,6 +40,7 @@ def durable_graph(
         msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
         raise InvalidConfiguration(msg)
     bare = compiled(graph)
+    hook_graphs()
     hook_tools()
     hook_models()
     runtime.register_types((*FRAMEWORK_TYPES, GraphCall, *types_of(bare)))

@@ -18,9 +18,9 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, create_react_agent, tools_condition
 from langgraph.types import Send
-from tests.adapters.langgraph_world import Scripted, call, says
 
 from durable.context import scope
+from tests.adapters.langgraph_world import Scripted, call, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,9 @@ class Maker:
             """Act."""
             return act(what)
 
-        return StructuredTool.from_function(**{"coroutine" if self.is_async else "func": aact if self.is_async else act}, name="act")
+        return StructuredTool.from_function(
+            **{"coroutine" if self.is_async else "func": aact if self.is_async else act}, name="act"
+        )
 
     def model(self, *lines: Any) -> Scripted:
         """A model whose answers are effects: "model 0" and so on."""
@@ -82,8 +84,10 @@ class Structure:
     effects: tuple[str, ...]
     die_at: str
     given: Any = None
+    parallel: bool = False
+    """Its effects a, b and c run side by side."""
     serial: bool = False
-    """Run one call at a time, so that those before the killed one have finished."""
+    """They would, but are run one at a time, where that can be configured: in synchronous code."""
 
 
 def chain(**nodes: Any) -> StateGraph[Any, Any, Any, Any]:
@@ -159,7 +163,9 @@ def fan_out(make: Maker) -> Any:
 def sub_graph(checkpointer: Any) -> Callable[[Maker], Any]:
     def build(make: Maker) -> Any:
         inner = chain(**{name: make.node(name) for name in ("a", "b")})
-        return chain(before=make.node("before"), inner=inner.compile(checkpointer=checkpointer), after=make.node("after"))
+        return chain(
+            before=make.node("before"), inner=inner.compile(checkpointer=checkpointer), after=make.node("after")
+        )
 
     return build
 
@@ -250,12 +256,12 @@ STRUCTURES = {
     "nodes": Structure(nodes, ("a", "b", "c"), "b", {"log": []}),
     "tools by hand": Structure(by_hand, ("a", "b", "c"), "b", {"log": []}),
     "ToolNode": Structure(tool_node, SPOKEN, "b", GO, serial=True),
-    "ToolNode, parallel": Structure(tool_node, SPOKEN, "b", GO),
+    "ToolNode, parallel": Structure(tool_node, SPOKEN, "b", GO, parallel=True),
     "a model call": Structure(tool_node, SPOKEN, "model 1", GO),
-    "create_react_agent v1": Structure(react("v1"), SPOKEN, "b", GO),
-    "create_react_agent v2": Structure(react("v2"), SPOKEN, "b", GO),
-    "create_agent": Structure(agent, SPOKEN, "b", GO),
-    "Send": Structure(fan_out, ("before", "a", "b", "c", "join"), "b", {"log": []}),
+    "create_react_agent v1": Structure(react("v1"), SPOKEN, "b", GO, parallel=True),
+    "create_react_agent v2": Structure(react("v2"), SPOKEN, "b", GO, parallel=True),
+    "create_agent": Structure(agent, SPOKEN, "b", GO, parallel=True),
+    "Send": Structure(fan_out, ("before", "a", "b", "c", "join"), "b", {"log": []}, parallel=True),
     "sub-graph": Structure(sub_graph(None), ("before", "a", "b", "after"), "b", {"log": []}),
     "sub-graph, checkpointer=True": Structure(sub_graph(True), ("before", "a", "b", "after"), "b", {"log": []}),
     "sub-graph, checkpointer=False": Structure(sub_graph(False), ("before", "a", "b", "after"), "b", {"log": []}),
@@ -263,5 +269,5 @@ STRUCTURES = {
     "sub-graph called, checkpointer=False": Structure(sub_graph_called(False), ("first", "a", "b"), "b", {"log": []}),
     "@task": Structure(tasks, ("a", "b", "c"), "b", ["a", "b", "c"]),
     "@task in a @task": Structure(nested_tasks, ("a", "b", "c"), "b", ["a", "b", "c"]),
-    "agent in a tool": Structure(agent_in_a_tool, SPOKEN, "b", GO),
+    "agent in a tool": Structure(agent_in_a_tool, SPOKEN, "b", GO, parallel=True),
 }

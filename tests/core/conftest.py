@@ -1,51 +1,24 @@
 """Fixtures of the core's tests: a world, its first process, and each function as plain code and as a coroutine.
 
-The databases come with their schema, as copies of one that was migrated.
+The databases come with their schema.
 """
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-from sqlalchemy import make_url
 
-from durable.checkpoint import migrations
-from durable.checkpoint.database import Database
-from tests.postgres import fresh_database
+from tests.templates import *  # noqa: F403 - fixtures
 from tests.world import Flavour, World
 
 
-def migrated(url):
-    database = Database(url)
-    migrations.upgrade(database)
-    database.close()
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory):
-    path = tmp_path_factory.mktemp("template") / "durable.db"
-    migrated(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_server):
-    with fresh_database(postgres_server) as url:
-        migrated(url)
-        yield make_url(url).database
+@pytest.fixture
+def sqlite_url(migrated_sqlite_url):
+    return migrated_sqlite_url
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template, tmp_path):
-    shutil.copy(sqlite_template, tmp_path / "durable.db")
-    return f"sqlite:///{tmp_path / 'durable.db'}"
-
-
-@pytest.fixture
-def postgres_url(postgres_server, postgres_template):
-    with fresh_database(postgres_server, template=postgres_template) as url:
-        yield url
+def postgres_url(migrated_postgres_url):
+    return migrated_postgres_url
 
 
 @pytest.fixture

@@ -77,7 +77,9 @@ def still_there(url, known):
         intact(runtime.get("a"))
 
 
-@pytest.mark.parametrize("content", [b"Dear diary, " * 1000, b"Dear diary", b"\0" * 4096], ids=["text", "a word", "zeros"])
+@pytest.mark.parametrize(
+    "content", [b"Dear diary, " * 1000, b"Dear diary", b"\0" * 4096], ids=["text", "a word", "zeros"]
+)
 def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "diary.txt"
     path.write_bytes(content)
@@ -191,7 +193,9 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(sqlite_url)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]  # bound and not listening: nobody answers
         url = f"postgresql://alice:secret@127.0.0.1:{port}/durable"
-        with pytest.raises(DatabaseUnavailable, match=f"alice:.*@127.0.0.1:{port}/durable.*not reachable") as refused:
+        with pytest.raises(
+            DatabaseUnavailable, match=f"(?s)alice:.*@127.0.0.1:{port}/durable.*not reachable"
+        ) as refused:
             Runtime(database=Database(url, timeout=2))
     assert "secret" not in str(refused.value)
 

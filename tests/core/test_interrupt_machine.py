@@ -26,8 +26,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import event, update
 
-from durable import Approval, Decision, Runtime, current, tool
-from durable import doubt
+from durable import Approval, Decision, Runtime, current, doubt, tool
 from durable import interrupt as asking
 from durable.checkpoint import executions, interrupts
 from durable.checkpoint.database import Database
@@ -48,7 +47,7 @@ LEASE, EXPIRES_IN = 3000.0, 10_000.0
 A_WHILE, LONG = 4000.0, 20_000.0
 """Seconds: the first outlasts a lease, the second an interrupt too; the time a slow machine takes does not matter."""
 
-EXAMPLES, STEPS = 600, 10
+EXAMPLES, STEPS = 600, 8
 PEOPLE = st.sampled_from(["alice", "bob"])
 ANSWERS = st.sampled_from(
     [
@@ -59,6 +58,7 @@ ANSWERS = st.sampled_from(
         Decision.respond("paid in cash"),
     ]
 )
+FAULTS = st.sampled_from([None, "dies after", "dies before", "fails"])
 ASKED_FOR = {"order": "o-7", "amount": 100}
 
 
@@ -74,6 +74,7 @@ class Place:
         self.faults = {}
         self.meanwhile = {}
         self.examples = 0
+        self.seen = set()
 
         def pay(order, amount):
             execution = current().execution_id
@@ -129,8 +130,9 @@ class Question:
 class InterruptMachine(RuleBasedStateMachine):
     place: Place
 
-    @initialize(app=st.sampled_from(["patient", "soon"]))
-    def open_a_gated_call(self, app):
+    @initialize(app=st.sampled_from(["patient", "soon"]), gives_up=st.booleans())
+    def open_a_gated_call(self, app, gives_up):
+        self.gives_up = gives_up  # what becomes of a doubt that nobody has settled at the end
         self.app = app
         self.place.examples += 1
         self.id = f"{app}-{self.place.examples}"
@@ -154,9 +156,8 @@ class InterruptMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.questions[-1].kind == "in_doubt")
     @rule(by=PEOPLE, cancels=st.sampled_from([False, False, True]))
-    def settle_the_doubt_truthfully(self, by, cancels):
-        truth = Decision.happened("paid") if self.effects else Decision.did_not_happen()
-        self._decide(self.questions[-1], Decision.cancel("enough") if cancels else truth, by)
+    def settle_the_doubt(self, by, cancels):
+        self._decide(self.questions[-1], Decision.cancel("enough") if cancels else self._truth(), by)
 
     @precondition(lambda self: any(question.decision for question in self.questions))
     @rule()
@@ -165,9 +166,21 @@ class InterruptMachine(RuleBasedStateMachine):
         self._decide(question, question.decision, question.by)
 
     @precondition(lambda self: not self.ended)
-    @rule(fault=st.sampled_from([None, None, "fails", "dies before", "dies after"]))
+    @rule(fault=FAULTS)
     def drive(self, fault):
         self._drive(fault)
+
+    @precondition(lambda self: self.waits_for_approval and not self.held)
+    @rule(decision=ANSWERS, by=PEOPLE, fault=FAULTS)
+    def decide_and_drive(self, decision, by, fault):
+        self._decide(self.questions[-1], decision, by)
+        self._drive(fault)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def recover_when_the_lease_is_over(self):
+        self.place.move(LEASE + 1)
+        self._drive()
 
     @rule(seconds=st.sampled_from([A_WHILE, A_WHILE, LONG]))
     def time_passes(self, seconds):
@@ -190,23 +203,23 @@ class InterruptMachine(RuleBasedStateMachine):
         self.handle.retry()
         self.ended = None
 
-    @rule()
-    def cancel(self):
+    @rule(how=st.sampled_from(["not yet", "not yet", "not yet", "now", "while it is driven"]))
+    def cancel(self, how):
+        """Rarely meant: what is cancelled is at its end."""
+        if how == "not yet":
+            return
         if self.ended in {"succeeded", "failed"}:
             with pytest.raises(ExecutionClosed):
                 self.handle.cancel("no longer needed")
-            return
-        self.handle.cancel("no longer needed")
-        self.cancelling = True
-        if not self.held:
-            self._advance(None)
-
-    @precondition(lambda self: not self.ended and not self.held and not self.cancelling)
-    @rule()
-    def cancel_while_it_is_driven(self):
-        self.place.meanwhile[self.id] = self.cancel_from_within
-        self.cancelling = True
-        self._drive()
+        elif how == "while it is driven" and not self.ended and not self.held:
+            self.place.meanwhile[self.id] = self.cancel_from_within
+            self.cancelling = True
+            self._drive()
+        else:
+            self.handle.cancel("no longer needed")
+            self.cancelling = True
+            if not self.held:
+                self._advance(None)
 
     def cancel_from_within(self):
         self.handle.cancel("no longer needed")
@@ -245,6 +258,9 @@ class InterruptMachine(RuleBasedStateMachine):
     def waits_for_approval(self):
         question = self.questions[-1]
         return not self.ended and question.kind == "approval" and question.status == "open" and not question.decision
+
+    def _truth(self):
+        return Decision.happened("paid") if self.effects else Decision.did_not_happen()
 
     def _over(self, question):
         return question.expires_at is not None and self.now >= question.expires_at
@@ -358,7 +374,9 @@ class InterruptMachine(RuleBasedStateMachine):
         if not self.ended:
             self.place.move(LEASE + 1)
             self._drive()
-        self._drive()  # what has ended stays as it is, what waits goes on waiting
+        if self.questions[-1].kind == "in_doubt" and self.questions[-1].status == "open":
+            self._decide(self.questions[-1], Decision.cancel("enough") if self.gives_up else self._truth(), "alice")
+        self._drive()  # what has ended stays as it is, what is not decided goes on waiting
         self.at_most_one_effect_and_only_the_one_that_was_decided()
         stored = {asked.id: asked for asked in self.handle.interrupts()}
         assert stored.keys() == {question.id for question in self.questions}
@@ -367,6 +385,7 @@ class InterruptMachine(RuleBasedStateMachine):
         closed = [record.payload for record in history if record.kind == "interrupt_closed"]
         for question in self.questions:
             asked = stored[question.id]
+            self.place.seen.add((question.kind, question.status, question.decision and question.decision.kind))
             told = [(record["decision"], record["by"]) for record in closed if record["interrupt"] == question.id]
             if question.decision is None:
                 assert (asked.status, asked.decided_by, asked.decision) == (question.status, None, None)
@@ -406,10 +425,23 @@ def place(sqlite_template):
         made.runtime.close()
 
 
+REACHED = {
+    *(("approval", "consumed", kind) for kind in Decision.FITS["approval"]),
+    *(("in_doubt", "consumed", kind) for kind in Decision.FITS["in_doubt"]),
+    ("approval", "open", None),
+    ("approval", "expired", None),
+    ("approval", "cancelled", None),
+}
+"""Ends of interrupts that a run must have come to, or it has proven little."""
+
+
 @pytest.mark.timeout(400)
 def test_the_life_of_an_interrupt_is_as_its_model_says(place):
     explore(place)
     assert place.examples >= EXAMPLES
+    assert place.seen >= REACHED
+    assert any(status == "cancelled" and decision for _, status, decision in place.seen)
+    assert sum(map(bool, place.effects.values())) > EXAMPLES / 10
 
 
 stepping = import_module("durable.step")  # as an attribute of durable, ``step`` is the function

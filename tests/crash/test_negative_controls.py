@@ -46,7 +46,4 @@ def test_a_business_write_apart_from_its_record_is_found_to_be_there_twice():
 
 
 def test_an_idempotency_key_that_changes_with_the_attempt_is_found():
-    assert "I1: idempotent effect reserve arrived under different keys" in found(
-        Effects, planted.another_key_each_time
-    )
-
+    assert "I1: idempotent effect reserve arrived under different keys" in found(Effects, planted.another_key_each_time)

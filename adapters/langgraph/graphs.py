@@ -1,0 +1,96 @@
+"""Graphs: whichever runs inside a durable execution has durable nodes, wherever it comes from.
+
+The seam is ``Pregel.stream`` / ``astream``, through which every run of a graph goes. A graph that is a node, stands in
+a closure, is inside a tool, or is made at run time: its run is one of a wrapped copy, and the graph stays as it was.
+The methods are hooked once, and do nothing outside of executions.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from langgraph._internal._config import ensure_config
+from langgraph.pregel import Pregel
+
+from durable.adapters.langgraph import keys
+from durable.adapters.langgraph.nodes import DurableNode
+from durable.adapters.langgraph.schemas import types_of
+from durable.adapters.langgraph.wrap import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from langchain_core.runnables import RunnableConfig
+
+_HOOKED = "__durable_hooked__"
+
+_copies: WeakKeyDictionary[Pregel[Any, Any, Any, Any], Pregel[Any, Any, Any, Any]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def hook_graphs() -> None:
+    """Put the seam in place, once per process."""
+    if getattr(Pregel, _HOOKED, False):
+        return
+    stream, astream = Pregel.stream, Pregel.astream
+
+    @functools.wraps(stream)
+    def durable_stream(
+        self: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: RunnableConfig | None = None,
+        **options: Any,
+    ) -> Iterator[Any]:
+        graph, config, options = _inside(self, config, options)
+        yield from stream(graph, input, config, **options)
+
+    @functools.wraps(astream)
+    async def durable_astream(
+        self: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: RunnableConfig | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Any]:
+        graph, config, options = _inside(self, config, options)
+        async with aclosing(cast("AsyncGenerator[Any, None]", astream(graph, input, config, **options))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    Pregel.stream = durable_stream  # type: ignore[method-assign]  # the documented seam of this module
+    Pregel.astream = durable_astream  # type: ignore[method-assign]  # the documented seam of this module
+    setattr(Pregel, _HOOKED, True)
+
+
+def _inside(
+    graph: Any, config: RunnableConfig | None, options: dict[str, Any]
+) -> tuple[Any, RunnableConfig | None, dict[str, Any]]:
+    """The graph to run, its config and options: as they are outside of executions."""
+    around = ensure_config(graph.config, config)
+    segment = keys.segment_in(around)
+    if segment is None:
+        return graph, config, options
+    if not any(isinstance(node.bound, DurableNode) for node in graph.nodes.values()):
+        segment.runtime.register_types(types_of(graph))
+        graph = _copy(graph)
+    conf = dict(keys.configurable(around))
+    changes: dict[str, Any] = {}
+    if graph.checkpointer is False and conf.get(keys.UNKEPT) is None:
+        changes[keys.UNKEPT] = conf.get(keys.NAMESPACE) or ""
+    if conf.get(keys.ALONE) is not None:
+        changes |= {keys.NAMESPACE: conf[keys.ALONE], keys.ALONE: None}
+    if not changes:
+        return graph, config, options
+    if options.get("stream_mode") is None and not keys.is_nested(config):
+        options = {**options, "stream_mode": graph.stream_mode}
+    return graph, {**(config or {}), "configurable": {**conf, **changes}}, options
+
+
+def _copy(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
+    with _lock:
+        if graph not in _copies:
+            _copies[graph] = wrap(graph)
+        return _copies[graph]
