@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from langgraph.types import _interrupt_id
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.questions import answers
-from durable.adapters.langgraph.siblings import is_alone
 from durable.adapters.langgraph.tasks import call_inside
 
 if TYPE_CHECKING:
@@ -28,25 +28,43 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
+    from durable.context import Scope
     from durable.segment import Segment
     from durable.step import Pending
 
 RESUME = "__resume__"
+
+_alone: ContextVar[Scope | None] = ContextVar("durable_tool_alone", default=None)
+
+
+def calls_in(here: Scope | None, count: int) -> None:
+    """A ToolNode in this scope has been given so many calls."""
+    _alone.set(here if count == 1 else None)
 
 
 @contextmanager
 def framed(pending: Pending, tool_input: Any, options: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """The input and the options of a tool's ``run``, which in this block runs in a frame of its own."""
     config = options.get("config") or var_child_runnable_config.get()
+    with frame(config, pending.call.scope, pending.outcome.key) as inner:
+        if inner is None:
+            yield tool_input, options
+            return
+        if isinstance(tool_input, dict):
+            tool_input = {name: _with(inner, value) for name, value in tool_input.items()}
+        yield tool_input, ({**options, "config": inner} if options.get("config") else options)
+
+
+@contextmanager
+def frame(config: RunnableConfig | None, here: Scope, key: str) -> Iterator[RunnableConfig | None]:
+    """The config of a frame, in which the block runs; None where there is no task around."""
     if config is None or keys.SCRATCHPAD not in keys.configurable(config):
-        yield tool_input, options
+        yield None
         return
-    config = _framed(config, pending)
-    if isinstance(tool_input, dict):
-        tool_input = {name: _with(config, value) for name, value in tool_input.items()}
-    token = var_child_runnable_config.set(config)
+    inner = _framed(config, here, key)
+    token = var_child_runnable_config.set(inner)
     try:
-        yield tool_input, ({**options, "config": config} if options.get("config") else options)
+        yield inner
     finally:
         var_child_runnable_config.reset(token)
 
@@ -55,11 +73,11 @@ def _with(config: RunnableConfig, value: Any) -> Any:
     return replace(value, config=config) if isinstance(value, ToolRuntime) else value
 
 
-def _framed(config: RunnableConfig, pending: Pending) -> RunnableConfig:
-    segment, conf = pending.call.scope.segment, dict(keys.configurable(config))
+def _framed(config: RunnableConfig, here: Scope, key: str) -> RunnableConfig:
+    segment, conf = here.segment, dict(keys.configurable(config))
     around = conf.get(keys.NAMESPACE) or ""
     # digits only: LangGraph takes such a part for the number of a call, and leaves it out where it asks for a path
-    number = int(hashlib.sha256(pending.outcome.key.encode()).hexdigest()[:12], 16)
+    number = int(hashlib.sha256(key.encode()).hexdigest()[:12], 16)
     namespace = f"{around}|{number}"
     conf[keys.SCRATCHPAD] = replace(
         conf[keys.SCRATCHPAD],
@@ -69,7 +87,7 @@ def _framed(config: RunnableConfig, pending: Pending) -> RunnableConfig:
         resume=_answers(segment, namespace),
     )
     conf[keys.NAMESPACE] = namespace
-    conf[keys.ALONE] = around if is_alone(pending.call.scope) else None
+    conf[keys.ALONE] = (conf.get(keys.ALONE) or around) if _alone.get() is here else None
     send = conf.get(keys.SEND)
     if send is not None:
         conf[keys.SEND] = lambda writes: send(_without_answers(writes))
@@ -79,7 +97,9 @@ def _framed(config: RunnableConfig, pending: Pending) -> RunnableConfig:
 
 def _answers(segment: Segment, namespace: str) -> list[Any]:
     """The answers to the interrupts of a frame, in the order in which they were asked."""
-    known, found = answers(segment), list[Any]()
+    if (known := segment.attachments.get("langgraph.answers")) is None:  # all of them are taken before the graph runs
+        known = segment.attachments["langgraph.answers"] = answers(segment)
+    found: list[Any] = []
     while (asked := _interrupt_id(namespace, len(found))) in known:
         found.append(known[asked])
     return found

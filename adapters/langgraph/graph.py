@@ -12,11 +12,22 @@ import copy
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 
 from durable.adapters.langgraph import keys
 from durable.adapters.langgraph.modes import Modes
-from durable.adapters.langgraph.runs import GraphApp, finish, given, open_run, prepare, recorded_output
+from durable.adapters.langgraph.runs import (
+    ASYNC,
+    FLAVOUR,
+    GraphApp,
+    finish,
+    given,
+    open_run,
+    prepare,
+    recorded_output,
+    refuse_to_repeat,
+)
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.adapters.langgraph.wrap import needs_async
 from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, ThreadBusy
@@ -70,7 +81,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         modes = self._modes(options)
         on_journal_thread = self.durable.runtime.database.on_journal_thread
         opened = await on_journal_thread(
-            open_run, self.durable, input, configured, options.get("context"), execution_id
+            open_run, self.durable, input, configured, options.get("context"), execution_id, is_async=True
         )
         if isinstance(opened, Execution):
             for chunk in modes.ended(recorded_output(opened)):
@@ -123,7 +134,8 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
     def run_segment(self, segment: Segment) -> Any:
         """Drive a claimed execution to its end or until it waits, as a worker does; an awaitable for async graphs."""
         modes = Modes("values", version="v1", subgraphs=False)
-        if needs_async(self):
+        flavour = segment.execution.tags.get(FLAVOUR)
+        if flavour == ASYNC or (flavour is None and needs_async(self)):
             return self._arun_segment(segment, modes)
         for _ in self._driven(segment, None, {"output_keys": self.output_channels}, modes):
             pass
@@ -135,7 +147,11 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         return modes.last
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
-        """As the bare graph's. Raises ThreadBusy while an execution is running on the thread."""
+        """As the bare graph's.
+
+        Raises ThreadBusy while an execution is running on the thread, and Unsupported while one waits inside a node in
+        which an effect has happened: on the new state that node would begin anew, and the effect would happen again.
+        """
         self._refuse_running(config)
         return super().bulk_update_state(config, supersteps)
 
@@ -151,10 +167,11 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         return copied
 
     def _refuse_running(self, config: RunnableConfig) -> None:
-        thread = str(keys.configurable(config).get("thread_id"))
-        running = self.durable.runtime.executions(app=self.durable.name, thread=thread, status="running")
-        if running:
-            raise ThreadBusy(thread, running[0].id, "running")
+        thread, runtime = str(keys.configurable(config).get("thread_id")), self.durable.runtime
+        for found in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
+            if found.status == "running":
+                raise ThreadBusy(thread, found.id, "running")
+            refuse_to_repeat(runtime.get(found.id).history(), found.id)
 
     def _modes(self, options: dict[str, Any]) -> Modes:
         asked = options.get("stream_mode") or self.stream_mode
@@ -175,8 +192,11 @@ def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
-    """Let calls that still run record their outcome, then close."""
+    """Let calls that still run record their outcome, then close. A run that was asked to drain is to be continued."""
     segment.drain()
+    if isinstance(error, GraphDrained):
+        close(segment, None, Suspended())
+        return error
     return close(segment, output, error)
 
 

@@ -48,11 +48,12 @@ def open_breakpoint(segment: Segment, checkpoint_id: str, nodes: tuple[str, ...]
         ask_person(segment, outcome, "question", {"question": question, "schema": None}, meta=meta)
 
 
-def take_answers(segment: Segment) -> None:
-    """Take what was decided about native interrupts and breakpoints into the journal, once.
+def take_answers(segment: Segment) -> dict[str, Any]:
+    """Take what was decided about native interrupts and breakpoints into the journal, once. The answers by native id.
 
     Raises Suspended if a breakpoint was not decided, Cancelled if a question was rejected.
     """
+    taken: dict[str, Any] = {}
     for key, outcome in list(segment.replay.steps.items()):
         if not key.startswith((KEY, BREAKPOINT)) or outcome.interrupt is None:
             continue
@@ -66,6 +67,9 @@ def take_answers(segment: Segment) -> None:
         segment.append(closed, companions=[consume])
         if answer.decision.kind == "reject":
             raise Cancelled(answer.decision.reason or "rejected")
+        if key.startswith(KEY):
+            taken[key.removeprefix(KEY)] = answer.decision.value
+    return taken
 
 
 def answers(segment: Segment) -> dict[str, Any]:

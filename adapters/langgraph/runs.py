@@ -31,18 +31,19 @@ from durable.interrupt import Decision
 from durable.owner import is_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from langchain_core.runnables import RunnableConfig
     from langgraph.pregel import Pregel
 
     from durable.adapters.langgraph.saver import DurableSaver
-    from durable.checkpoint.records import Execution
+    from durable.checkpoint.records import Execution, Record
     from durable.runtime import Runtime
     from durable.segment import Segment
 
 _NOT_KEPT = frozenset({"thread_id", "checkpoint_ns", "checkpoint_map", "execution_id"})
-DEFAULT_RECURSION_LIMIT = 10_000
+FLAVOUR, ASYNC = "langgraph", "async"
+"""The tag that says how an execution was called. A worker goes on in that way: middleware may have one form only."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,14 @@ def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
     return GraphCall(value, kept, context, config.get("recursion_limit"), metadata)
 
 
-def open_run(
-    app: GraphApp, value: Any, config: RunnableConfig | None, context: Any, execution_id: str | None
+def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
+    app: GraphApp,
+    value: Any,
+    config: RunnableConfig | None,
+    context: Any,
+    execution_id: str | None,
+    *,
+    is_async: bool = False,
 ) -> Segment | Execution:
     """Claim the execution this call belongs to; the execution itself if it has ended.
 
@@ -117,7 +124,7 @@ def open_run(
     thread = conf.get("thread_id")
     thread = None if thread is None else str(thread)
     wanted = conf.get("execution_id") if execution_id is None else execution_id
-    if value is None or _only_resumes(value):
+    if (value is None and not _travels(app, thread, conf)) or _only_resumes(value):
         found = _to_continue(app, thread, wanted)
         if found is not None:
             if _only_resumes(value):
@@ -126,12 +133,49 @@ def open_run(
             return open_segment(app.runtime, found.id, forced=True)
         value = None
     wanted = new_id() if wanted is None else wanted
-    execution = _start(app, call_of(value, config, context), wanted if thread is None else thread, wanted)
+    thread = wanted if thread is None else thread
+    tags = {FLAVOUR: ASYNC if is_async else "sync"}
+    execution = _start(app, call_of(value, config, context), thread, wanted, tags=tags)
     return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
 
 
 def _only_resumes(value: Any) -> bool:
-    return isinstance(value, Command) and value.resume is not None and not value.update and not value.goto
+    if not isinstance(value, Command) or value.resume is None:
+        return False
+    if value.update or value.goto:
+        msg = (
+            "Command(resume=...) with update= or goto= in one call: a decision is recorded by itself; change the state "
+            "with update_state(...) first, then resume"
+        )
+        raise Unsupported(msg)
+    return True
+
+
+def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
+    """Raise Unsupported if a ``once`` effect has happened inside a node that has not finished."""
+    done = {record.step_key or "": record for record in history if record.kind == "step_done"}
+    for key, record in done.items():
+        around = key.rpartition("/")[0]
+        if record.meta.get("effect") == "once" and "node:" in around and not _has_finished(around, done):
+            msg = (
+                f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
+                f"{record.meta['name']!r} has run, and it would run again; decide what it waits for or cancel it first"
+            )
+            raise Unsupported(msg)
+
+
+def _has_finished(key: str, done: Mapping[str, Record]) -> bool:
+    parts = key.split("/")
+    return any("/".join(parts[: count + 1]) in done for count in range(len(parts)))
+
+
+def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool:
+    """Whether the config points to another checkpoint than the thread's last: then it is a run of its own."""
+    checkpoint_id = conf.get("checkpoint_id")
+    if checkpoint_id is None or thread is None:
+        return False
+    latest = app.saver.get_tuple({"configurable": {"thread_id": thread, "checkpoint_ns": ""}})
+    return bool(conf.get("checkpoint_ns")) or latest is None or latest.checkpoint["id"] != checkpoint_id
 
 
 def _to_continue(app: GraphApp, thread: str | None, wanted: str | None) -> Execution | None:
@@ -157,10 +201,10 @@ def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
             runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
 
 
-def _start(app: GraphApp, stored: Any, thread: str, wanted: str) -> Execution:
+def _start(app: GraphApp, stored: Any, thread: str, wanted: str, *, tags: Mapping[str, str]) -> Execution:
     runtime = app.runtime
     try:
-        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended)
+        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, tags=tags)
     except ThreadBusy as busy:
         left = runtime.get(busy.execution_id).execution()
         abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
@@ -188,9 +232,10 @@ def prepare(
     conf["thread_id"] = segment.thread
     conf[keys.SEGMENT] = segment
     resumes = segment.replay.has_checkpoint
-    take_answers(segment)
+    taken = take_answers(segment)
     if resumes:
-        conf.pop("checkpoint_id", None)
+        for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
+            conf.pop(place, None)
     merged: RunnableConfig = {**(config or {}), "configurable": conf}
     merged["metadata"] = {**call.metadata, **(merged.get("metadata") or {}), "run_id": segment.execution.id}
     if call.recursion_limit is not None:
@@ -205,6 +250,8 @@ def prepare(
     statuses = read_task_statuses(latest.pending_writes or ()).values()
     pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}
     resume = {key: value for key, value in answers(segment).items() if key in pending}
+    if not pending and len(taken) == 1:  # the state was changed since it was asked, and the question has no id any more
+        return Command(resume=next(iter(taken.values()))), merged, call.context
     return (Command(resume=resume) if resume else None), merged, call.context
 
 

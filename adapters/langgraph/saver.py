@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         DeltaChannelHistory,
     )
 
+    from durable.checkpoint.codec import Codec
     from durable.checkpoint.snapshot_reads import Head, Snapshot
     from durable.checkpoint.snapshots import Place
     from durable.runtime import Runtime
@@ -67,15 +68,25 @@ class DurableSaver(BaseCheckpointSaver[str]):
         self._lists = Lists()
         self._barrier = Barrier()
         self._convoys = Convoys()
-        super().__init__(serde=DurableSerializer(runtime.codec.with_types(FRAMEWORK_TYPES)))
+        self._types = FRAMEWORK_TYPES
+        self._learned = runtime.codec
+        super().__init__(serde=DurableSerializer(runtime.codec.with_types(self._types)))
+
+    @property
+    def _codec(self) -> Codec:
+        """The runtime's codec, with the types that it has learned meanwhile: a graph may be made while another runs."""
+        learned = self._runtime.codec
+        if learned is not self._learned:
+            self.serde, self._learned = DurableSerializer(learned.with_types(self._types)), learned
+        return self.serde.codec
 
     @property
     def _drafts(self) -> Drafts:
-        return Drafts(self.serde.codec, self._lists)
+        return Drafts(self._codec, self._lists)
 
     @property
     def _tuples(self) -> Tuples:
-        return Tuples(self.serde.codec)
+        return Tuples(self._codec)
 
     # What is read.
 
@@ -288,10 +299,11 @@ class DurableSaver(BaseCheckpointSaver[str]):
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> DurableSaver:
         """A saver on the same state that also reads and writes these (module, name) classes, if they are loaded."""
-        types = [cls for cls in loaded_types(extra_allowlist) if not self.serde.codec.allows(cls)]
+        types = [cls for cls in loaded_types(extra_allowlist) if not self._codec.allows(cls)]
         if not types:
             return self
         clone = copy.copy(self)
+        clone._types = (*self._types, *types)
         clone.serde = DurableSerializer(self.serde.codec.with_types(types))
         return clone
 

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
-from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 from langgraph.pregel._utils import get_function_nonlocals
 
 from durable.adapters.langgraph.nodes import DurableNode
 from durable.adapters.langgraph.saver import DurableSaver
-from durable.adapters.langgraph.siblings import gathered
 from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 
 if TYPE_CHECKING:
@@ -45,10 +43,14 @@ def compiled(graph: Any) -> Pregel[Any, Any, Any, Any]:
 def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSaver:
     """The graph's own DurableSaver, or a new one in place of none or of one that keeps everything in memory.
 
-    Raises Unsupported for another persistent saver: its threads would silently be left behind.
+    Raises Unsupported for another persistent saver: its threads would silently be left behind; InvalidConfiguration
+    for a DurableSaver on another runtime.
     """
     known = graph.checkpointer
     if isinstance(known, DurableSaver):
+        if known._runtime is not runtime:
+            msg = "the graph was compiled with a DurableSaver of another runtime; wrap it with that one"
+            raise InvalidConfiguration(msg)
         return known
     if known is None or isinstance(known, (bool, InMemorySaver)):
         return DurableSaver(runtime)
@@ -70,8 +72,7 @@ def _node(name: str, node: PregelNode) -> PregelNode:
     bound = node.bound
     if name == START or isinstance(bound, (DurableNode, Pregel)):
         return node
-    inner = gathered(bound) if isinstance(bound, ToolNode) else bound
-    return node.copy({"bound": DurableNode(inner, name)})
+    return node.copy({"bound": DurableNode(bound, name)})
 
 
 def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:

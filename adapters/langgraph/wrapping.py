@@ -10,6 +10,7 @@ from durable.adapters.langgraph.models import hook_models
 from durable.adapters.langgraph.runs import GraphApp, GraphCall
 from durable.adapters.langgraph.schemas import types_of
 from durable.adapters.langgraph.serde import FRAMEWORK_TYPES
+from durable.adapters.langgraph.siblings import hook_tool_nodes
 from durable.adapters.langgraph.tools import hook_tools
 from durable.adapters.langgraph.wrap import compiled, saver_for, wrap
 from durable.checkpoint.errors import InvalidConfiguration
@@ -41,6 +42,7 @@ def durable_graph(
         raise InvalidConfiguration(msg)
     bare = compiled(graph)
     hook_graphs()
+    hook_tool_nodes()
     hook_tools()
     hook_models()
     runtime.register_types((*FRAMEWORK_TYPES, GraphCall, *types_of(bare)))

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
-from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
+from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, killed, plain, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}
@@ -320,3 +320,32 @@ def test_the_same_agent_can_be_wrapped_for_two_runtimes(tmp_path, tools):
             found = durable_graph(built, runtime, name="agent").invoke(GO, CONFIG)
             assert isinstance(found["messages"][-1], AIMessage)
             assert runtime.executions()[0].status == "succeeded"
+
+
+def test_a_worker_goes_on_in_the_way_the_agent_was_called(sqlite_url, tmp_path):
+    def build(ledger):
+        @wrap_tool_call
+        async def async_only(request, handler):
+            return await handler(request)
+
+        @langchain_tool
+        def act(n: int) -> str:
+            """Act."""
+            return ledger.did(f"act {n}")
+
+        lines = [says("", call("act", "a1", n=1)), says("", call("act", "a2", n=2)), says("done")]
+        return create_agent(Scripted(lines=lines), [act], middleware=[async_only])
+
+    policies = {"act": ToolPolicy(effect="idempotent")}
+
+    async def live():
+        with Runtime(sqlite_url, policies=policies) as runtime:
+            graph = durable_graph(build(Ledger(tmp_path / "ledger", "act 2")), runtime, name="agent")
+            return await graph.ainvoke(GO, CONFIG)
+
+    killed(live)
+    with Runtime(sqlite_url, policies=policies) as runtime:
+        durable_graph(build(Ledger(tmp_path / "ledger")), runtime, name="agent")
+        [result] = runtime.recover()
+    assert (result.status, contents(result.output)[-1]) == ("succeeded", ("ai", "done"))
+    assert Ledger(tmp_path / "ledger").counts() == {"act 1": 1, "act 2": 2}

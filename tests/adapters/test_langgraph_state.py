@@ -15,8 +15,8 @@ from langgraph.types import Command
 from pydantic import BaseModel, ValidationError
 
 from durable import Runtime
-from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import InvalidConfiguration, Unsupported
+from durable.adapters.langgraph import DurableSaver, durable_graph
+from durable.checkpoint.errors import InvalidConfiguration, NotEncodable, Unsupported
 from tests.adapters.langgraph_world import Ledger, plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
@@ -327,3 +327,29 @@ def test_what_cannot_be_made_durable_is_refused_by_name(runtime, tmp_path):
         durable_graph(two_nodes().compile(checkpointer=other), runtime)
     with pytest.raises(InvalidConfiguration, match="not function"):
         durable_graph(two_nodes, runtime)
+
+
+async def test_a_saver_that_was_given_at_compile_time_is_used_and_knows_the_types(runtime):
+    saver = DurableSaver(runtime)
+    graph = StateGraph(Typed)
+    graph.add_node("one", lambda _: {"parts": [Part(name="a")]})
+    graph.add_edge(START, "one")
+    wrapped = durable_graph(graph.compile(checkpointer=saver), runtime, name="app")
+    assert wrapped.checkpointer is saver
+    assert (await wrapped.ainvoke({}, CONFIG))["parts"] == [Part(name="a")]
+    again = durable_graph(graph, runtime, name="other")
+    assert again.get_state(CONFIG).values["parts"] == [Part(name="a")]
+
+
+def test_a_thread_id_may_be_a_number(runtime):
+    wrapped = durable_graph(two_nodes(), runtime, name="app")
+    number: Any = {"configurable": {"thread_id": 7}}
+    wrapped.invoke({"log": ["in"]}, number)
+    assert wrapped.get_state(number).values["n"] == 1
+    assert runtime.executions()[0].thread == "7"
+
+
+def test_what_cannot_be_kept_of_a_config_is_refused_by_its_name(runtime):
+    wrapped = durable_graph(two_nodes(), runtime, name="app")
+    with pytest.raises(NotEncodable, match=r"the input.configurable.db cannot be stored"):
+        wrapped.invoke({}, {"configurable": {"thread_id": "t", "db": object()}})

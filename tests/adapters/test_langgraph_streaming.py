@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import uuid
 from typing import Annotated, Any, TypedDict
 
@@ -10,7 +11,9 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import RunControl
 
 from durable import Runtime
 from durable.adapters.langgraph import durable_graph
@@ -131,6 +134,31 @@ async def test_events_of_version_2_are_those_of_the_bare_graph(bare, wrapped):
     for kind in ("on_chat_model_start", "on_chat_model_stream", "on_chat_model_end", "on_chain_end"):
         names = [event for event in expected if event[0] == kind and event[1] != "LangGraph"]
         assert [event for event in found if event[0] == kind and event[1] != "LangGraph"] == names
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
+async def test_events_of_version_3_are_those_of_the_bare_graph(bare, wrapped):
+    def short(events):
+        return [re.sub(r"'timestamp': \d+, ", "", plain(event)) for event in events]
+
+    expected = short(bare.stream_events({"log": ["in"]}, somewhere(), version="v3"))
+    assert short(wrapped.stream_events({"log": ["in"]}, somewhere(), version="v3")) == expected
+    listening = await wrapped.astream_events({"log": ["in"]}, somewhere(), version="v3")
+    assert len(short([event async for event in listening])) == len(expected) > 5
+
+
+def test_a_run_that_was_asked_to_drain_stops_between_steps_and_is_continued_by_a_worker(runtime):
+    control = RunControl()
+    graph = build()
+    graph.add_node("drain", lambda _: control.request_drain())
+    graph.add_edge("count", "drain")
+    wrapped = durable_graph(graph, runtime, name="drains")
+    with pytest.raises(GraphDrained):
+        wrapped.invoke({"log": ["in"]}, somewhere(), control=control)
+    assert runtime.executions()[0].status == "pending"
+    [result] = runtime.recover()
+    assert result.status == "succeeded"
+    assert result.output["log"][:3] == ["in", "count", "hello to you"]
 
 
 async def test_runs_of_the_graph_itself_are_in_the_events_once(bare, wrapped):

@@ -170,6 +170,50 @@ async def test_a_handled_error_becomes_the_same_message_and_is_recorded_as_a_fai
     assert steps(runtime, "step_failed") == ["breaks"]
 
 
+@pytest.mark.parametrize("handling", [True, (Broken,)], ids=["true", "types"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_handled_error_is_the_same_message_on_a_replay(runtime, ledger, handling, is_async):
+    @langchain_tool
+    def breaks(n: int) -> str:
+        """Break."""
+        ledger.did("breaks")
+        raise Broken(f"no {n}")
+
+    failing = [True]
+
+    def build(ledger):
+        graph = agent([breaks], says("", call("breaks", "c1", n=1)), says("done"), handle_tool_errors=handling)
+        inner = graph.nodes["tools"].runnable
+        seen.clear()
+
+        def after(state):
+            seen.extend(found := inner.invoke(state)["messages"])
+            if failing:
+                raise ConnectionError
+            return {"messages": found}
+
+        async def aafter(state):
+            seen.extend(found := (await inner.ainvoke(state))["messages"])
+            if failing:
+                raise ConnectionError
+            return {"messages": found}
+
+        graph.nodes.pop("tools")
+        graph.add_node("tools", aafter if is_async else after)
+        return graph
+
+    seen: list[Any] = []
+    wrapped = durable_graph(build(ledger), runtime, name="agent")
+    with pytest.raises(ConnectionError):
+        await wrapped.ainvoke(GO, CONFIG) if is_async else wrapped.invoke(GO, CONFIG)
+    failing.clear()
+    await wrapped.ainvoke(None, CONFIG) if is_async else wrapped.invoke(None, CONFIG)
+    first, again = seen
+    assert (again.content, again.status, again.tool_call_id) == (first.content, "error", "c1")
+    assert "Broken('no 1')" in first.content
+    assert ledger.counts() == {"breaks": 1}
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_an_error_that_is_not_handled_fails_the_execution_with_that_error(runtime, is_async):
     graph = agent([broken()], says("", call("breaks", "c1", n=1)), handle_tool_errors=False)
