@@ -23,6 +23,7 @@
     ├── ExecutionBusy             owned by a live worker
     ├── ExecutionClosed           already succeeded, failed, cancelled or dead
     ├── ThreadBusy                the thread has another open execution
+    ├── SignalConflict            the same signal id with another name or payload
     ├── LeaseLost                 another worker owns the execution now
     ├── ExecutionFailed           what handle.result() raises
     ├── ExecutionCancelled
@@ -195,6 +196,16 @@ class ThreadBusy(DurableError):
         super().__init__(
             f"thread {thread!r} has the open execution {execution_id!r} ({status}); resume it (the same input or "
             "None, or runtime.recover()), wait for it, or cancel it before new input"
+        )
+
+
+class SignalConflict(DurableError):
+    """The id is taken by a signal with another name or payload."""
+
+    def __init__(self, execution_id: str, sent_as: str) -> None:
+        super().__init__(
+            f"signal {sent_as!r} was sent to execution {execution_id!r} before with another name or payload; "
+            "give each signal an id of its own"
         )
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -138,9 +139,11 @@ signals = Table(
     Column("id", AUTO, primary_key=True, autoincrement=True),
     Column("execution_id", ID, ForeignKey("executions.id", ondelete="CASCADE"), nullable=False),
     Column("name", ID, nullable=False),
+    Column("sent_as", ID),
     Column("payload", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("consumed_at", Double),
+    UniqueConstraint("execution_id", "sent_as", name="uq_signals_sent_as"),
     Index("ix_signals_waiting", "execution_id", "name", "id"),
 )
 

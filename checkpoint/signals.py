@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
 from durable.checkpoint import blobs, executions, schema
-from durable.checkpoint.errors import LeaseLost
+from durable.checkpoint.errors import LeaseLost, SignalConflict
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,15 +19,39 @@ T = schema.signals
 C = T.c
 
 
-def send(db: Database, connection: Connection, execution_id: str, name: str, payload: bytes) -> None:
-    """Keep the signal for its execution and wake it if it waits for this name."""
+@dataclass(frozen=True, slots=True)
+class NewSignal:
+    """A signal to be kept. ``sent_as`` is the sender's own id of it, the same whenever it sends this one again."""
+
+    name: str
+    payload: bytes
+    sent_as: str | None = None
+
+
+def send(db: Database, connection: Connection, execution_id: str, signal: NewSignal) -> None:
+    """Keep the signal for its execution and wake it if it waits for this name; nothing if it is there already.
+
+    Raises SignalConflict if another signal was sent under its id.
+    """
     executions.lock(connection, execution_id)
+    stored, keep = blobs.stash(db, signal.payload)
+    if signal.sent_as is not None and _sent(connection, execution_id, signal, stored):
+        return
     now = db.sync_clock(connection)
-    stored, keep = blobs.stash(db, payload)
     if keep is not None:
         keep(connection)
-    connection.execute(insert(T), {"execution_id": execution_id, "name": name, "payload": stored, "created_at": now})
-    executions.wake(connection, execution_id, now=now, signal=name)
+    row = {"execution_id": execution_id, "name": signal.name, "sent_as": signal.sent_as, "payload": stored}
+    connection.execute(insert(T), {**row, "created_at": now})
+    executions.wake(connection, execution_id, now=now, signal=signal.name)
+
+
+def _sent(connection: Connection, execution_id: str, signal: NewSignal, stored: bytes) -> bool:
+    """Whether it was sent before."""
+    sent = select(C.name, C.payload).where(C.execution_id == execution_id, C.sent_as == signal.sent_as)
+    row = connection.execute(sent).first()
+    if row is not None and (row.name, bytes(row.payload)) != (signal.name, stored):
+        raise SignalConflict(execution_id, str(signal.sent_as))
+    return row is not None
 
 
 def first(connection: Connection, execution_id: str, name: str) -> tuple[int, bytes] | None:

@@ -17,8 +17,9 @@ from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
 from durable.policy import ONCE, ToolPolicy
-from durable.step import StepCall, place, run_step, run_step_async
-from durable.tool import bound, plain, policy_of, unbound, with_context
+from durable.shells import run_step, run_step_async
+from durable.step import StepCall, place
+from durable.tool import bound, left_out, plain, policy_of, unbound, with_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,7 +104,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     """Run ``fn`` as a step of this scope."""
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
-    call = StepCall(name, arguments, policy, identity, kind=kind, scope=scope)
+    call = StepCall(name, arguments, policy, identity, kind=kind, defaults=left_out(inner, arguments), scope=scope)
 
     def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))
@@ -147,8 +148,8 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
         outcome, fits = (taken, True) if taken is not None else segment.take_late(prefix, hashed, scope.inside)
         if not fits:
             drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
-        elif outcome.interrupt is not None:
-            segment.withdraw(outcome)
+        else:
+            drift.over(segment, outcome)
         outcome.name, outcome.arguments_hash = name, hashed
         return act(segment, outcome)
 

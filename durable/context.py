@@ -95,6 +95,11 @@ class Scope:
     in_transaction: bool = False
     line: object = field(default_factory=running, compare=False, repr=False)
 
+    @property
+    def branched(self) -> bool:
+        """Whether the code that runs now is a branch of this place: it runs beside the place's own line."""
+        return self.line != running()
+
     def outside_of_transactions(self, call: str) -> None:
         """Raise Unsupported for a durable call inside a transactional step: its record would wait for itself."""
         if self.in_transaction:

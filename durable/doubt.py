@@ -39,7 +39,7 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
     if call.policy.effect != "once" and not _outlived(call, outcome):
         return "run"
     segment = call.scope.segment
-    arguments = call.arguments if outcome.edited is None else outcome.edited.value()
+    arguments = call.complete if outcome.edited is None else outcome.edited.value()
     if call.policy.reconcile is not None:
         key = (
             call.policy.idempotency_key(arguments)
@@ -62,7 +62,7 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         "in_doubt",
         {"arguments": arguments, "tool": call.name, "question": f"did {call.name} happen?"},
         tool=call.name,
-        arguments_hash=call.arguments_hash,
+        arguments_hash=call.complete_hash,
         meta=call.meta(),
     )
     raise Suspended

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint import interrupts
 from durable.checkpoint.errors import Cancelled, Suspended
-from durable.checkpoint.records import NewRecord
 from durable.interrupt import answer_to, ask_person
 
 if TYPE_CHECKING:
     from durable.replay import Outcome
     from durable.segment import Segment
+
+
+def over(segment: Segment, outcome: Outcome) -> None:
+    """The code fits the record (again): what was asked about a difference needs no answer any more."""
+    asked = segment.interrupt(outcome.interrupt or "")
+    if asked is not None and asked.kind == "drift":
+        segment.withdraw(outcome)
 
 
 def settle(segment: Segment, outcome: Outcome, *, name: str, arguments: Any, arguments_hash: str) -> None:
@@ -24,9 +29,7 @@ def settle(segment: Segment, outcome: Outcome, *, name: str, arguments: Any, arg
     """
     asked = segment.interrupt(outcome.interrupt or "")
     if asked is not None and asked.kind != "drift":
-        # what was asked about the recorded call says nothing about this one
-        record = NewRecord("interrupt_closed", outcome.key, {"interrupt": asked.id, "decision": "withdrawn"})
-        segment.append(record, companions=[interrupts.withdrawing(asked.id)])
+        segment.withdraw(outcome)  # what was asked about the recorded call says nothing about this one
     answer = answer_to(segment, outcome)
     if answer is None:
         subject = {

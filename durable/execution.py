@@ -172,7 +172,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """
     segment.close()
     try:
-        error = _close(segment, output, _meant(error))
+        error = _close(segment, output, segment.overtaken or _meant(error))
     except LeaseLost as lost:
         error = lost
     finally:
@@ -194,9 +194,11 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
     if isinstance(error, Suspended) or (error is None and segment.waits):
         if segment.draining:  # what was not let on, does not wait for anything: another worker goes on with it
             _release(segment, "released")
-        else:
+            return None
+        if segment.waits or segment.abandoned:
             _suspend(segment)
-        return None
+            return None
+        error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
     if isinstance(error, Cancelled):
         _cancel(segment, error.reason)
         return None
@@ -258,9 +260,6 @@ def _cancel(segment: Segment, reason: str) -> None:
 
 
 def _suspend(segment: Segment, event: str = "suspended") -> None:
-    if not segment.waits and not segment.abandoned:
-        _release(segment, "released")
-        return
     now = segment.runtime.database.clock()
     instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
     wake_at = min(instants, default=None)

@@ -125,15 +125,21 @@ class Handle:
         except ExecutionBusy:
             runtime.leases.cancel(self.id, reason)  # any other owner sees the flag when it renews
 
-    def signal(self, name: str, payload: Any = None) -> None:
-        """Send it a signal; it is delivered once, in order. Raises ExecutionClosed if it has ended."""
+    def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> None:  # noqa: A002 - as of executions
+        """Send it a signal; it is delivered once, in order.
+
+        With an ``id`` (a webhook's delivery id, say) it may be sent again, after an error or by a sender that
+        repeats itself, and still counts once. Raises ExecutionClosed if the execution has ended, SignalConflict if
+        the id is taken by another signal, InvalidId, NotEncodable.
+        """
         found = self.execution()
         if found.ended:
             raise ExecutionClosed(self.id, found.status, f"signal {name!r} to")
         runtime = self._runtime
         encoded = runtime.codec.encode(payload, what=f"the payload of signal {name!r}")
-        checked(name, "the signal's name")
-        runtime.database.transact(lambda connection: signals.send(runtime.database, connection, self.id, name, encoded))
+        sent_as = None if id is None else checked(id, "the signal's id")
+        new = signals.NewSignal(checked(name, "the signal's name"), encoded, sent_as)
+        runtime.database.transact(lambda connection: signals.send(runtime.database, connection, self.id, new))
 
     def retry(self) -> None:
         """Let an execution that failed, died or waits be claimed again; what had finished is not run again.

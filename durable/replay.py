@@ -13,11 +13,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from durable.checkpoint.records import Record
 
 Progress = Literal["new", "started", "done", "failed", "retry"]
+
+EFFECTS = frozenset({"once", "idempotent", "transactional"})
+"""What changes the world outside: a call of these is never made under another name instead."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Outcome:
     epoch: int = 0
     not_before: float = 0.0
     effect: str = ""
+    branch: bool = False
     result: Record | None = None
     edited: Record | None = None
     interrupt: str | None = None
@@ -53,6 +57,8 @@ class Replay:
     has_checkpoint: bool = False
     crashed_at: float | None = None
     _first: dict[str, int] = field(default_factory=dict)
+    _lines: dict[str, list[Outcome]] = field(default_factory=dict)
+    _trees: dict[str, list[Outcome]] = field(default_factory=dict)
     _alive_at: float = 0.0
     _clean: bool = True
 
@@ -66,10 +72,12 @@ class Replay:
         outcome = self.steps.get(key)
         if outcome is None:
             outcome = self.steps[key] = Outcome(key)
+            self._trees.setdefault(key.partition("/")[0], []).append(outcome)
             prefix, found, number = key.rpartition("#")
             if found and number.isdecimal():
                 outcome.number = int(number)
                 insort(self.numbered.setdefault(prefix, []), outcome, key=attrgetter("number"))
+                self._lines.setdefault(prefix.rpartition("/")[0] + "/", []).append(outcome)
         return outcome
 
     def fitting(self, prefix: str, arguments_hash: str) -> Outcome | None:
@@ -86,6 +94,19 @@ class Replay:
         known = self.numbered.get(prefix, [])
         first = self._untaken(prefix, known)
         return known[first] if first < len(known) else None
+
+    def passed_over(self, scope: str) -> Outcome | None:
+        """The first effect of this scope's own line that the code has not come to, though it is on record.
+
+        Where the line makes a call that is new, the code has another call in its place. Branches are left out: they
+        come by in any order.
+        """
+        line = self._lines.get(scope + "/", [])
+        for outcome in line[self._untaken(scope + "/", line) :]:
+            known = outcome.progress != "new" or outcome.interrupt is not None
+            if known and outcome.effect in EFFECTS and not (outcome.taken or outcome.accepted or outcome.branch):
+                return outcome
+        return None
 
     def new(self, prefix: str) -> Outcome:
         """The next number of this name.
@@ -107,20 +128,19 @@ class Replay:
 
     def rewind(self, scope: str) -> None:
         """A scope is entered again: its steps come by again."""
-        for key, outcome in self.steps.items():
-            if key.startswith(scope + "/"):
-                outcome.taken = False
+        for outcome in self._under(scope):
+            outcome.taken = False
         self._first.clear()
 
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
-        for key, outcome in self.steps.items():
-            if (
-                key.startswith(scope + "/")
-                and outcome.progress == "failed"
-                and outcome.effect in {"read", "idempotent"}
-            ):
+        for outcome in self._under(scope):
+            if outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
                 outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+
+    def _under(self, scope: str) -> Iterator[Outcome]:
+        inside = scope + "/"
+        return (one for one in self._trees.get(scope.partition("/")[0], ()) if one.key.startswith(inside))
 
     def _fold(self, record: Record) -> None:
         if record.kind == "claimed":
@@ -130,7 +150,7 @@ class Replay:
             return
         self._alive_at = record.at
         if record.kind == "checkpoint":
-            self.has_checkpoint = True
+            self.has_checkpoint = self.has_checkpoint or "task" not in record.meta  # else one task's writes
         elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned"}:
             self._clean, self.crashed_at = True, None
         elif record.kind in {"succeeded", "failed", "cancelled"}:
@@ -150,6 +170,7 @@ class Replay:
         outcome.name = meta.get("name", outcome.name)
         outcome.arguments_hash = meta.get("arguments_hash", outcome.arguments_hash)
         outcome.effect = meta.get("effect", outcome.effect)
+        outcome.branch = meta.get("branch", outcome.branch)
         outcome.attempts = meta.get("attempt", outcome.attempts)
         if record.kind == "step_started":
             outcome.progress, outcome.epoch = "started", record.epoch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,11 @@ from durable.arrivals import Arrivals
 from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.checkpoint.records import NewRecord
-from durable.context import Scope, Secrets, ToolContext, running
+from durable.context import Scope, Secrets, ToolContext
 from durable.replay import Outcome, Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from durable.checkpoint.journal import Journal
@@ -57,6 +58,8 @@ class Segment:
         self.wake_at: float | None = None
         self.awaited: set[str] = set()
         self._branched: set[str] = set()
+        self.overtaken: LeaseLost | None = None
+        """Why this segment must end: another process was first, though the journal is still its own."""
         self.left_as = "abandoned"
         self.span: SegmentSpan | None = None
         self.unwritten: Mapping[str, Any] = {}
@@ -127,7 +130,8 @@ class Segment:
                 keep(connection)
             return records
 
-        appended = self.journal.transact(stashing)
+        with self._noticing():
+            appended = self.journal.transact(stashing)
         self.unwritten = {}
         with self._lock:
             self.records.extend(appended)
@@ -137,12 +141,21 @@ class Segment:
         """Append to the journal and take the new records in."""
         kept: list[Callable[[Any], object]] = []
         stored = self._stashed(records, kept)
-        appended = self.journal.append(*stored, companions=(*kept, *companions))
+        with self._noticing():
+            appended = self.journal.append(*stored, companions=(*kept, *companions))
         self.unwritten = {}
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
         return appended
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except LeaseLost as lost:
+            self.overtaken = lost  # code in between may swallow it
+            raise
 
     def _stashed(self, records: Iterable[NewRecord], kept: list[Callable[[Any], object]]) -> list[NewRecord]:
         stored = [self._stash(record, kept) for record in records]
@@ -163,7 +176,7 @@ class Segment:
 
         So it is in a branch, and from the first branch on in the scope itself.
         """
-        if scope.line != running():
+        if scope.branched:
             self._branched.add(scope.path)
         return scope.path in self._branched
 
@@ -194,6 +207,11 @@ class Segment:
             if outcome is not None:
                 outcome.taken = True
             return outcome
+
+    def passed_over(self, scope: str) -> Outcome | None:
+        """The first recorded effect on this scope's line that did not come by; None if all did."""
+        with self._lock:
+            return self.replay.passed_over(scope)
 
     def rewind(self, scope: str) -> None:
         """A scope is entered (again): its steps come by from the first on."""
@@ -228,11 +246,11 @@ class Segment:
                 self.awaited.add(signal)
 
     def withdraw(self, outcome: Outcome) -> None:
-        """Take back a step's drift interrupt, if it has one: the code fits the record again."""
-        interrupt = self.interrupt(outcome.interrupt or "")
-        if interrupt is not None and interrupt.kind == "drift":
-            record = NewRecord("interrupt_closed", outcome.key, {"interrupt": interrupt.id, "decision": "withdrawn"})
-            self.append(record, companions=[interrupts.withdrawing(interrupt.id)])
+        """Take back what was asked at this step, answered or not: it is about another call than is made now."""
+        asked = outcome.interrupt
+        if asked is not None:
+            record = NewRecord("interrupt_closed", outcome.key, {"interrupt": asked, "decision": "withdrawn"})
+            self.append(record, companions=[interrupts.withdrawing(asked)])
 
     @property
     def waits(self) -> bool:
@@ -255,6 +273,8 @@ class Segment:
         """
         if self.journal.lost:
             raise LeaseLost(self.execution.id, self.journal.epoch)
+        if self.overtaken is not None:
+            raise self.overtaken
         if self.draining or (self.closing and not self.busy):
             raise Suspended
         self.runtime.leases.confirm(self)

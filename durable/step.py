@@ -1,41 +1,35 @@
 """Steps: a call is recorded, and never runs again once it has finished.
 
-Everything that is decided stands in ``begin_step`` and ``complete_step``, plain functions over the journal;
-two shells, one synchronous and one asynchronous, drive them. A step's key is its place: scope path plus identity (the
-framework's call id, or name and number), never the order of arrival.
+Everything that is decided stands here, in ``begin_step`` and ``complete_step``, plain functions over the journal;
+``durable.shells`` drives them. A step's key is its place: scope path plus identity (the framework's call id, or name
+and number), never the order of arrival.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from durable import doubt, drift, failure, idempotency
-from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import (
-    ArgumentsChanged,
     CodecError,
     StepTimeout,
     Suspended,
-    Unsupported,
 )
 from durable.checkpoint.records import NewRecord
-from durable.context import Scope, ToolContext, here, within
+from durable.context import Scope, ToolContext, here
 from durable.interrupt import Answer, answer_to, ask_person
 from durable.policy import ToolPolicy
+from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
+    from durable.attempt import Ended
     from durable.replay import Outcome
     from durable.segment import Segment
     from durable.spans import StepSpan
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -45,7 +39,8 @@ class StepCall:
     ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for
     telemetry. ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes,
     sub-agents) are scopes whose own body may run again. ``passing`` exceptions are a framework's control flow.
-    ``aliases`` are other names of the same function.
+    ``aliases`` are other names of the same function. ``defaults`` are the arguments that were left out: a person
+    and a rule see them, a replay does not mind a new one.
     """
 
     name: str
@@ -55,6 +50,7 @@ class StepCall:
     kind: str = "step"
     attributes: Mapping[str, Any] | None = None
     aliases: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     gentle: bool = False
     composite: bool = False
     passing: tuple[type[BaseException], ...] = ()
@@ -63,6 +59,7 @@ class StepCall:
     arguments_hash: str = ""
     outcome: Outcome | None = None
     fits: bool = True
+    branch: bool = False
     beside: bool = False
     placed: bool = False
     begun: bool = False
@@ -80,13 +77,24 @@ class StepCall:
         return f"{self.scope.path}/{self.name}".lstrip("/")
 
     @property
+    def complete(self) -> Any:
+        """The arguments the body will see: what is decided upon."""
+        return {**self.defaults, **self.arguments} if self.defaults else self.arguments
+
+    @property
+    def complete_hash(self) -> str:
+        """What a decision is bound to."""
+        return self.scope.segment.runtime.codec.fingerprint(self.complete) if self.defaults else self.arguments_hash
+
+    @property
     def orderly(self) -> tuple[type[BaseException], ...]:
         """The exceptions by which a body leaves because a call inside it waits."""
         return (Suspended, *self.passing)
 
     def meta(self, **more: Any) -> dict[str, Any]:
         """What every record of this step says."""
-        return {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect, **more}
+        known = {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect}
+        return {**known, **({"branch": True} if self.branch else {}), **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +163,17 @@ def begin_step(call: StepCall) -> Recorded | Pending:
         return Recorded(outcome) if settled == "finished" else _ready(call, outcome, started=settled == "started")
     gate = call.policy.gate
     if answer is not None and answer.interrupt.kind == "approval":
-        return _answered(call, outcome, answer)
-    if gate is not None and outcome.progress == "new" and outcome.epoch == 0 and gate.asks(call.arguments):
+        if outcome.accepted or answer.interrupt.arguments_hash == call.complete_hash:
+            return _answered(call, outcome, answer)
+        segment.withdraw(outcome)  # a default has changed since: what was decided is not what would run
+    if gate is not None and outcome.progress == "new" and outcome.epoch == 0 and gate.asks(call.complete):
         ask_person(
             segment,
             outcome,
             "approval",
-            {"arguments": call.arguments, "tool": call.name},
+            {"arguments": call.complete, "tool": call.name},
             tool=call.name,
-            arguments_hash=call.arguments_hash,
+            arguments_hash=call.complete_hash,
             rule=gate.rule,
             expires_in=gate.expires_in,
             meta=call.meta(),
@@ -190,6 +200,7 @@ def place(call: StepCall) -> None:
         outcome = call.scope.segment.take_gently(call.prefix)
         call.fits = False
     call.outcome, call.placed = outcome, True
+    call.branch = call.scope.branched
     call.beside = key is None and call.scope.segment.beside(call.scope)
 
 
@@ -206,12 +217,21 @@ def _begun(segment: Segment, call: StepCall) -> Outcome:
         segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
     elif not call.fits:
         drift.settle(segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash)
-    elif outcome.interrupt is not None:
-        segment.withdraw(outcome)
+    else:
+        drift.over(segment, outcome)
+    if _takes_a_place(call, outcome):
+        while (passed := segment.passed_over(call.scope.path)) is not None:
+            drift.settle(segment, passed, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash)
     if call.composite:
         segment.rewind(outcome.key)
     call.begun = True
     return outcome
+
+
+def _takes_a_place(call: StepCall, outcome: Outcome) -> bool:
+    """Whether this is a new effect on the line of its scope, where a recorded one would have to come by before."""
+    new = outcome.progress == "new" and outcome.interrupt is None
+    return new and outcome.number > 0 and not call.branch and call.policy.effect in EFFECTS
 
 
 def _hash(segment: Segment, call: StepCall) -> str:
@@ -225,10 +245,6 @@ def _hash(segment: Segment, call: StepCall) -> str:
 
 def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:
     segment, decision = call.scope.segment, answer.decision
-    if answer.interrupt.arguments_hash != call.arguments_hash and not outcome.accepted:
-        raise ArgumentsChanged(
-            f"interrupt {answer.interrupt.id!r} was decided for other arguments than {call.name!r} is called with now"
-        )
     if decision.kind == "edit":
         arguments = decision.value
         segment.runtime.codec.encode(arguments, what=f"the edited arguments of {call.name}")
@@ -269,7 +285,7 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
     attempt = outcome.attempts if started else outcome.attempts + 1
     if _needs_start(call, outcome) and not started and not delay:
         segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
-    arguments = call.arguments if outcome.edited is None else outcome.edited.value()
+    arguments = call.complete if outcome.edited is None else outcome.edited.value()
     key = (
         policy.idempotency_key(arguments)
         if policy.idempotency_key is not None
@@ -299,9 +315,9 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     call, outcome, segment = pending.call, pending.outcome, pending.call.scope.segment
     took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
     if ended.error is None:
-        done = _done(call, outcome, ended.value, took)
-        segment.append(done)
-        return "result_lost" not in done.meta
+        record = done(call, outcome, ended.value, took)
+        segment.append(record)
+        return "result_lost" not in record.meta
     failure.mark(ended.error, outcome.key)
     if call.composite:
         segment.forget_failures(outcome.key)
@@ -341,7 +357,8 @@ def waits_inside(pending: Pending) -> None:
     call.scope.segment.rewind(pending.outcome.key)
 
 
-def _done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) -> NewRecord:
+def done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) -> NewRecord:
+    """The record of a step that has finished; of one whose result cannot be recorded, that it was lost."""
     codec = call.scope.segment.runtime.codec
     if call.usage is not None:
         took = {**took, "usage": call.usage(value)}
@@ -353,126 +370,3 @@ def _done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any])
         lost = failure.describe(exc)["message"]
         return NewRecord("step_done", outcome.key, call.meta(**took, result_lost=lost, repr=failure.shown(value, 500)))
     return NewRecord("step_done", outcome.key, call.meta(**took), encoded)
-
-
-def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
-    """Run a synchronous body as this step, or return what is recorded of it."""
-    segment = call.scope.segment
-    with segment.working(), segment.runtime.telemetry.step(call):
-        while isinstance(found := begin_step(call), Pending):
-            if found.delay:
-                segment.runtime.clock.sleep(found.delay)
-                continue
-            if call.policy.effect == "transactional":
-                ended, finished = _transact(found, body)
-            else:
-                try:
-                    ended, seconds = _attempt(found, body)
-                except call.orderly:
-                    waits_inside(found)
-                    raise
-                finished = complete_step(found, ended, seconds)
-            if finished:
-                return ended.value  # type: ignore[no-any-return]  # the body's own value
-        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
-
-
-async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]) -> T:
-    """Run an asynchronous body as this step, or return what is recorded of it.
-
-    The event loop never waits for a commit.
-    """
-    segment = call.scope.segment
-    if call.policy.effect == "transactional":
-        msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
-        raise Unsupported(msg)
-    surely = segment.runtime.database.surely_on_journal_thread
-    place(call)
-    with segment.working(), segment.runtime.telemetry.step(call):
-        while isinstance(found := await _begin_async(call), Pending):
-            if found.delay:
-                await segment.runtime.clock.sleep_async(found.delay)
-                continue
-            try:
-                ended, seconds, cancelled = await _attempt_async(found, body)
-            except call.orderly:
-                await surely(waits_inside, found)
-                raise
-            finished = await surely(complete_step, found, ended, seconds)
-            if cancelled:
-                raise asyncio.CancelledError
-            if finished:
-                return ended.value  # type: ignore[no-any-return]  # the body's own value
-        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
-
-
-async def _begin_async(call: StepCall) -> Recorded | Pending:
-    surely = call.scope.segment.runtime.database.surely_on_journal_thread
-    try:
-        return await surely(begin_step, call)
-    except asyncio.CancelledError:
-        await surely(never_entered, call)
-        raise
-
-
-def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, bool]:
-    call, outcome, began = pending.call, pending.outcome, time.perf_counter()
-    ended = Ended()
-
-    def change(connection: Any) -> list[NewRecord]:
-        nonlocal ended
-        context = replace(pending.context, connection=connection)
-        ended, seconds = _attempt(replace(pending, context=context), body)
-        if ended.error is not None:
-            raise ended.error if call.scope.segment.runtime.database.passes(ended.error) else _RolledBack
-        return [_done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
-
-    try:
-        call.scope.segment.transact(change)
-    except _RolledBack:
-        pass  # by the body's own error
-    else:
-        return ended, outcome.result is not None and "result_lost" not in outcome.result.meta
-    return ended, complete_step(pending, ended, time.perf_counter() - began)
-
-
-class _RolledBack(Exception):
-    """The body of a transactional step has raised; nothing it wrote is kept."""
-
-
-def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:
-    segment, began = pending.call.scope.segment, time.perf_counter()
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
-        ended = told(run_attempt(lambda: body(pending), pending.outcome.key, pending.timeout, pending.call.passing))
-    return ended, time.perf_counter() - began
-
-
-@contextmanager
-def _uncut(pending: Pending) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as exc:
-        if not isinstance(exc, pending.call.orderly):
-            pending.call.scope.segment.cut = True
-        raise
-
-
-async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float, bool]:
-    """What the attempt came to, its seconds, and whether the caller was cancelled meanwhile.
-
-    If that is because a branch beside it waits (asyncio.TaskGroup cancels the others), the effect is let to its end.
-    """
-    call, began = pending.call, time.perf_counter()
-    segment, call.entered, cancelled = call.scope.segment, True, False
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told, within(pending.scope()):
-        running = asyncio.ensure_future(
-            run_attempt_async(lambda: body(pending), pending.outcome.key, pending.timeout, call.passing)
-        )
-        try:
-            ended = await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if running.done() or not segment.waits:
-                running.cancel()
-            ended, cancelled = await running, True
-        told(ended)
-    return ended, time.perf_counter() - began, cancelled

@@ -31,6 +31,7 @@ REMEMBERED = 1024
 
 
 _PLAIN = "__durable_function__"
+_PLAIN_VALUES = frozenset({str, int, float, bool, type(None)})
 
 
 def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,6 +177,31 @@ def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, An
         arguments = {"args": list(args), **kwargs}
     name = context_parameter(fn)
     return {key: value for key, value in arguments.items() if key != name}
+
+
+def left_out(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of the parameters that a call with these arguments leaves out, where they are plain values."""
+    try:
+        defaults = _defaults(fn)
+    except TypeError:
+        defaults = _defaults.__wrapped__(fn)
+    return {name: value for name, value in defaults.items() if name not in arguments}
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _defaults(fn: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        parameters = signature(fn).parameters
+    except (TypeError, ValueError):
+        return {}
+    context = context_parameter(fn)
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if type(parameter.default) in _PLAIN_VALUES
+        and parameter.kind is not parameter.POSITIONAL_ONLY
+        and name != context
+    }
 
 
 def unbound(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -94,7 +94,7 @@ def test_nobody_imports_the_folders_by_their_own_names():
 PLANTED = [
     ("checkpoint", "import durable"),
     ("checkpoint", "from durable import step"),
-    ("checkpoint/migrations", "from durable.step import run_step"),
+    ("checkpoint/migrations", "from durable.shells import run_step"),
     ("checkpoint", "from langchain_core.messages import AIMessage"),
     ("durable", "import sqlalchemy as sa"),
     ("durable/testing", "from sqlalchemy.engine import Connection"),

@@ -112,6 +112,10 @@ class Flavour:
 
     def app(self, runtime, name, body):
         """Register a generator function as a durable function."""
+        return runtime.function(name)(self.body(body))
+
+    def body(self, body):
+        """The function that makes the calls a generator function yields."""
         if self.is_async:
 
             @functools.wraps(body)
@@ -150,7 +154,7 @@ class Flavour:
                 finally:
                     generator.close()
 
-        return runtime.function(name)(run)
+        return run
 
 
 def events(handle):

@@ -195,6 +195,7 @@ def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseE
     """Let calls that still run record their outcome, then close. A run that was asked to drain is to be continued."""
     segment.drain()
     if isinstance(error, GraphDrained):
+        segment.draining = True
         close(segment, None, Suspended())
         return error
     return close(segment, output, error)

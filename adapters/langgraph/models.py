@@ -16,10 +16,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.errors import GraphBubbleUp
 
+from durable import telemetry_names as names
 from durable.attempt import Ended
 from durable.context import scope, within
 from durable.policy import READ
-from durable.step import Pending, Recorded, StepCall, begin_step, complete_step, run_step, run_step_async
+from durable.shells import run_step, run_step_async
+from durable.step import Pending, Recorded, StepCall, begin_step, complete_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -107,11 +109,14 @@ def _step(model: BaseChatModel, messages: Any) -> StepCall | None:
     if here is None or _MODEL in here.body_of:
         return None
     name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
+    told = model._get_ls_params()  # where each integration says its provider
+    known = {names.MODEL: told.get("ls_model_name", name), names.PROVIDER: told.get("ls_provider")}
     return StepCall(
         f"chat:{name}",
         arguments=messages,
         policy=here.segment.runtime.policies.get(f"chat:{name}", READ),
         kind="model",
+        attributes={key: value for key, value in known.items() if value},
         aliases=(_MODEL,),
         gentle=True,
         usage=_usage,

@@ -24,7 +24,8 @@ from durable.adapters.langgraph.tasks import durable_tasks
 from durable.checkpoint.errors import Suspended
 from durable.context import within
 from durable.policy import READ
-from durable.step import Pending, StepCall, run_step, run_step_async
+from durable.shells import run_step, run_step_async
+from durable.step import Pending, StepCall
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig

@@ -23,7 +23,8 @@ from durable.adapters.langgraph.frames import calls_in, frame
 from durable.adapters.langgraph.questions import open_native
 from durable.context import Scope, scope
 from durable.policy import READ
-from durable.step import StepCall, run_step, run_step_async
+from durable.shells import run_step, run_step_async
+from durable.step import StepCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,8 @@ from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended
 from durable.context import within
 from durable.policy import READ
-from durable.step import Pending, StepCall, run_step, run_step_async
+from durable.shells import run_step, run_step_async
+from durable.step import Pending, StepCall
 from durable.tool import policy_of
 
 if TYPE_CHECKING:

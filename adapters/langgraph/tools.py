@@ -26,7 +26,8 @@ from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import scope
 from durable.policy import ToolPolicy
-from durable.step import Pending, StepCall, run_step, run_step_async
+from durable.shells import run_step, run_step_async
+from durable.step import Pending, StepCall
 from durable.tool import policy_of
 
 _HOOKED = "__durable_hooked__"
@@ -98,6 +99,7 @@ def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall
     return StepCall(
         tool.name,
         arguments=arguments,
+        defaults=_left_out(tool, arguments),
         policy=policy,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
         kind="tool",
@@ -113,6 +115,13 @@ def visible(tool: BaseTool, tool_input: Any) -> Any:
         return tool_input
     shown = set(tool.args)
     return {key: value for key, value in tool_input.items() if key in shown}
+
+
+def _left_out(tool: BaseTool, arguments: Any) -> dict[str, Any]:
+    if not isinstance(arguments, dict):
+        return {}
+    left = {name: schema for name, schema in tool.args.items() if name not in arguments}
+    return {name: schema["default"] for name, schema in left.items() if "default" in schema}
 
 
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:

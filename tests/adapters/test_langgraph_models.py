@@ -11,9 +11,14 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langgraph.graph import START, StateGraph
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from durable import Retry, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
+from durable.telemetry import Telemetry
 from tests.adapters.langgraph_world import Ledger, Scripted, call, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
@@ -261,3 +266,21 @@ def test_a_model_that_was_bound_to_tools_or_has_fallbacks_is_recorded(runtime, l
     assert durable_graph(one_node(node), runtime, name="app").invoke({}, CONFIG)["said"] == ["hello", "hello"]
     assert len(model_steps(runtime)) == 2
     assert len(model_steps(runtime, "step_failed")) == 1
+
+
+def test_the_span_of_a_model_call_names_its_model_and_its_provider(sqlite_url):
+    spans, tracers = InMemorySpanExporter(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+
+    class Known(Scripted):
+        def _get_ls_params(self, stop=None, **options):
+            return {**super()._get_ls_params(stop, **options), "ls_provider": "openai", "ls_model_name": "gpt-x"}
+
+    model = Known(lines=[says("hello")])
+    with Runtime(sqlite_url, telemetry=Telemetry(tracers)) as runtime:
+        graph = one_node(lambda _: {"said": [model.invoke("hi").content]})
+        durable_graph(graph, runtime, name="agent").invoke({}, CONFIG)
+    [told] = [span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT]
+    assert told.name == "chat gpt-x"
+    assert told.attributes["gen_ai.request.model"] == "gpt-x"
+    assert told.attributes["gen_ai.provider.name"] == "openai"

@@ -18,7 +18,7 @@ from langgraph.prebuilt import InjectedState, InjectedStore, ToolNode, tools_con
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
-from durable import Runtime, ToolContext, ToolPolicy
+from durable import Approval, Decision, Runtime, ToolContext, ToolPolicy
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
 from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
@@ -405,3 +405,20 @@ def test_a_plain_tool_outside_of_executions_stays_plain(runtime, ledger):
     assert plain(graph.compile().invoke(GO)["messages"][2].content) == "'book 1 done'"
     assert runtime.executions() == []
     assert END
+
+
+def test_the_arguments_a_model_left_out_are_seen_by_whoever_decides(runtime, ledger):
+    @durable_tool(approval=Approval(when=lambda arguments: arguments["currency"] == "EUR"))
+    @langchain_tool
+    def pay(amount: int, currency: str = "EUR", note: str | None = None) -> str:
+        """Pay."""
+        return ledger.did(f"pay {amount} {currency} {note}")
+
+    graph = agent([pay], says("", call("pay", "c1", amount=5)), says("done"))
+    wrapped = durable_graph(graph, runtime, name="agent")
+    wrapped.invoke(GO, CONFIG)
+    (question,) = runtime.interrupts()
+    assert question.arguments == {"amount": 5, "currency": "EUR", "note": None}
+    runtime.decide(question.id, Decision.edit({**question.arguments, "amount": 4}), by="alice")
+    wrapped.invoke(None, CONFIG)
+    assert ledger.counts() == {"pay 4 EUR None": 1}

@@ -253,7 +253,7 @@ class TestLetGo:
         if what == "decided":
             decide(store)
         elif what == "signalled":
-            store.db.transact(lambda c: signals.send(store.db, c, "e", "go", b"1"))
+            store.db.transact(lambda c: signals.send(store.db, c, "e", signals.NewSignal("go", b"1")))
         else:
             store.do(executions.request_cancel, "e", "stop", now=store.db.clock())
         suspend(store, wake_at=5000.0, signals=("go",))
@@ -268,7 +268,7 @@ class TestLetGo:
         assert store.get().status == "suspended"
 
     def test_a_signal_it_does_not_wait_for_does_not(self, store, claimed):
-        store.db.transact(lambda c: signals.send(store.db, c, "e", "other", b"1"))
+        store.db.transact(lambda c: signals.send(store.db, c, "e", signals.NewSignal("other", b"1")))
         suspend(store, signals=("go",))
         assert store.get().status == "suspended"
 
@@ -300,7 +300,7 @@ class TestLetGo:
             case "decision":
                 decide(store)
             case "signal":
-                store.db.transact(lambda c: signals.send(store.db, c, "e", "go", b"1"))
+                store.db.transact(lambda c: signals.send(store.db, c, "e", signals.NewSignal("go", b"1")))
             case "cancel":
                 store.do(executions.request_cancel, "e", "stop", now=store.db.clock())
             case "retry":

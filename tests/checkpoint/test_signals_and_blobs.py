@@ -12,7 +12,7 @@ from tests.checkpoint.conftest import CODEC, encoded
 
 
 def send(store, name="go", payload=b"1"):
-    store.db.transact(lambda connection: signals.send(store.db, connection, "e", name, payload))
+    store.db.transact(lambda connection: signals.send(store.db, connection, "e", signals.NewSignal(name, payload)))
 
 
 def first(store, name="go"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from durable import Decision, ask, sleep, step, tool, wait_signal
 from durable.checkpoint.errors import InvalidDecision
-from tests.world import intact, kinds
+from tests.world import DAY, crashed, intact, kinds
 
 
 def versions(world, flavour, *bodies):
@@ -257,3 +259,141 @@ def test_a_decision_whose_step_is_gone_does_not_make_the_execution_run_in_circle
     assert kinds(changed.get("a")).count("claimed") == 2
     changed.get("a").signal("other")
     assert changed.recover()[0].status == "succeeded"
+
+
+def renamed(pay, flavour, world, **policy):
+    def bill(amount):
+        return world.did(f"billed {amount}")
+
+    return tool(**policy)(flavour.fn(bill))
+
+
+@pytest.mark.parametrize("state", ["done", "waiting for approval", "started"])
+def test_a_call_under_another_name_in_place_of_a_recorded_one_is_drift_and_does_not_run(world, flavour, state):
+    policy = {"approval": True} if state == "waiting for approval" else {}
+
+    def pay(amount):
+        world.did(f"paid {amount}")
+        if state == "started":
+            world.die()
+
+    process = versions(
+        world,
+        flavour,
+        calls(tool(**policy)(flavour.fn(pay)), 5),
+        calls(renamed(pay, flavour, world, **policy), 5),
+    )
+    first = process(0)
+    if state == "started":
+        crashed(lambda: first.run("app", id="a"))
+    else:
+        first.run("app", id="a")
+    before = list(world.effects)
+    changed = process(1, later=DAY)
+    (drift,) = changed.run("app", id="a").interrupts
+    assert (drift.kind, drift.step_key, drift.tool) == ("drift", "pay#1", "bill")
+    assert drift.subject["recorded"]["name"] == "pay"
+    assert drift.subject["now"]["name"] == "bill"
+    assert drift.subject["now"]["arguments"] == {"amount": 5}
+    assert world.effects == before
+    intact(changed.get("a"))
+
+
+def test_a_renamed_call_runs_once_it_is_approved_and_is_no_drift_again(world, flavour, pay):
+    process = versions(world, flavour, calls(pay, 5), calls(renamed(pay, flavour, world), 5))
+    process(0).run("app", id="a")
+    changed = process(1)
+    (drift,) = changed.run("app", id="a").interrupts
+    changed.decide(drift.id, Decision.approve(), by="alice")
+    assert changed.run("app", id="a").status == "suspended"
+    assert world.effects == ["paid 5", "billed 5"]
+    again = process(1)
+    again.get("a").signal("go")
+    assert again.run("app", id="a").output == ["billed 5"]
+    assert world.effects == ["paid 5", "billed 5"]
+    intact(again.get("a"))
+
+
+def test_a_renamed_call_is_no_drift_any_more_when_the_old_name_is_back(world, flavour, pay):
+    process = versions(world, flavour, calls(pay, 5), calls(renamed(pay, flavour, world), 5))
+    process(0).run("app", id="a")
+    process(1).run("app", id="a")
+    right = process(0)
+    right.get("a").signal("go")
+    result = right.run("app", id="a")
+    assert (result.output, result.interrupts) == (["paid 5"], [])
+    assert world.effects == ["paid 5"]
+
+
+def test_a_removed_call_is_drift_at_the_next_new_effect_and_not_at_a_read(world, flavour, pay):
+    look = tool(effect="read")(flavour.fn(lambda: "seen"))
+
+    def with_pay():
+        yield lambda: step(pay, 5)
+        yield lambda: wait_signal("go")
+
+    def without_pay():
+        yield lambda: step(look)
+        yield lambda: step(renamed(pay, flavour, world), 5)
+
+    process = versions(world, flavour, with_pay, without_pay)
+    process(0).run("app", id="a")
+    changed = process(1)
+    (drift,) = changed.run("app", id="a").interrupts
+    assert (drift.kind, drift.step_key) == ("drift", "pay#1")
+    assert "<lambda>#1" in {record.step_key for record in changed.get("a").history()}
+    assert world.effects == ["paid 5"]
+
+
+def test_a_renamed_call_inside_a_tool_is_drift_too(world, flavour, pay):
+    bill = renamed(pay, flavour, world)
+
+    def version(inner):
+        def order(amount):
+            done = yield lambda: step(inner, amount)
+            yield lambda: wait_signal("go")
+            return done
+
+        def body():
+            return (yield lambda: step(tool()(flavour.body(order)), 5))
+
+        return body
+
+    process = versions(world, flavour, version(pay), version(bill))
+    process(0).run("app", id="a")
+    (drift,) = process(1).run("app", id="a").interrupts
+    assert (drift.kind, drift.step_key, drift.tool) == ("drift", "order#1/pay#1", "bill")
+    assert world.effects == ["paid 5"]
+
+
+def test_branches_that_come_by_in_another_order_are_no_drift(world):
+    async def pay(amount):
+        return world.did(f"paid {amount}")
+
+    async def bill(amount):
+        return world.did(f"billed {amount}")
+
+    def define(runtime, slow):
+        @runtime.function("app")
+        async def app():
+            async def first():
+                await asyncio.sleep(slow)
+                await step(pay, 1)
+
+            async def second():
+                await step(bill, 2)
+                await step(renewed, 3)
+
+            async def renewed(amount):
+                return world.did(f"renewed {amount}")
+
+            await asyncio.gather(first(), second())
+            await wait_signal("go")
+
+        return runtime
+
+    define(world.process(), 0).run("app", id="a")
+    slower = define(world.process(), 0.3)
+    slower.get("a").signal("go")
+    assert slower.run("app", id="a").status == "succeeded"
+    assert sorted(world.effects) == ["billed 2", "paid 1", "renewed 3"]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from durable import Approval, Decision, ToolPolicy, ask, sleep, step, tool, wait_signal
+from durable import Approval, Decision, Suspended, ToolPolicy, ask, sleep, step, tool, wait_signal
 from durable.checkpoint.errors import (
     AlreadyDecided,
     ArgumentsChanged,
@@ -14,6 +14,8 @@ from durable.checkpoint.errors import (
     ExecutionClosed,
     InvalidConfiguration,
     InvalidDecision,
+    LeaseLost,
+    SignalConflict,
     ToolRejected,
 )
 from tests.world import DAY, HOUR, crashed, intact, kinds
@@ -430,3 +432,141 @@ def test_an_answer_that_comes_while_the_execution_is_let_go_is_not_lost(world, r
         return waiting.result()
 
     assert runtime.run("app", id="a").output == "quick"
+
+
+def test_a_signal_sent_again_under_its_id_counts_once(runtime, flavour):
+    def app():
+        return [(yield lambda: wait_signal("go")), (yield lambda: wait_signal("go"))]
+
+    flavour.app(runtime, "app", app)
+    runtime.run("app", id="a")
+    handle = runtime.get("a")
+    for _ in range(3):
+        handle.signal("go", {"n": 1}, id="delivery-1")
+    assert runtime.run("app", id="a").status == "suspended"
+    handle.signal("go", {"n": 1}, id="delivery-1")
+    assert runtime.run("app", id="a").status == "suspended", "it was delivered before"
+    handle.signal("go", {"n": 1}, id="delivery-2")
+    assert runtime.run("app", id="a").output == [{"n": 1}, {"n": 1}]
+
+
+@pytest.mark.parametrize(("name", "payload"), [("go", 2), ("stop", 1)])
+def test_an_id_is_of_one_signal_only(runtime, flavour, name, payload):
+    def app():
+        return (yield lambda: wait_signal("go"))
+
+    flavour.app(runtime, "app", app)
+    runtime.run("app", id="a")
+    runtime.get("a").signal("go", 1, id="delivery-1")
+    with pytest.raises(SignalConflict, match="delivery-1"):
+        runtime.get("a").signal(name, payload, id="delivery-1")
+    assert runtime.run("app", id="a").output == 1
+
+
+def test_a_person_and_a_rule_see_the_arguments_that_were_left_out(world, runtime, flavour):
+    def pay(amount, currency="EUR", *, note=None, urgent=False):
+        return world.did(f"{amount} {currency} {note} {urgent}")
+
+    asks = []
+    gate = Approval(when=lambda arguments: asks.append(arguments) or arguments["currency"] == "EUR")
+    paying = tool(approval=gate)(flavour.fn(pay))
+
+    def app():
+        return (yield lambda: paying(5, urgent=True))
+
+    flavour.app(runtime, "app", app)
+    (question,) = runtime.run("app", id="a").interrupts
+    complete = {"amount": 5, "currency": "EUR", "note": None, "urgent": True}
+    assert question.arguments == complete
+    assert asks == [complete]
+    runtime.decide(question.id, Decision.edit({**complete, "currency": "USD"}), by="alice")
+    assert runtime.run("app", id="a").output == "5 USD None True"
+
+
+def test_a_default_that_changed_since_it_was_approved_is_asked_about_again(world, flavour):
+    def define(runtime, default):
+        def pay(amount=default):
+            return world.did(f"paid {amount}")
+
+        paying = tool(approval=True)(flavour.fn(pay))
+
+        def app():
+            return (yield lambda: paying())
+
+        flavour.app(runtime, "app", app)
+        return runtime
+
+    first = define(world.process(), 10)
+    (question,) = first.run("app", id="a").interrupts
+    first.decide(question.id, Decision.approve(), by="alice")
+    changed = define(world.process(), 1000)
+    (again,) = changed.run("app", id="a").interrupts
+    assert again.id != question.id
+    assert (again.kind, again.arguments) == ("approval", {"amount": 1000})
+    assert world.effects == []
+    changed.decide(again.id, Decision.approve(), by="alice")
+    assert changed.run("app", id="a").output == "paid 1000"
+    assert world.effects == ["paid 1000"]
+    intact(changed.get("a"))
+
+
+def test_a_parameter_that_is_new_and_has_a_default_is_no_drift(world, flavour):
+    def define(runtime, pay):
+        def app():
+            done = yield lambda: step(flavour.fn(pay), 5)
+            yield lambda: wait_signal("go")
+            return done
+
+        flavour.app(runtime, "app", app)
+        return runtime
+
+    def pay(amount):
+        return world.did(f"paid {amount}")
+
+    def old(amount):
+        return pay(amount)
+
+    def new(amount, dry=False):
+        return pay(f"{amount} {dry}")
+
+    old.__name__ = new.__name__ = "pay"
+    define(world.process(), old).run("app", id="a")
+    changed = define(world.process(), new)
+    changed.get("a").signal("go")
+    assert changed.run("app", id="a").output == "paid 5"
+
+
+def test_a_decision_that_was_faster_than_the_timer_counts_though_the_code_swallows_every_error(world, flavour):
+    people = gated(world, world.process(), flavour, approval=Approval(expires_in=HOUR))
+    (question,) = people.run("app", id="a").interrupts
+    later = world.process(later=HOUR + 1)
+
+    def pay(amount, to):
+        return world.did(f"{amount} to {to}")
+
+    paying = tool(approval=Approval(expires_in=HOUR))(flavour.fn(pay))
+
+    def app():
+        if people.interrupt(question.id).status == "open":
+            people.decide(question.id, Decision.approve(), by="alice")
+        try:
+            return (yield lambda: paying(5, "bank"))
+        except Exception as exc:
+            return f"swallowed {exc}"
+
+    flavour.app(later, "app", app)
+    with pytest.raises(LeaseLost):
+        later.run("app", id="a")
+    assert later.run("app", id="a").output == "5 to bank"
+    assert world.effects == ["5 to bank"]
+
+
+def test_suspended_without_anything_to_wait_for_fails_and_does_not_run_in_circles(runtime, flavour):
+    def app():
+        yield lambda: step(flavour.fn(lambda: "done"))
+        raise Suspended
+
+    flavour.app(runtime, "app", app)
+    result = runtime.run("app", id="a")
+    assert result.status == "failed"
+    assert "nothing was asked" in result.error["message"]

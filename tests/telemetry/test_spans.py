@@ -14,7 +14,8 @@ from durable import Decision, Retry, Runtime, Suspended, step, tool
 from durable.attempt import Ended
 from durable.context import here
 from durable.policy import READ
-from durable.step import StepCall, begin_step, complete_step, run_step
+from durable.shells import run_step
+from durable.step import StepCall, begin_step, complete_step
 from tests.world import HOUR, World
 
 

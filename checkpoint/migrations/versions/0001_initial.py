@@ -123,9 +123,11 @@ def _create_signals() -> None:
         sa.Column("id", AUTO, autoincrement=True, nullable=False),
         sa.Column("execution_id", ID, nullable=False),
         sa.Column("name", ID, nullable=False),
+        sa.Column("sent_as", ID),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("consumed_at", sa.Double()),
+        sa.UniqueConstraint("execution_id", "sent_as", name="uq_signals_sent_as"),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name="fk_signals_execution_id", ondelete="CASCADE"
         ),
