@@ -5,9 +5,8 @@
                running -> running                     (claimed again after the lease expired)
                failed | dead | suspended -> pending   (an explicit retry)
 
-A claim moves the epoch and the lease *and* appends a ``claimed`` record, in one transaction. Each function is one
-conditional statement per state change, run on the caller's connection; the lease is a hint for whom to claim from, the
-journal's primary key is the guarantee.
+Each function is one conditional statement per state change, run on the caller's connection. ``claims`` says who may
+drive one.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ from sqlalchemy.exc import IntegrityError
 from durable.checkpoint import blobs, journal, schema
 from durable.checkpoint.errors import (
     DatabaseBusy,
-    ExecutionBusy,
-    ExecutionClosed,
     ExecutionConflict,
     ExecutionNotFound,
     LeaseLost,
@@ -32,9 +29,9 @@ from durable.checkpoint.errors import (
 from durable.checkpoint.records import Execution, NewRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping
 
     from durable.checkpoint.database import Database
 
@@ -64,14 +61,6 @@ class NewExecution:
     correlation_id: str | None = None
     tags: Mapping[str, str] | None = None
     traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who claims: a name no other process has, and for how many seconds a claim holds without renewal."""
-
-    name: str
-    ttl: float
 
 
 def start(db: Database, connection: Connection, new: NewExecution) -> bool:
@@ -180,128 +169,6 @@ def open_on_thread(
         .first()
     )
     return None if row is None else _execution(row, load)
-
-
-def owners(connection: Connection, namespace: str) -> set[str]:
-    """The names of all that hold a lease now."""
-    found = connection.execute(select(C.lease_owner).where(C.namespace == namespace, C.status == "running").distinct())
-    return {name for (name,) in found if name}
-
-
-def queues(connection: Connection, namespace: str) -> list[str]:
-    """The queues on which something is open."""
-    found = connection.execute(
-        select(C.queue).where(C.namespace == namespace, C.status.in_(schema.OPEN)).distinct().order_by(C.queue)
-    )
-    return list(found.scalars())
-
-
-def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
-    db: Database,
-    connection: Connection,
-    namespace: str,
-    execution_id: str,
-    owner: Owner,
-    *,
-    dead: Iterable[str] = (),
-    forced: bool = False,
-) -> tuple[int, tuple[int, bytes]]:
-    """Take the execution: (epoch, head of its journal). ``dead`` owners' leases count as expired.
-
-    ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed,
-    ExecutionNotFound, and DatabaseBusy if the transaction must be tried again.
-    """
-    now = db.sync_clock(connection)
-    allowed = _claimable(now, tuple(dead))
-    if forced:
-        allowed = or_(allowed, C.status.in_(("pending", "suspended")))
-    epoch = connection.execute(
-        update(T)
-        .where(C.id == execution_id, C.namespace == namespace, allowed)
-        .values(
-            status="running",
-            epoch=C.epoch + 1,
-            attempts=C.attempts + 1,
-            lease_owner=owner.name,
-            lease_expires_at=now + owner.ttl,
-            started_at=func.coalesce(C.started_at, now),
-            waits_for=None,
-        )
-        .returning(C.epoch)
-    ).scalar()
-    if epoch is None:
-        raise _why_not(connection, namespace, execution_id, now)
-    seq, digest = journal.head(connection, execution_id)
-    record = NewRecord("claimed", meta={"owner": owner.name})
-    row = journal.new_row(execution_id, seq + 1, epoch, record, now, digest)
-    try:
-        connection.execute(insert(schema.journal), row)
-    except IntegrityError as exc:
-        msg = f"the owner before wrote to execution {execution_id!r} at the moment of the claim; try again"
-        raise DatabaseBusy(msg) from exc
-    return epoch, (row["seq"], row["digest"])
-
-
-def runnable(  # noqa: PLR0913, PLR0917 - the filters of one query
-    db: Database,
-    connection: Connection,
-    namespace: str,
-    queues: Sequence[str],
-    apps: Iterable[str],
-    dead: Iterable[str] = (),
-) -> str | None:
-    """The id of the next execution to claim: oldest first within priority; locked ones are skipped on PostgreSQL."""
-    return connection.execute(
-        select(C.id)
-        .where(
-            C.namespace == namespace,
-            C.queue.in_(tuple(queues)),
-            C.app.in_(tuple(apps)),
-            _claimable(db.sync_clock(connection), tuple(dead)),
-        )
-        .order_by(C.priority.desc(), C.run_after, C.created_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).scalar()
-
-
-def next_due(connection: Connection, namespace: str, queues: Sequence[str]) -> float | None:
-    """The next instant at which something becomes claimable by itself; None if nothing will."""
-    due = case((C.status == "running", C.lease_expires_at), else_=C.run_after)
-    return connection.execute(
-        select(func.min(due)).where(C.namespace == namespace, C.queue.in_(tuple(queues)), C.status.in_(schema.OPEN))
-    ).scalar()
-
-
-def _claimable(now: float, dead: tuple[str, ...]) -> ColumnElement[bool]:
-    expired = or_(C.lease_expires_at < now, C.lease_owner.in_(dead)) if dead else C.lease_expires_at < now
-    return or_(
-        and_(C.status.in_(("pending", "suspended")), C.run_after <= now + TICK),
-        and_(C.status == "running", expired),
-    )
-
-
-def _why_not(connection: Connection, namespace: str, execution_id: str, now: float) -> Exception:
-    row = connection.execute(
-        select(C.status, C.lease_owner, C.lease_expires_at).where(C.id == execution_id, C.namespace == namespace)
-    ).first()
-    if row is None:
-        return ExecutionNotFound(execution_id, namespace)
-    if row.status == "running":
-        return ExecutionBusy(execution_id, row.lease_owner, max(0.0, row.lease_expires_at - now))
-    return ExecutionClosed(execution_id, row.status, "claim")
-
-
-def renew(db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]) -> dict[str, str | None]:
-    """Extend all leases of this owner in one statement: the ids still owned, each with its reason to cancel, if any."""
-    now = db.sync_clock(connection)
-    kept = connection.execute(
-        update(T)
-        .where(C.id.in_(tuple(epochs)), C.lease_owner == owner.name, C.status == "running")
-        .values(lease_expires_at=now + owner.ttl)
-        .returning(C.id, C.epoch, C.cancel_reason)
-    )
-    return {row.id: row.cancel_reason for row in kept if epochs[row.id] == row.epoch}
 
 
 def suspend(  # noqa: PLR0913 - what it waits for

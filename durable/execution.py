@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from durable import failure
-from durable.checkpoint import blobs, executions, interrupts, journal
+from durable.checkpoint import blobs, claims, executions, interrupts, journal
 from durable.checkpoint.errors import (
     Cancelled,
     CodecError,
@@ -53,10 +53,10 @@ def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -
     """
     db, owner = runtime.database, runtime.leases.owner
     with db.read() as connection:
-        dead = tuple(name for name in executions.owners(connection, runtime.namespace) if is_dead(name))
+        dead = tuple(name for name in claims.owners(connection, runtime.namespace) if is_dead(name))
     claimed_at = runtime.clock.monotonic()
     epoch, head = db.transact(
-        lambda connection: executions.claim(
+        lambda connection: claims.claim(
             db, connection, runtime.namespace, execution_id, owner, dead=dead, forced=forced
         )
     )

@@ -10,11 +10,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from durable.checkpoint import executions
+from durable.checkpoint import claims
 from durable.checkpoint.errors import LeaseLost, StorageError
 
 if TYPE_CHECKING:
-    from durable.checkpoint.executions import Owner
+    from durable.checkpoint.claims import Owner
     from durable.runtime import Runtime
     from durable.segment import Segment
 
@@ -76,7 +76,7 @@ class Leases:
             asked_at = self._runtime.clock.monotonic()
             epochs = {key: segment.journal.epoch for key, segment in segments.items()}
             db = self._runtime.database
-            kept = db.transact(lambda connection: executions.renew(db, connection, self.owner, epochs))
+            kept = db.transact(lambda connection: claims.renew(db, connection, self.owner, epochs))
             for key, segment in segments.items():
                 if key in kept:
                     segment.renewed_at = asked_at

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from durable.checkpoint import blobs, executions, interrupts, migrations
+from durable.checkpoint import blobs, claims, executions, interrupts, migrations
+from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
@@ -21,7 +22,7 @@ from durable.checkpoint.errors import (
     ThreadBusy,
     UnknownApp,
 )
-from durable.checkpoint.executions import NewExecution, Owner
+from durable.checkpoint.executions import NewExecution
 from durable.checkpoint.writer import Writer
 from durable.clock import Clock
 from durable.execution import drive, open_segment
@@ -339,7 +340,7 @@ class Runtime:
 
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
-            return executions.queues(connection, self.namespace)
+            return claims.queues(connection, self.namespace)
 
 
 class Aio:

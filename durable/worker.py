@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint import executions
+from durable.checkpoint import claims
 from durable.checkpoint.errors import ExecutionBusy, ExecutionClosed, StorageError
 from durable.execution import drive, load_segment
 from durable.ids import checked
@@ -71,17 +71,17 @@ class Worker:
         """Claim the next runnable execution of this worker's queues and apps; None if there is none."""
         runtime, db = self.runtime, self.runtime.database
         with db.read() as connection:
-            dead = tuple(name for name in executions.owners(connection, runtime.namespace) if is_dead(name))
-            waiting = executions.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+            dead = tuple(name for name in claims.owners(connection, runtime.namespace) if is_dead(name))
+            waiting = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
         if waiting is None:
             return None
 
         def take(connection: Any) -> tuple[str, int, tuple[int, bytes]] | None:
-            found = executions.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+            found = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
             if found is None:
                 return None
             owner = runtime.leases.owner
-            return found, *executions.claim(db, connection, runtime.namespace, found, owner, dead=dead)
+            return found, *claims.claim(db, connection, runtime.namespace, found, owner, dead=dead)
 
         claimed_at = runtime.clock.monotonic()
         try:

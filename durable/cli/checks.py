@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from durable.checkpoint import executions, health, interrupts, migrations
+from durable.checkpoint import claims, health, interrupts, migrations
 from durable.checkpoint.codec_view import view
 from durable.cli.history import who
 from durable.cli.render import took
@@ -169,7 +169,7 @@ def _space(db: Database) -> Check:
 
 def _owners(db: Database, namespace: str) -> Check:
     with db.read() as connection:
-        owners = executions.owners(connection, namespace)
+        owners = claims.owners(connection, namespace)
         expired = health.expired(db, connection, namespace)
     dead = sorted({who(name) for name in owners if is_dead(name)} | {who(name) for name in expired})
     if dead:

@@ -9,9 +9,9 @@ import pytest
 from langgraph.checkpoint.base import ERROR, INTERRUPT, RESUME
 
 from durable.adapters.langgraph import keys
-from durable.checkpoint import executions
+from durable.checkpoint import claims
+from durable.checkpoint.claims import Owner
 from durable.checkpoint.errors import InvalidId, LeaseLost
-from durable.checkpoint.executions import Owner
 from durable.execution import open_segment
 from tests.adapters.langgraph_saver_world import at, checkpoint, ids, put, rows
 
@@ -113,7 +113,7 @@ def test_an_owner_that_lost_its_claim_writes_nothing(saver, saver_runtime):
     saver.put_writes(mine, [("a", "first")], "task")
     db, dead = saver_runtime.database, [saver_runtime.leases.owner.name]
     db.transact(
-        lambda connection: executions.claim(
+        lambda connection: claims.claim(
             db, connection, saver_runtime.namespace, saver_runtime.namespace, Owner("another", 30.0), dead=dead
         )
     )

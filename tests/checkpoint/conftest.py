@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from durable.checkpoint import executions, journal
+from durable.checkpoint import claims, executions, journal
+from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
 from durable.checkpoint.database import Database
-from durable.checkpoint.executions import NewExecution, Owner
+from durable.checkpoint.executions import NewExecution
 from durable.checkpoint.journal import Journal
 from durable.checkpoint.writer import Writer
 from tests.templates import *  # noqa: F403 - fixtures
@@ -44,9 +45,7 @@ class Store:
     def claim(self, execution_id="e", owner="me", ttl=30.0, **options):
         """The journal of an execution claimed now."""
         epoch, head = self.db.transact(
-            lambda connection: executions.claim(
-                self.db, connection, "default", execution_id, Owner(owner, ttl), **options
-            )
+            lambda connection: claims.claim(self.db, connection, "default", execution_id, Owner(owner, ttl), **options)
         )
         return Journal(self.writer, self.db, execution_id, epoch=epoch, head=head, load=CODEC.decode)
 

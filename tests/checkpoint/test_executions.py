@@ -7,7 +7,8 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import executions, interrupts, signals
+from durable.checkpoint import claims, executions, interrupts, signals
+from durable.checkpoint.claims import Owner
 from durable.checkpoint.errors import (
     ExecutionBusy,
     ExecutionClosed,
@@ -16,7 +17,6 @@ from durable.checkpoint.errors import (
     LeaseLost,
     ThreadBusy,
 )
-from durable.checkpoint.executions import Owner
 from durable.checkpoint.interrupts import NewDecision, NewInterrupt
 from tests.checkpoint.conftest import CODEC, encoded
 from tests.world import until
@@ -176,7 +176,7 @@ class TestClaim:
 
 class TestRunnable:
     def pick(self, store, *, queues=("default",), apps=("app",), dead=()):
-        return store.db.transact(lambda c: executions.runnable(store.db, c, "default", queues, apps, dead))
+        return store.db.transact(lambda c: claims.runnable(store.db, c, "default", queues, apps, dead))
 
     def test_the_oldest_of_the_highest_priority_is_next(self, store):
         for name, priority in (("a", 0), ("b", 5), ("c", 5), ("d", -1)):
@@ -203,7 +203,7 @@ class TestRunnable:
     def test_the_next_instant_at_which_something_will_be_due(self, store):
         def due():
             with store.db.read() as connection:
-                return executions.next_due(connection, "default", ("default",))
+                return claims.next_due(connection, "default", ("default",))
 
         assert due() is None
         store.start("later", run_after=5000.0)
@@ -214,7 +214,7 @@ class TestRunnable:
 
 class TestRenew:
     def renew(self, store, epochs, owner="me", ttl=90.0):
-        return store.db.transact(lambda c: executions.renew(store.db, c, Owner(owner, ttl), epochs))
+        return store.db.transact(lambda c: claims.renew(store.db, c, Owner(owner, ttl), epochs))
 
     def test_all_leases_of_an_owner_in_one_statement(self, store):
         for name in "abc":
@@ -383,9 +383,9 @@ def test_owners_and_queues_are_those_of_what_is_open(store):
     store.claim("c", owner="other")
     store.do(executions.finish, "c", 1, status="succeeded")
     with store.db.read() as connection:
-        assert executions.owners(connection, "default") == {"me"}
-        assert executions.queues(connection, "default") == ["q1", "q2"]
-        assert executions.queues(connection, "elsewhere") == []
+        assert claims.owners(connection, "default") == {"me"}
+        assert claims.queues(connection, "default") == ["q1", "q2"]
+        assert claims.queues(connection, "elsewhere") == []
 
 
 def test_leases_are_on_the_clock_of_the_database_and_not_of_the_process(store):

@@ -28,7 +28,8 @@ from sqlalchemy import event, update
 
 from durable import Approval, Decision, Runtime, current, doubt, tool
 from durable import interrupt as asking
-from durable.checkpoint import executions, interrupts
+from durable.checkpoint import claims, interrupts
+from durable.checkpoint.claims import Owner
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
     AlreadyDecided,
@@ -38,7 +39,6 @@ from durable.checkpoint.errors import (
     InvalidDecision,
     LeaseLost,
 )
-from durable.checkpoint.executions import Owner
 from durable.handle import Handle
 from tests.postgres import MEMORY
 from tests.world import Died, crashed
@@ -112,7 +112,7 @@ class Place:
     def claim(self, execution):
         """Another process claims the execution and is never heard of again."""
         db, owner = self.database, Owner("a process that dies", LEASE)
-        db.transact(lambda connection: executions.claim(db, connection, "default", execution, owner, forced=True))
+        db.transact(lambda connection: claims.claim(db, connection, "default", execution, owner, forced=True))
 
 
 @dataclass
