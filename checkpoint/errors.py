@@ -36,6 +36,7 @@
     ├── ToolRejected              a person said no, with a reason
     ├── InterruptNotFound
     ├── InvalidDecision           a decision that does not fit this kind of interrupt
+    ├── NotAllowedToDecide        somebody else is to decide
     ├── AlreadyDecided            another decision came first
     ├── DecisionExpired           the interrupt's time was over
     └── ArgumentsChanged          the decision was made for other arguments
@@ -301,6 +302,13 @@ class InterruptNotFound(DurableError):
 
 class InvalidDecision(DurableError):
     """The decision does not fit the interrupt."""
+
+
+class NotAllowedToDecide(DurableError):
+    """Somebody else is to decide this."""
+
+    def __init__(self, interrupt_id: str, by: str, why: str) -> None:
+        super().__init__(f"{by!r} may not decide interrupt {interrupt_id!r}: {why}")
 
 
 class AlreadyDecided(DurableError):

@@ -3,21 +3,21 @@
     open -> decided -> consumed
     open -> expired | cancelled          decided -> cancelled   (the execution ended first)
 
-Deciding is one conditional statement: the first decision wins. It is consumed in the transaction that records
-the start of the call it was made for, so it is delivered once, whatever crashes in between.
+``votes`` says how one is decided. The decision is consumed in the transaction that records the start of the call it was
+made for, so it is delivered once, whatever crashes in between.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from durable.checkpoint import blobs, executions, schema
-from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, LeaseLost
-from durable.checkpoint.records import Interrupt, InterruptKind
+from durable.checkpoint import blobs, schema
+from durable.checkpoint.errors import InterruptNotFound, LeaseLost
+from durable.checkpoint.records import Interrupt, InterruptKind, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,16 +45,7 @@ class NewInterrupt:
     rule: str | None = None
     expires_at: float | None = None
     required: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class NewDecision:
-    """An answer, encoded; ``digest`` tells the same answer from another."""
-
-    value: bytes
-    digest: str
-    by: str
-    comment: str | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
@@ -79,6 +70,7 @@ def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
                 "status": "open",
                 "expires_at": new.expires_at,
                 "required": new.required,
+                "terms": json.dumps(asdict(new.terms)),
                 "created_at": db.clock(),
             },
         )
@@ -119,46 +111,6 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     return [_interrupt(row, load) for row in found.mappings()]
 
 
-def decide(db: Database, connection: Connection, namespace: str, interrupt_id: str, decision: NewDecision) -> bool:
-    """Record the decision and wake its execution. True if it counts, False if this same decision was there before.
-
-    Raises InterruptNotFound, AlreadyDecided if another decision came first or the execution has ended, and
-    DecisionExpired. The same person repeating the same answer is no error.
-    """
-    row = connection.execute(select(C.execution_id).where(C.id == interrupt_id, C.namespace == namespace)).first()
-    if row is None:
-        raise InterruptNotFound(interrupt_id)
-    executions.lock(connection, row.execution_id)
-    now = db.sync_clock(connection)
-    stored, keep = blobs.stash(db, decision.value)
-    if keep is not None:
-        keep(connection)
-    won = connection.execute(
-        update(T)
-        .where(C.id == interrupt_id, C.status == "open", (C.expires_at.is_(None)) | (C.expires_at > now))
-        .values(
-            status="decided",
-            decision=stored,
-            decided_by=decision.by,
-            decided_at=now,
-            comment=decision.comment,
-            votes=json.dumps([{"by": decision.by, "at": now, "digest": decision.digest}]),
-        )
-    )
-    if won.rowcount == 1:
-        executions.wake(connection, row.execution_id, now=now)
-        return True
-    found = connection.execute(select(C.status, C.decided_by, C.expires_at, C.votes).where(C.id == interrupt_id)).one()
-    if found.status == "expired" or (found.status == "open" and found.expires_at is not None):
-        raise DecisionExpired(interrupt_id)
-    if found.status == "cancelled":
-        raise AlreadyDecided(interrupt_id, found.status, None)
-    votes = json.loads(found.votes)
-    if any(vote["digest"] == decision.digest and vote["by"] == decision.by for vote in votes):
-        return False
-    raise AlreadyDecided(interrupt_id, found.status, found.decided_by)
-
-
 def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
     """The statement that closes an interrupt whose time is over; a decision that came first wins, by LeaseLost."""
 
@@ -172,6 +124,23 @@ def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], objec
             raise LeaseLost(interrupt.execution_id, -1)
 
     return expire
+
+
+def escalating(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
+    """The statement that asks further persons, for as long again; a decision that came first wins, by LeaseLost."""
+    terms = interrupt.terms
+    wider = replace(terms, approvers=(*terms.approvers, *terms.escalate_to), escalate_to=())
+
+    def escalate(connection: Connection) -> None:
+        over = connection.execute(
+            update(T)
+            .where(C.id == interrupt.id, C.status == "open", C.expires_at <= db.clock())
+            .values(terms=json.dumps(asdict(wider)), expires_at=db.clock() + (terms.expires_in or 0.0))
+        )
+        if over.rowcount != 1:
+            raise LeaseLost(interrupt.execution_id, -1)
+
+    return escalate
 
 
 def consuming(interrupt: Interrupt) -> Callable[[Connection], object]:
@@ -202,6 +171,10 @@ def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
     fields: dict[str, Any] = {str(key): value for key, value in row.items()}
     subject, decision = fields.pop("subject"), fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
+    terms: dict[str, Any] = json.loads(fields["terms"])
+    for name in ("approvers", "escalate_to"):
+        terms[name] = tuple(terms.get(name, ()))
+    fields["terms"] = Terms(**terms)
     return Interrupt(
         **fields,
         stored_subject=bytes(subject),

@@ -124,8 +124,28 @@ class NewRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """Who may decide, and what happens if nobody does.
+
+    ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` is the person who must not
+    decide, for having asked for it. ``escalate_to`` are the approvers that come in addition when the time is over, for
+    ``expires_in`` seconds more.
+    """
+
+    approvers: tuple[str, ...] = ()
+    requester: str | None = None
+    escalate_to: tuple[str, ...] = ()
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupt:
-    """A question that an execution waits on, and its answer once there is one."""
+    """A question that an execution waits on, and its answer once there is one.
+
+    It is decided when ``required`` persons have given the same answer. ``votes`` are all answers that were tried, in
+    order: ``by``, ``at``, ``digest`` (the same answer has the same), and ``refused`` with the error for those that did
+    not count.
+    """
 
     id: str
     namespace: str
@@ -142,6 +162,7 @@ class Interrupt:
     expires_at: float | None
     required: int
     votes: tuple[Mapping[str, Any], ...]
+    terms: Terms
     created_at: float
     stored_subject: bytes = field(repr=False)
     stored_decision: bytes | None = field(repr=False)

@@ -128,6 +128,7 @@ interrupts = Table(
     Column("expires_at", Double),
     Column("required", Integer, nullable=False, server_default="1"),
     Column("votes", Text, nullable=False, server_default="[]"),
+    Column("terms", Text, nullable=False, server_default="{}"),
     Column("created_at", Double, nullable=False),
     Index("ix_interrupts_inbox", "namespace", "status", "created_at"),
     Index("ix_interrupts_execution_id", "execution_id"),

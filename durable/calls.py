@@ -16,7 +16,7 @@ from durable.checkpoint.records import NewRecord
 from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
-from durable.policy import ONCE, ToolPolicy
+from durable.policy import ONCE, Approval, ToolPolicy
 from durable.shells import run_step, run_step_async
 from durable.step import StepCall, place
 from durable.tool import bound, left_out, plain, policy_of, unbound, with_context
@@ -199,7 +199,7 @@ def _asked(
     answer = answer_to(segment, outcome)
     meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
     if answer is None:
-        ask_person(segment, outcome, kind, subject, expires_in=expires_in, meta=meta)
+        ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), meta=meta)
         raise Suspended
     closed, consume = answer.closing(segment)
     if answer.decision.kind == "reject":

@@ -13,6 +13,7 @@ from durable.checkpoint import interrupts
 from durable.checkpoint.errors import InvalidConfiguration, InvalidDecision, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.ids import interrupt_id
+from durable.policy import Approval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from durable.checkpoint.records import Interrupt, InterruptKind
     from durable.replay import Outcome
     from durable.segment import Segment
+
+
+ANYONE = Approval()
+"""Whoever can decide may, and there is no hurry."""
+
+REQUESTED_BY = "requested_by"
+"""The tag of an execution that names the person it was started for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +139,13 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
     tool: str | None = None,
     arguments_hash: str | None = None,
     rule: str | None = None,
-    expires_in: float | None = None,
+    gate: Approval = ANYONE,
     meta: Mapping[str, Any] | None = None,
 ) -> Interrupt:
-    """Open an interrupt at this step, durable before this returns, and wait for it when the segment ends."""
+    """Open an interrupt at this step, durable before this returns, and wait for it when the segment ends.
+
+    ``gate`` says who may answer, and until when; ``rule`` why it is asked.
+    """
     runtime = segment.runtime
     new = interrupts.NewInterrupt(
         id=interrupt_id(segment.execution.id, outcome.key, kind, outcome.interrupts + 1),
@@ -146,7 +157,9 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         subject=runtime.codec.encode(dict(subject), what="the question"),
         arguments_hash=arguments_hash,
         rule=rule,
-        expires_at=None if expires_in is None else runtime.database.clock() + expires_in,
+        expires_at=None if gate.expires_in is None else runtime.database.clock() + gate.expires_in,
+        required=gate.quorum,
+        terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
     )
     segment.append(
         NewRecord("interrupt_opened", outcome.key, {**(meta or {}), "interrupt": new.id, "interrupt_kind": kind}),
@@ -188,6 +201,16 @@ class Answer:
         )
 
 
+def _escalate(segment: Segment, interrupt: Interrupt) -> None:
+    """Nobody has decided in time: others are asked as well, and it is waited for them."""
+    told = {"event": "escalated", "interrupt": interrupt.id, "to": list(interrupt.terms.escalate_to)}
+    segment.append(
+        NewRecord("note", None, {**told, "step": interrupt.step_key}),
+        companions=[interrupts.escalating(interrupt, segment.runtime.database)],
+    )
+    segment.opened(interrupt.id)
+
+
 def answer_to(segment: Segment, outcome: Outcome) -> Answer | None:
     """The decision on this step's interrupt; None if it must be asked (again). Raises Suspended while it is open."""
     if outcome.interrupt is None:
@@ -199,6 +222,9 @@ def answer_to(segment: Segment, outcome: Outcome) -> Answer | None:
         given = interrupt.decision
         return Answer(interrupt, Decision(given["kind"], given.get("value"), given.get("reason")))
     if interrupt.expires_at is not None and segment.runtime.database.clock() >= interrupt.expires_at:
+        if interrupt.terms.escalate_to:
+            _escalate(segment, interrupt)
+            raise Suspended
         reason = "nobody decided in time"
         kind = "cancel" if interrupt.kind in {"in_doubt", "drift"} else "reject"
         return Answer(interrupt, Decision(kind, reason=reason), expired=True)

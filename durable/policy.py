@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from durable.checkpoint.errors import InvalidConfiguration
+from durable.checkpoint.records import Terms
 from durable.retry import NO_RETRY, Retry
+from durable.rules import applies, checked_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,20 +22,65 @@ KEY_TTL = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A call needs a decision; ``rule`` is why, in words for people."""
+
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A person must say yes to the call, with exactly these arguments.
 
-    ``when(arguments)`` limits it to the calls for which it is true. ``expires_in`` (seconds) rejects the call if
-    nobody has decided by then.
+    ``when`` limits it to the calls for which it is true: a function of the arguments, or an expression in CEL over
+    ``arguments`` and ``tool``, as ``"arguments.amount > 100"``. A rule that raises asks.
+
+    ``approvers`` are names, and roles as ``"role:finance"`` (of ``Runtime(roles=...)``); without any, whoever can
+    decide may. ``quorum`` different persons must give the same answer; one is enough to reject. The person in the
+    execution's tag ``requested_by`` may not decide, unless ``requester_may_approve``.
+
+    ``expires_in`` (seconds) rejects the call if nobody has decided by then; with ``on_expiry="escalate"`` those in
+    ``escalate_to`` may decide too, for as long again. Raises InvalidConfiguration.
     """
 
-    when: Callable[[Mapping[str, Any]], bool] | None = None
+    when: Callable[[Mapping[str, Any]], bool] | str | None = None
     expires_in: float | None = None
     rule: str | None = None
+    approvers: tuple[str, ...] = ()
+    quorum: int = 1
+    on_expiry: Literal["reject", "escalate"] = "reject"
+    escalate_to: tuple[str, ...] = ()
+    requester_may_approve: bool = False
 
-    def asks(self, arguments: Any) -> bool:
-        """Whether a call with these arguments needs a decision."""
-        return self.when is None or bool(self.when(arguments))
+    def __post_init__(self) -> None:
+        if self.when is not None:
+            checked_rule(self.when)
+        names = {name for name in self.approvers if not name.startswith("role:")}
+        if self.quorum < 1 or (names == set(self.approvers) and self.approvers and len(names) < self.quorum):
+            msg = f"quorum={self.quorum}: use at least 1, and at most as many as there are approvers"
+            raise InvalidConfiguration(msg)
+        escalates = self.on_expiry == "escalate"
+        if self.on_expiry not in {"reject", "escalate"} or escalates != bool(self.escalate_to):
+            msg = "on_expiry is 'reject', or 'escalate' together with escalate_to=(...)"
+            raise InvalidConfiguration(msg)
+        if escalates and self.expires_in is None:
+            msg = "on_expiry='escalate' needs expires_in=seconds"
+            raise InvalidConfiguration(msg)
+
+    def asks(self, tool: str, arguments: Any) -> Asked | None:
+        """Whether a call with these arguments needs a decision, and by which rule."""
+        rule = self.rule or (self.when if isinstance(self.when, str) else None)
+        if self.when is None:
+            return Asked(rule)
+        try:
+            return Asked(rule) if applies(self.when, tool, arguments) else None
+        except Exception as exc:  # noqa: BLE001 - a rule that cannot be evaluated is never taken for a no
+            return Asked(f"{rule or 'the rule'} could not be evaluated: {type(exc).__name__}: {exc}")
+
+    def terms(self, requester: str | None) -> Terms:
+        """Who may decide on a call of an execution that this person asked for."""
+        barred = None if self.requester_may_approve else requester
+        return Terms(self.approvers, barred, self.escalate_to, self.expires_in)
 
 
 @dataclass(frozen=True, slots=True)

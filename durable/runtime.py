@@ -9,15 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from durable.checkpoint import blobs, claims, executions, interrupts, migrations
+from durable.checkpoint import blobs, claims, executions, interrupts, migrations, votes
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
+    AlreadyDecided,
     ArgumentsChanged,
+    DecisionExpired,
     ExecutionClosed,
     InvalidConfiguration,
     LeaseLost,
+    NotAllowedToDecide,
     StorageError,
     ThreadBusy,
     UnknownApp,
@@ -62,7 +65,8 @@ class Runtime:
 
     ``policies`` govern tools by name, of any framework, also those that cannot be edited. ``types`` are those of
     your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext,
-    ``secrets`` replace the environment as the place to look secrets up. ``lease`` is how long (seconds) a worker
+    ``secrets`` replace the environment as the place to look secrets up. ``roles`` says which roles a person has, by
+    name: a mapping, or a function that asks your directory. ``lease`` is how long (seconds) a worker
     may be silent before another one continues; an execution whose worker dies ``max_attempts`` times in a row is
     given up as ``dead``.
 
@@ -78,6 +82,7 @@ class Runtime:
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
         secrets: Mapping[str, str] | None = None,
+        roles: Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]] | None = None,
         lease: float = 30.0,
         max_attempts: int = 10,
         database: Database | None = None,
@@ -91,6 +96,7 @@ class Runtime:
         self.policies = dict(policies or {})
         self.dependencies = dict(dependencies or {})
         self.secrets = secrets
+        self._roles = roles
         self.max_attempts = max_attempts
         self.clock = clock or Clock()
         self.codec = Codec(types)
@@ -291,11 +297,14 @@ class Runtime:
         comment: str | None = None,
         arguments_hash: str | None = None,
     ) -> bool:
-        """Answer an interrupt; its execution goes on by itself. False if the same answer was given before.
+        """Answer an interrupt; its execution goes on by itself. False if the same person gave the same answer before.
 
-        ``arguments_hash`` (of the interrupt you looked at) refuses the decision if the call has other arguments by
-        now. Raises AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged, InterruptNotFound,
-        NotEncodable.
+        ``by`` is the person, as your own login knows them; ``Runtime(roles=...)`` says their roles. Where several must
+        agree, the execution waits for the last of them. ``arguments_hash`` (of the interrupt you looked at) refuses the
+        decision if the call has other arguments by now. What is refused is kept among the interrupt's ``votes``.
+
+        Raises NotAllowedToDecide, AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged,
+        InterruptNotFound, NotEncodable.
         """
         by = checked(by, "the name of the person who decides")
         comment = None if comment is None else text(comment, "the comment")
@@ -304,11 +313,28 @@ class Runtime:
         if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:
             raise ArgumentsChanged(f"interrupt {interrupt_id!r} is about other arguments than those you decided on")
         answer = {"kind": decision.kind, "value": decision.value, "reason": decision.reason}
-        encoded = self.codec.encode(answer, what="the decision")
-        new = interrupts.NewDecision(encoded, self.codec.fingerprint(answer), by, comment)
-        return self.database.transact(
-            lambda connection: interrupts.decide(self.database, connection, self.namespace, interrupt_id, new)
+        new = votes.NewDecision(
+            self.codec.encode(answer, what="the decision"),
+            self.codec.fingerprint(answer),
+            by,
+            comment,
+            roles=self.roles_of(by),
+            alone=decision.kind in {"reject", "cancel"},
         )
+        db = self.database
+        try:
+            return db.transact(lambda connection: votes.decide(db, connection, self.namespace, interrupt_id, new))
+        except (NotAllowedToDecide, AlreadyDecided, DecisionExpired) as exc:
+            why = type(exc).__name__
+            db.transact(lambda connection: votes.refused(db, connection, interrupt_id, new, why))
+            raise
+
+    def roles_of(self, person: str) -> tuple[str, ...]:
+        """The roles that a person has, as ``Runtime(roles=...)`` says."""
+        if self._roles is None:
+            return ()
+        found = self._roles(person) if callable(self._roles) else self._roles.get(person, ())
+        return tuple(found)
 
     def reopen(self, execution_id: str) -> None:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""

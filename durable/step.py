@@ -166,7 +166,8 @@ def begin_step(call: StepCall) -> Recorded | Pending:
         if outcome.accepted or answer.interrupt.arguments_hash == call.complete_hash:
             return _answered(call, outcome, answer)
         segment.withdraw(outcome)  # a default has changed since: what was decided is not what would run
-    if gate is not None and outcome.progress == "new" and outcome.epoch == 0 and gate.asks(call.complete):
+    fresh = outcome.progress == "new" and outcome.epoch == 0
+    if gate is not None and fresh and (asked := gate.asks(call.name, call.complete)):
         ask_person(
             segment,
             outcome,
@@ -174,8 +175,8 @@ def begin_step(call: StepCall) -> Recorded | Pending:
             {"arguments": call.complete, "tool": call.name},
             tool=call.name,
             arguments_hash=call.complete_hash,
-            rule=gate.rule,
-            expires_in=gate.expires_in,
+            rule=asked.rule,
+            gate=gate,
             meta=call.meta(),
         )
         raise Suspended

@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import claims, executions, interrupts, signals
+from durable.checkpoint import claims, executions, interrupts, signals, votes
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.errors import (
     ExecutionBusy,
@@ -17,7 +17,8 @@ from durable.checkpoint.errors import (
     LeaseLost,
     ThreadBusy,
 )
-from durable.checkpoint.interrupts import NewDecision, NewInterrupt
+from durable.checkpoint.interrupts import NewInterrupt
+from durable.checkpoint.votes import NewDecision
 from tests.checkpoint.conftest import CODEC, encoded
 from tests.world import until
 
@@ -50,7 +51,7 @@ def asked(store, interrupt_id="i", **changes):
 
 def decide(store, interrupt_id="i", by="alice", digest="d"):
     decision = NewDecision(encoded({"kind": "approve"}), digest, by)
-    return store.db.transact(lambda c: interrupts.decide(store.db, c, "default", interrupt_id, decision))
+    return store.db.transact(lambda c: votes.decide(store.db, c, "default", interrupt_id, decision))
 
 
 def suspend(store, epoch=1, **options):
@@ -281,7 +282,7 @@ class TestLetGo:
             other = store.process()
             decision = NewDecision(encoded({"kind": "approve"}), "d", "alice")
             with other.db.write() as connection:
-                interrupts.decide(other.db, connection, "default", "i", decision)
+                votes.decide(other.db, connection, "default", "i", decision)
                 deciding.set()
                 decided.wait(0.3)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import executions, interrupts
+from durable.checkpoint import executions, interrupts, votes
 from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, LeaseLost
-from durable.checkpoint.interrupts import NewDecision, NewInterrupt
+from durable.checkpoint.interrupts import NewInterrupt
 from durable.checkpoint.records import NewRecord
+from durable.checkpoint.votes import NewDecision
 from tests.checkpoint.conftest import CODEC, encoded
 
 HOUR = 3600.0
@@ -44,7 +45,7 @@ def read(store, interrupt_id="i", namespace="default"):
 
 def decide(store, kind="approve", by="alice", interrupt_id="i", **more):
     decision = NewDecision(encoded({"kind": kind}), kind, by, **more)
-    return store.db.transact(lambda c: interrupts.decide(store.db, c, "default", interrupt_id, decision))
+    return store.db.transact(lambda c: votes.decide(store.db, c, "default", interrupt_id, decision))
 
 
 def test_what_was_asked_is_read_back(store, opened):
@@ -173,7 +174,7 @@ def test_what_is_not_there_or_in_another_namespace_is_not_found(store, opened):
         read(store, namespace="elsewhere")
     with pytest.raises(InterruptNotFound):
         decision = NewDecision(encoded({"kind": "approve"}), "approve", "mallory")
-        store.db.transact(lambda c: interrupts.decide(store.db, c, "elsewhere", "i", decision))
+        store.db.transact(lambda c: votes.decide(store.db, c, "elsewhere", "i", decision))
     assert read(store).status == "open"
 
 
@@ -182,7 +183,7 @@ def test_large_questions_and_answers_stand_in_blobs(store, opened):
     found = opened(subject=large)
     assert len(found.stored_subject) == 33
     answer = encoded({"kind": "respond", "value": "y" * 200_000})
-    store.db.transact(lambda c: interrupts.decide(store.db, c, "default", "i", NewDecision(answer, "d", "alice")))
+    store.db.transact(lambda c: votes.decide(store.db, c, "default", "i", NewDecision(answer, "d", "alice")))
     assert len(read(store).stored_decision) == 33
     with store.db.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM blobs")).scalar() == 2

@@ -28,7 +28,7 @@ from sqlalchemy import event, update
 
 from durable import Approval, Decision, Runtime, current, doubt, tool
 from durable import interrupt as asking
-from durable.checkpoint import claims, interrupts
+from durable.checkpoint import claims, interrupts, votes
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
@@ -465,14 +465,14 @@ def a_consumption_that_does_not_check_the_status(monkeypatch):
 
 
 def a_last_decision_that_wins(monkeypatch):
-    genuine = interrupts.decide
+    genuine = votes.decide
 
     def decide(db, connection, namespace, interrupt_id, decision):
         again = interrupts.C.status.in_(("decided", "consumed"))
         connection.execute(update(interrupts.T).where(interrupts.C.id == interrupt_id, again).values(status="open"))
         return genuine(db, connection, namespace, interrupt_id, decision)
 
-    monkeypatch.setattr(interrupts, "decide", decide)
+    monkeypatch.setattr(votes, "decide", decide)
 
 
 def an_expiry_that_ignores_a_decision(monkeypatch):

@@ -107,6 +107,7 @@ def _create_interrupts() -> None:
         sa.Column("expires_at", sa.Double()),
         sa.Column("required", sa.Integer(), nullable=False, server_default="1"),
         sa.Column("votes", sa.Text(), nullable=False, server_default="[]"),
+        sa.Column("terms", sa.Text(), nullable=False, server_default="{}"),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name="fk_interrupts_execution_id", ondelete="CASCADE"

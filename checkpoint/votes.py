@@ -1,0 +1,125 @@
+"""Votes: who answers an interrupt, and when it is decided.
+
+One conditional statement decides: the first answer that enough persons have given wins, a rejection needs one. What did
+not count is kept too, with its reason: a late answer, another one, one of somebody who may not decide.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, update
+
+from durable.checkpoint import blobs, executions, schema
+from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, NotAllowedToDecide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from durable.checkpoint.database import Database
+
+T = schema.interrupts
+C = T.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """An answer, encoded; ``digest`` tells the same answer from another.
+
+    ``roles`` are those of the person. ``alone`` needs no others: nobody is made to do what one of them refuses.
+    """
+
+    value: bytes
+    digest: str
+    by: str
+    comment: str | None = None
+    roles: tuple[str, ...] = ()
+    alone: bool = False
+
+
+def decide(db: Database, connection: Connection, namespace: str, interrupt_id: str, decision: NewDecision) -> bool:
+    """Record the answer; with the last one that is needed, wake the execution. False if it was there before.
+
+    Raises InterruptNotFound, NotAllowedToDecide, AlreadyDecided if another decision came first or the execution has
+    ended, and DecisionExpired. The same person repeating the same answer is no error.
+    """
+    row = _row(connection, namespace, interrupt_id)
+    executions.lock(connection, row.execution_id)
+    now = db.sync_clock(connection)
+    while True:
+        row = _row(connection, namespace, interrupt_id)
+        votes = json.loads(row.votes)
+        counted = [vote for vote in votes if "refused" not in vote]
+        again = any((vote["by"], vote["digest"]) == (decision.by, decision.digest) for vote in counted)
+        if again and row.status in {"open", "decided", "consumed"}:
+            return False
+        _refuse(row, decision, counted, now)
+        votes.append({"by": decision.by, "at": now, "digest": decision.digest})
+        same = {decision.by, *(vote["by"] for vote in counted if vote["digest"] == decision.digest)}
+        values: dict[str, Any] = {"votes": json.dumps(votes)}
+        if decision.alone or len(same) >= row.required:
+            values |= _decided(db, connection, decision, now)
+        won = connection.execute(
+            update(T)
+            .where(C.id == interrupt_id, C.status == "open", (C.expires_at.is_(None)) | (C.expires_at > now))
+            .values(values)
+        )
+        if won.rowcount == 1:  # else its owner closed it at this moment: look again
+            if "status" in values:
+                executions.wake(connection, row.execution_id, now=now)
+            return True
+
+
+MOST = 200
+"""Answers that did not count and are kept, of one interrupt."""
+
+
+def refused(db: Database, connection: Connection, interrupt_id: str, decision: NewDecision, why: str) -> None:
+    """Keep an answer that did not count."""
+    executions.lock(connection, connection.execute(select(C.execution_id).where(C.id == interrupt_id)).scalar_one())
+    votes = json.loads(connection.execute(select(C.votes).where(C.id == interrupt_id)).scalar_one())
+    if sum("refused" in vote for vote in votes) >= MOST:
+        return
+    votes.append({"by": decision.by, "at": db.sync_clock(connection), "digest": decision.digest, "refused": why})
+    connection.execute(update(T).where(C.id == interrupt_id).values(votes=json.dumps(votes)))
+
+
+def _row(connection: Connection, namespace: str, interrupt_id: str) -> Row[Any]:
+    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).first()
+    if row is None:
+        raise InterruptNotFound(interrupt_id)
+    return row
+
+
+def _refuse(row: Row[Any], decision: NewDecision, counted: Sequence[Mapping[str, Any]], now: float) -> None:
+    if row.status == "expired" or (row.status == "open" and row.expires_at is not None and row.expires_at <= now):
+        raise DecisionExpired(row.id)
+    if row.status != "open":
+        raise AlreadyDecided(row.id, row.status, row.decided_by if row.status != "cancelled" else None)
+    terms = json.loads(row.terms)
+    if terms.get("requester") == decision.by:
+        why = "who asked for the call does not decide on it"
+        raise NotAllowedToDecide(row.id, decision.by, why)
+    approvers = terms.get("approvers") or ()
+    named = decision.by in approvers and not decision.by.startswith("role:")
+    if approvers and not named and not {f"role:{role}" for role in decision.roles} & set(approvers):
+        raise NotAllowedToDecide(row.id, decision.by, f"it is for {', '.join(approvers)}")
+    if any(vote["by"] == decision.by for vote in counted):
+        raise AlreadyDecided(row.id, "answered otherwise", decision.by)
+
+
+def _decided(db: Database, connection: Connection, decision: NewDecision, now: float) -> dict[str, Any]:
+    stored, keep = blobs.stash(db, decision.value)
+    if keep is not None:
+        keep(connection)
+    return {
+        "status": "decided",
+        "decision": stored,
+        "decided_by": decision.by,
+        "decided_at": now,
+        "comment": decision.comment,
+    }
