@@ -1,5 +1,6 @@
 """Verbs about what waits for a person: the inbox, and the decisions on it."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,21 @@ Id = Annotated[
 ]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides; else $USER. Kept in the history.")]
 Comment = Annotated[str | None, typer.Option("--comment", help="Kept in the history.")]
+Role = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role", metavar="NAME", help="A role of theirs; may be repeated. Who can write the database is believed."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person who decides, and in which roles."""
+
+    by: str | None
+    roles: list[str] | None
+    comment: str | None
 
 
 def list_all(  # noqa: PLR0913 - the filters of the verb
@@ -65,21 +81,24 @@ def _what(shown: dict[str, Any]) -> str:
 
 def _state(one: Interrupt) -> str:
     if one.status == "open":
-        return f"expires {moment(one.expires_at)}" if one.expires_at is not None else ""
+        expires = f"expires {moment(one.expires_at)}" if one.expires_at is not None else ""
+        needed = f"{one.required} must agree" if one.required > 1 else ""
+        return "; ".join(part for part in (", ".join(one.terms.approvers), needed, expires) if part)
     return one.status + (f" by {one.decided_by}" if one.decided_by else "")
 
 
-def approve(session: Session, id_: Id, *, by: By = None, comment: Comment = None) -> None:
+def approve(session: Session, id_: Id, *, by: By = None, role: Role = None, comment: Comment = None) -> None:
     """Run the call as it was asked."""
-    _decide(session, id_, Decision.approve(), by, comment)
+    _decide(session, id_, Decision.approve(), Who(by, role, comment))
 
 
-def edit(
+def edit(  # noqa: PLR0913 - the answer, and who gives it
     session: Session,
     id_: Id,
     arguments: Annotated[str, typer.Argument(metavar="JSON", help="All arguments: JSON, @file, or - for stdin.")],
     *,
     by: By = None,
+    role: Role = None,
     comment: Comment = None,
 ) -> None:
     """Run the call with other arguments."""
@@ -87,31 +106,33 @@ def edit(
     if not isinstance(given, dict):
         msg = 'the arguments are a JSON object: {"name": value}'
         raise typer.BadParameter(msg)
-    _decide(session, id_, Decision.edit(given), by, comment)
+    _decide(session, id_, Decision.edit(given), Who(by, role, comment))
 
 
-def reject(
+def reject(  # noqa: PLR0913 - the answer, and who gives it
     session: Session,
     id_: Id,
     *,
     reason: Annotated[str, typer.Option("--reason", help="The agent is told it.")],
     by: By = None,
+    role: Role = None,
     comment: Comment = None,
 ) -> None:
     """Do not run the call; the agent is told the reason and goes on."""
-    _decide(session, id_, Decision.reject(reason), by, comment)
+    _decide(session, id_, Decision.reject(reason), Who(by, role, comment))
 
 
-def respond(
+def respond(  # noqa: PLR0913 - the answer, and who gives it
     session: Session,
     id_: Id,
     value: Annotated[str, typer.Argument(metavar="JSON", help="The answer: JSON, @file, or - for stdin.")],
     *,
     by: By = None,
+    role: Role = None,
     comment: Comment = None,
 ) -> None:
     """Answer a question; for a call: do not run it, this is its result."""
-    _decide(session, id_, Decision.respond(parsed(value, "the answer")), by, comment)
+    _decide(session, id_, Decision.respond(parsed(value, "the answer")), Who(by, role, comment))
 
 
 def resolve(  # noqa: PLR0913 - the answers of the verb
@@ -125,6 +146,7 @@ def resolve(  # noqa: PLR0913 - the answers of the verb
     cancel: Annotated[bool, typer.Option("--cancel", help="End the execution.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why it is cancelled.")] = "cancelled by decision",
     by: By = None,
+    role: Role = None,
     comment: Comment = None,
 ) -> None:
     """Settle a step of which nobody knows whether it happened, or a call that differs from its record."""
@@ -138,15 +160,17 @@ def resolve(  # noqa: PLR0913 - the answers of the verb
     if len(given) != 1:
         msg = f"give exactly one of {', '.join(answers)}"
         raise typer.BadParameter(msg)
-    _decide(session, id_, given[0], by, comment)
+    _decide(session, id_, given[0], Who(by, role, comment))
 
 
-def _decide(session: Session, id_: str, decision: Decision, by: str | None, comment: str | None) -> None:
-    who = person(by)
-    with session.runtime() as runtime:
-        counts = runtime.decide(id_, decision, by=who, comment=comment)
+def _decide(session: Session, id_: str, decision: Decision, who: Who) -> None:
+    by = person(who.by)
+    with session.runtime(roles={by: who.roles or ()}) as runtime:
+        counts = runtime.decide(id_, decision, by=by, comment=who.comment)
         found = runtime.interrupt(id_)
         told = plain.interrupt(found) | {"counts": counts}
-    said = f"{id_}: {decision.kind} by {who}" + ("" if counts else " (as before)")
+    said = f"{id_}: {decision.kind} by {by}" + ("" if counts else " (as before)")
     after = f"; execution {found.execution_id} goes on as soon as a worker claims it"
+    if found.status == "open":
+        after = f"; {found.required} persons must give the same answer, it waits for the others"
     session.output.tell(told, lambda console: console.print(clean(said + after)))

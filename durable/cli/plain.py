@@ -44,6 +44,7 @@ _INTERRUPT = (
     "arguments",
     "arguments_hash",
     "rule",
+    "required",
     "decision",
     "decided_by",
     "decided_at",
@@ -81,4 +82,5 @@ def record(found: Record) -> dict[str, Any]:
 
 def interrupt(found: Interrupt) -> dict[str, Any]:
     """An interrupt with what it asks, and its answer."""
-    return {name: getattr(found, name) for name in _INTERRUPT}
+    told = {name: getattr(found, name) for name in _INTERRUPT}
+    return told | {"votes": [dict(vote) for vote in found.votes], "approvers": list(found.terms.approvers)}

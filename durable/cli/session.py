@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
@@ -58,7 +58,7 @@ class Session:
         return db
 
     @contextmanager
-    def runtime(self, *, create: bool = False) -> Iterator[Runtime]:
+    def runtime(self, *, create: bool = False, roles: Mapping[str, Sequence[str]] | None = None) -> Iterator[Runtime]:
         """A runtime for this one call. A schema that is behind is not upgraded by looking at it."""
         db = self.database(create=create)
         try:
@@ -66,7 +66,7 @@ class Session:
             if not create and (found is None or (found in migrations.KNOWN and found != migrations.HEAD)):
                 msg = f"the schema has version {found or 'none'}, {migrations.HEAD} is needed: run `durable db upgrade`"
                 raise InvalidConfiguration(msg)
-            yield ViewingRuntime(database=db, namespace=self.namespace)
+            yield ViewingRuntime(database=db, namespace=self.namespace, roles=roles)
         finally:
             db.close()
 

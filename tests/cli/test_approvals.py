@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from durable import ask, step, tool
+from durable import Approval, ask, step, tool
 from durable.calls import Step
 from tests.cli.conftest import ENVIRONMENT, Order
 from tests.world import DAY, World, crashed
@@ -21,12 +21,15 @@ INTERRUPT_KEYS = [
     "arguments",
     "arguments_hash",
     "rule",
+    "required",
     "decision",
     "decided_by",
     "decided_at",
     "comment",
     "expires_at",
     "created_at",
+    "votes",
+    "approvers",
 ]
 
 
@@ -50,6 +53,25 @@ def test_an_approved_call_runs_once_and_the_history_says_who(durable, document, 
     assert [result.output for result in runtime.recover()] == [{"paid": 10}]
     (found,) = document("approvals", "list", "--status", "all")
     assert (found["status"], found["decided_by"], found["comment"]) == ("consumed", "alice", "fine")
+
+
+def test_a_role_is_said_where_the_policy_asks_for_one(durable, document, runtime):
+    gate = Approval(approvers=("role:finance",), quorum=2)
+
+    @runtime.function("gated")
+    def gated():
+        return tool(approval=gate)(lambda: "paid")()
+
+    (question,) = runtime.run("gated", id="y").interrupts
+    assert "role:finance; 2 must agree" in " ".join(durable("approvals", "list").stdout.split())
+    refused = durable("approvals", "approve", question.id, "--by", "bob", status=1)
+    assert "'bob' may not decide" in refused.stderr
+    first = durable("approvals", "approve", question.id, "--by", "fay", "--role", "finance").stdout
+    assert "waits for the others" in first
+    durable("approvals", "approve", question.id, "--by", "fred", "--role", "audit", "--role", "finance")
+    (found,) = document("approvals", "list", "--status", "all")
+    assert [vote["by"] for vote in found["votes"]] == ["bob", "fay", "fred"]
+    assert [result.output for result in runtime.recover()] == ["paid"]
 
 
 def test_an_edited_call_runs_with_the_new_arguments(durable, runtime, waiting):
