@@ -96,7 +96,7 @@ class Crash:
         Only connections opened from now on are listened to.
         """
         event.listen(engine, "connect", self._connected)
-        commit = engine.dialect.do_commit
+        commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
 
         def committing(connection: Any) -> None:
             written = ", ".join(sorted(self._written.pop(id(connection.dbapi_connection), ())))
@@ -106,7 +106,11 @@ class Crash:
             if written:
                 self.point(f"committed {written}")
 
-        engine.dialect.do_commit = committing
+        def rolling_back(connection: Any) -> None:
+            self._written.pop(id(connection.dbapi_connection), None)
+            rollback(connection)
+
+        engine.dialect.do_commit, engine.dialect.do_rollback = committing, rolling_back
 
     def _connected(self, connection: Any, _: object) -> None:
         statement = partial(self._statement, id(connection))
