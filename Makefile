@@ -20,10 +20,10 @@ demo: install
 	@$(BIN)/python -m examples.provisioning
 
 test: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/crash
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 crash: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --every-point --timeout 600 tests/crash
 
 check: install
 	$(BIN)/ruff check .

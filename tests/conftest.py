@@ -27,6 +27,11 @@ def in_memory():
         tempfile.tempdir = None
 
 
+def pytest_addoption(parser):
+    """``make crash``; see tests/crash/conftest.py."""
+    parser.addoption("--every-point", action="store_true", help="tests/crash: kill at every point, not at every kind")
+
+
 def pytest_configure(config):
     """The first process of a session owns the shared folder and, at its end, the server that may run in it."""
     in_memory()

@@ -1,54 +1,39 @@
-"""Scenarios of the core alone: plain durable functions, no framework."""
+"""Scenarios of the core alone: plain durable functions, no framework. All four effects, doubts, branches side by side."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from durable import Approval, Decision, Done, NotDone, Retry, ask, current, sleep, step, tool, wait_signal
-from durable.checkpoint.errors import ToolRejected
+from durable import Done, NotDone, current, step, tool
+from tests.crash.effects import AGAIN, later_than, send
 from tests.crash.facts import BOOKINGS
 from tests.crash.scenario import Scenario
-from tests.crash.world import Refused, answer
+from tests.crash.waiting_scenarios import (
+    Approved,
+    Asked,
+    Asleep,
+    Cancelled,
+    Edited,
+    Rejected,
+    Retried,
+    Signalled,
+    Superseded,
+)
+from tests.crash.world import answer
 
 if TYPE_CHECKING:
-    from durable import Interrupt, Runtime
+    from durable import Runtime
     from tests.crash.world import World
-
-PATIENCE = 0.02
-"""Seconds that a slow outside takes at most."""
-
-AGAIN = Retry(attempts=3, initial=0.001, on=(Refused,))
-
-
-def send(world: World, name: str, refuse_first: int = 0, **arguments: Any) -> str:
-    """An effect of the step that runs now."""
-    return world.effect(name, arguments, key=current().idempotency_key, refuse_first=refuse_first)
-
-
-async def later_than(world: World, effect: str) -> None:
-    """The outside is slow: it answers after another effect has arrived, or after a while if that does not come."""
-    give_up = time.monotonic() + PATIENCE
-    while not world.happened(effect) and time.monotonic() < give_up:
-        await asyncio.sleep(0.001)
 
 
 class Effects(Scenario):
-    """All four effects one after another, retries, a reconcile function, and a step inside of a step."""
+    """All four effects one after another, one of them with retries."""
 
     name = "effects"
-    effects = {
-        "look_up": "read",
-        "reserve": "idempotent",
-        "book": "transactional",
-        "charge": "once",
-        "deliver": "once",
-        "publish": "once",
-        "inner": "once",
-    }
+    effects = {"look_up": "read", "reserve": "idempotent", "book": "transactional", "charge": "once"}
     expected = {"effects": ("succeeded", "all done")}
     tables = (f"CREATE TABLE {BOOKINGS} (effect VARCHAR(20))",)
 
@@ -72,6 +57,23 @@ class Effects(Scenario):
         def charge(amount: int) -> str:
             return send(world, "charge", amount=amount)
 
+        @runtime.function(self.app)
+        def app() -> str:
+            world.acknowledged("look_up", look_up("acme"))
+            world.acknowledged("reserve", reserve("acme"))
+            world.acknowledged("book", book(7))
+            world.acknowledged("charge", charge(7))
+            return "all done"
+
+
+class Doubts(Scenario):
+    """Once effects that are retried after a known failure, settled by a reconcile function, or made inside of a step."""
+
+    name = "doubts"
+    effects = {"deliver": "once", "publish": "once", "inner": "once"}
+    expected = {"doubts": ("succeeded", "all done")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
         @tool(retry=AGAIN)
         def deliver(parcel: str) -> str:
             return send(world, "deliver", refuse_first=1, parcel=parcel)
@@ -92,85 +94,10 @@ class Effects(Scenario):
 
         @runtime.function(self.app)
         def app() -> str:
-            world.acknowledged("look_up", look_up("acme"))
-            world.acknowledged("reserve", reserve("acme"))
-            world.acknowledged("book", book(7))
-            world.acknowledged("charge", charge(7))
             world.acknowledged("deliver", deliver("p"))
             world.acknowledged("publish", publish("/"))
             world.acknowledged("inner", step.options(effect="read")(outer))
             return "all done"
-
-
-class Approved(Scenario):
-    """Gated tools that a person lets run: one whose effect happens once, one whose effect may be repeated."""
-
-    name = "approved"
-    effects = {"enable": "once", "announce": "idempotent"}
-    gated = frozenset(effects)
-    expected = {"approved": ("succeeded", "enabled")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool(approval=True)
-        def enable(plan: str) -> str:
-            return send(world, "enable", plan=plan)
-
-        @tool(effect="idempotent", approval=True)
-        def announce(text: str) -> str:
-            return send(world, "announce", text=text)
-
-        @runtime.function(self.app)
-        def app() -> str:
-            world.acknowledged("enable", enable("paid"))
-            world.acknowledged("announce", announce("hello"))
-            return "enabled"
-
-
-class Edited(Scenario):
-    """A gated call that a person lets run with other arguments."""
-
-    name = "edited"
-    effects = {"refund": "once"}
-    gated = frozenset(effects)
-    expected = {"edited": ("succeeded", "refund done")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool(approval=Approval(when=lambda arguments: arguments["amount"] > 10))
-        def refund(amount: int) -> str:
-            return send(world, "refund", amount=amount)
-
-        @runtime.function(self.app)
-        def app() -> str:
-            return str(world.acknowledged("refund", refund(1000)))
-
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
-        return Decision.edit({"amount": 10}) if interrupt.kind == "approval" else super().answer(interrupt, world)
-
-
-class Rejected(Scenario):
-    """A gated call that a person refuses; the app is told why and goes on."""
-
-    name = "rejected"
-    effects = {"wipe": "once", "keep": "once"}
-    gated = frozenset({"wipe"})
-    refused = frozenset({"wipe"})
-    expected = {"rejected": ("succeeded", "keep done")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool(approval=True)
-        def wipe(disk: str) -> str:
-            return send(world, "wipe", disk=disk)
-
-        @tool
-        def keep(why: str) -> str:
-            return send(world, "keep", why=why)
-
-        @runtime.function(self.app)
-        def app() -> str:
-            try:
-                return wipe("c")
-            except ToolRejected as no:
-                return str(world.acknowledged("keep", keep(no.reason)))
 
 
 class SideBySide(Scenario):
@@ -238,151 +165,9 @@ class SideBySide(Scenario):
             return list(await asyncio.gather(chain("a"), chain("b"), paying(), approving()))
 
 
-class Asked(Scenario):
-    """A question to a person, and an effect that depends on the answer."""
-
-    name = "asked"
-    effects = {"paint": "once"}
-    expected = {"asked": ("succeeded", "blue")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool
-        def paint(color: str) -> str:
-            return send(world, "paint", color=color)
-
-        @runtime.function(self.app)
-        def app() -> str:
-            color = ask("which color?", choices=("red", "blue"))
-            world.acknowledged("paint", paint(color))
-            return str(color)
-
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
-        return Decision.respond("blue") if interrupt.kind == "choice" else super().answer(interrupt, world)
-
-
-class Asleep(Scenario):
-    """A sleep of an hour between two effects."""
-
-    name = "asleep"
-    effects = {"plant": "once", "harvest": "idempotent"}
-    expected = {"asleep": ("succeeded", "harvest done")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool
-        def plant() -> str:
-            return send(world, "plant")
-
-        @tool(effect="idempotent")
-        def harvest() -> str:
-            return send(world, "harvest")
-
-        @runtime.function(self.app)
-        def app() -> str:
-            world.acknowledged("plant", plant())
-            sleep(3600)
-            return str(world.acknowledged("harvest", harvest()))
-
-
-class Signalled(Scenario):
-    """A signal that an execution waits for, in async code."""
-
-    name = "signalled"
-    effects = {"before": "once", "ship": "once"}
-    expected = {"signalled": ("succeeded", {"paid": True})}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool
-        async def before() -> str:
-            return send(world, "before")
-
-        @tool
-        async def ship(paid: dict[str, bool]) -> str:
-            return send(world, "ship", paid=paid)
-
-        @runtime.function(self.app)
-        async def app() -> Any:
-            world.acknowledged("before", await before())
-            paid = await wait_signal("paid")
-            world.acknowledged("ship", await ship(paid))
-            return paid
-
-    def deliver(self, runtime: Runtime, world: World) -> None:
-        for execution in runtime.executions(status="suspended"):
-            if execution.waits_for and not world.lines("sent"):
-                runtime.get(execution.id).signal("paid", {"paid": True})
-                world.write("sent")
-
-
-class Superseded(Scenario):
-    """New input on a thread whose execution waits for an answer."""
-
-    name = "superseded"
-    effects: ClassVar = {}
-    expected = {"old": ("cancelled", None), "new": ("succeeded", "fresh")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @runtime.function(self.app)
-        def app(say: str) -> str:
-            return say if say == "fresh" else ask("what?")
-
-    def start(self, runtime: Runtime) -> None:
-        runtime.run(self.app, {"say": "stale"}, id="old", thread="t")
-        runtime.run(self.app, {"say": "fresh"}, id="new", thread="t")
-
-
-class Cancelled(Scenario):
-    """An execution that is cancelled while it waits for a person."""
-
-    name = "cancelled"
-    effects = {"before": "once"}
-    expected = {"cancelled": ("cancelled", None)}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool
-        def before() -> str:
-            return send(world, "before")
-
-        @runtime.function(self.app)
-        def app() -> str:
-            world.acknowledged("before", before())
-            return str(ask("go on?"))
-
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
-        return None if interrupt.kind == "question" else super().answer(interrupt, world)
-
-    def deliver(self, runtime: Runtime, world: World) -> None:
-        if world.lines("acknowledged"):
-            runtime.get("cancelled").cancel("not wanted")
-
-
-class Retried(Scenario):
-    """An execution that fails for good, and is told to try again."""
-
-    name = "retried"
-    effects = {"prepare": "once", "flaky": "once"}
-    expected = {"retried": ("succeeded", "flaky done")}
-
-    def build(self, runtime: Runtime, world: World) -> None:
-        @tool
-        def prepare() -> str:
-            return send(world, "prepare")
-
-        @tool
-        def flaky() -> str:
-            return send(world, "flaky", refuse_first=1)
-
-        @runtime.function(self.app)
-        def app() -> str:
-            world.acknowledged("prepare", prepare())
-            return str(world.acknowledged("flaky", flaky()))
-
-    def deliver(self, runtime: Runtime, world: World) -> None:
-        for execution in runtime.executions(status="failed"):
-            runtime.get(execution.id).retry()
-
-
 CORE = (
     Effects,
+    Doubts,
     SideBySide,
     Approved,
     Edited,

@@ -24,9 +24,11 @@ at once, so no lease is waited for.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from tests.crash.faults import Moment
 from tests.crash.invariants import check
 from tests.crash.life import Life, Order, Survivor, lead
 from tests.crash.story import Story, Violation
@@ -41,13 +43,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Tally:
-    """What an enumeration came to. ``points`` were killed at; ``undisturbed`` stories ended before the kill's point came."""
+    """What an enumeration came to. ``points`` were killed at; ``undisturbed`` stories ended before the kill's point came;
+    ``missed`` are kinds of points that never came again.
+    """
 
     points: int = 0
     stories: int = 0
     undisturbed: int = 0
     kills: int = 0
     doubts: int = 0
+    missed: list[str] = field(default_factory=list)
     violations: list[tuple[Sequence[tuple[int, str]], Violation]] = field(default_factory=list)
 
     def add(self, story: Story, violations: Sequence[Violation], *, wanted: int) -> None:
@@ -63,7 +68,7 @@ class Tally:
         listed = [f"killed at {killed}: {violation}" for killed, violation in self.violations[:20]]
         head = (
             f"{self.points} points, {self.stories} stories, {self.kills} kills, {self.doubts} doubts, "
-            f"{len(self.violations)} violations"
+            f"{len(self.violations)} violations, missed {self.missed}"
         )
         return "\n".join([head, *listed])
 
@@ -83,7 +88,7 @@ class Teller:
     def __exit__(self, *_: object) -> None:
         self._survivor.end()
 
-    def begin(self, at: int | None) -> Life:
+    def begin(self, at: int | Moment | None) -> Life:
         """The first life of a new story."""
         self.places.fresh()
         return lead(self.places, Order(at, self._only_changes, first=True, plant=self._plant))
@@ -111,34 +116,59 @@ class Teller:
         killed = [life.killed for life in lives if life.killed is not None]
         return Story(facts, World(self.places.ledger).lines(), killed, lives[-1].outputs, lives[-1].error)
 
-    def dry_run(self) -> int:
-        """How many points an undisturbed life has. Raises AssertionError if an invariant does not hold even then."""
+    def dry_run(self) -> Life:
+        """An undisturbed life: its points. Raises AssertionError if an invariant does not hold even then."""
         life = self.begin(None)
         _, violations = self.go_on([life], ())
         assert not violations, [str(violation) for violation in violations]
-        seen = " ".join(life.labels)
-        assert "committed" in seen, "no commit is seen: the harness listens at the wrong place"
-        assert "INSERT INTO journal" in seen or self._only_changes, "no append to a journal is seen"
-        return life.points
+        assert "committed executions, started" in life.labels, (
+            "no commit is seen: the harness listens at the wrong place"
+        )
+        assert "before INSERT journal" in life.labels or self._only_changes, "no append to a journal is seen"
+        return life
 
 
-def enumerate_points(
-    places: Places, *, shard: int = 0, shards: int = 1, plant: Plant | None = None, only_changes: bool = False
-) -> Tally:
+def enumerate_points(places: Places, *, shard: int = 0, shards: int = 1, only_changes: bool = False) -> Tally:
     """Kill at every point of this shard (shard + 1, shard + 1 + shards, ...), until a life ends before its point comes.
 
     ``only_changes`` kills behind every change only: the points between two of them leave the same state. Where branches run side by side the number of points differs from run to run; it goes on until past the last.
     """
-    with Teller(places, only_changes=only_changes) as sound:
-        total = sound.dry_run()
     tally, at = Tally(), shard + 1
-    with Teller(places, only_changes=only_changes, plant=plant) as teller:
+    with Teller(places, only_changes=only_changes) as teller:
+        total = teller.dry_run().points
         while True:
             story, violations = teller.go_on([teller.begin(at)], ())
             tally.add(story, violations, wanted=1)
             if not story.killed and at > total:
                 return tally
             at += shards
+
+
+def enumerate_kinds(
+    places: Places, *, shard: int = 0, shards: int = 1, plant: Plant | None = None, only_changes: bool = False
+) -> Tally:
+    """Kill once at every kind of point that an undisturbed life has: at its first, or second, or a later occurrence.
+
+    Its label decides which occurrence that is, and to which shard it belongs. Where branches run side by side that occurrence may not
+    come again: then it is the first one, in one of the next TRIES lives. What was due to chance can be missed all the same.
+    """
+    tally = Tally()
+    with Teller(places, only_changes=only_changes, plant=plant) as teller:
+        for label, times in teller.dry_run().labels.items():
+            number = zlib.crc32(label.encode())
+            if number % shards != shard:
+                continue
+            for nth in (1 + number // shards % times, *[1] * TRIES):
+                story, violations = teller.go_on([teller.begin(Moment(label, nth))], ())
+                tally.add(story, violations, wanted=1)
+                if story.killed:
+                    break
+            else:
+                tally.missed.append(label)
+    return tally
+
+
+TRIES = 3
 
 
 def enumerate_pairs(places: Places, *, seconds: int | None, shard: int = 0, shards: int = 1) -> Tally:
@@ -149,7 +179,7 @@ def enumerate_pairs(places: Places, *, seconds: int | None, shard: int = 0, shar
     """
     tally = Tally()
     with Teller(places, only_changes=True) as teller:
-        total = teller.dry_run()
+        total = teller.dry_run().points
         for at in range(shard + 1, total + 1, shards):
             first = teller.begin(at)
             with places.kept() as again:
@@ -160,7 +190,7 @@ def enumerate_pairs(places: Places, *, seconds: int | None, shard: int = 0, shar
     return tally
 
 
-MORE = 6
+MORE = 3
 """Changes that a recovery has beyond those it has left to do: its claims, and the question about a doubt."""
 
 

@@ -21,6 +21,7 @@ from tests.crash.world import World
 if TYPE_CHECKING:
     from durable import Runtime
     from tests.crash.facts import Facts
+    from tests.crash.faults import Moment
     from tests.crash.places import Places
 
 DEADLINE = 60.0
@@ -52,7 +53,7 @@ class Life:
 class Order:
     """How to live: killed at point ``at`` or not, by what path to take up what is there, with which bug."""
 
-    at: int | None = None
+    at: int | Moment | None = None
     only_changes: bool = False
     first: bool = False
     recover_first: bool = False

@@ -1,15 +1,18 @@
 """Places: where the stories of one scenario happen. One database, made new for each story, and one folder.
 
 The engine is warmed up in this process by one undisturbed life, and inherited by all that are forked from it: what
-SQLAlchemy compiles is compiled once. When a child is forked no connection is open and no thread of ours runs.
+SQLAlchemy compiles is compiled once. When a child is forked none of the engine's connections is open, and no thread of
+ours runs.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +30,8 @@ from tests.postgres import fresh_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import URL
 
     from tests.crash.scenario import Scenario
 
@@ -46,13 +51,14 @@ class Places:
         self._folder = Path(tempfile.mkdtemp(prefix="crash-", dir=os.environ.get(ROOT)))
         self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self.ledger = self._folder / "ledger"
-        url = f"sqlite:///{self._folder}/durable.db"
-        if self._server is not None:
-            url = self._held.enter_context(fresh_database(self._server))
-        self._url = make_url(url)
-        database = Database(url)
-        self.engine = database.engine
-        self._prepare(database)
+        if self._server is None:
+            shutil.copy(_sqlite_template(), self._folder / "durable.db")
+            self._url = make_url(f"sqlite:///{self._folder}/durable.db")
+        else:
+            template = _postgres_template(self._server)
+            self._url = make_url(self._held.enter_context(fresh_database(self._server, template=template)))
+            self._admin = self._held.enter_context(psycopg.connect(_plain(self._url), autocommit=True))
+        self._prepare()
         self._warm_up()
         return self
 
@@ -62,7 +68,7 @@ class Places:
     @contextmanager
     def runtime(self, world: World) -> Iterator[Runtime]:
         """A runtime in this place, on the shared engine; at its end all of its connections and threads are closed."""
-        database = Database(self._url.render_as_string(hide_password=False), clock_offset=world.clock())
+        database = Database(_text(self._url), clock_offset=world.clock())
         database.engine = self.engine
         with Runtime(database=database, **self.scenario.runtime_options) as runtime:
             yield runtime
@@ -93,8 +99,9 @@ class Places:
         yield again
         shutil.rmtree(kept)
 
-    def _prepare(self, database: Database) -> None:
-        migrations.upgrade(database)
+    def _prepare(self) -> None:
+        database = Database(_text(self._url))
+        self.engine = database.engine
         with database.write() as connection:
             for table in self.scenario.tables:
                 connection.execute(text(table))
@@ -113,9 +120,42 @@ class Places:
 
     def _empty(self) -> None:
         tables = sql.SQL(", ").join(map(sql.Identifier, self._tables))
-        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain) as connection:
-            # whoever was killed in the middle of a commit may still be committing: after this lock, no longer
-            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables))
-            for name in sorted(self._tables, key=lambda name: name == "executions"):  # the others refer to it
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
+        # whoever was killed in the middle of a commit may still be committing: behind this lock, no longer
+        clean = [sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tables)]
+        for name in sorted(self._tables, key=lambda name: name == "executions"):  # the others refer to it
+            clean.append(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
+        with self._admin.transaction():
+            self._admin.execute(sql.SQL("; ").join(clean))
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _plain(url: URL) -> str:
+    return _text(url.set(drivername="postgresql"))
+
+
+@cache
+def _sqlite_template() -> Path:
+    """A file with the schema in it and nothing else, made once in this process."""
+    folder = tempfile.mkdtemp(prefix="crash-", dir=os.environ.get(ROOT))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _migrate(f"sqlite:///{folder}/durable.db")
+    return Path(folder, "durable.db")
+
+
+@cache
+def _postgres_template(server: str) -> str:
+    """The name of a database with the schema in it and nothing else, made once in this process; it goes with the server."""
+    name = f"crash_{os.getpid()}"
+    with psycopg.connect(_plain(make_url(server)), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    _migrate(_text(make_url(server).set(database=name)))
+    return name
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrations.upgrade(database)
+    database.close()

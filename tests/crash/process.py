@@ -126,7 +126,7 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = 60.0) -> 
     while not (found := condition()):
         if time.monotonic() > give_up:
             raise TimeoutError(f"waited {seconds} s until {what}")
-        time.sleep(0.005)
+        time.sleep(0.02)
     return found
 
 

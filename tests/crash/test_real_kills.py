@@ -27,6 +27,12 @@ def ledger(tmp_path):
     return tmp_path / "ledger"
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.every_point)])
+def database_url(request):
+    """An empty database."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
 @pytest.fixture
 def runtime(database_url):
     with Runtime(database_url) as runtime:

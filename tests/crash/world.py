@@ -38,7 +38,7 @@ class World:
         refused = len(self.lines("refused", effect=name)) < refuse_first
         what = "refused" if refused else "arrived"
         self.write(what, effect=name, key=key, arguments=dict(arguments))
-        self.point(f"after {name}")
+        self.point(f"after {name} was refused" if refused else f"after {name}")
         if refused:
             raise Refused(name)
         return answer(name)
