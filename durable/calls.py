@@ -74,7 +74,7 @@ class Step:
         """Run it, or return what is recorded; see the class."""
         name = _name(fn)
         scope = here()
-        policy = scope.segment.runtime.policies.get(name) or policy_of(fn) or ONCE
+        policy = scope.segment.runtime.policies.of_tool(name) or policy_of(fn) or ONCE
         if self._changes:
             policy = replace(policy, **self._changes)
         kind = "step" if policy_of(fn) is None else "tool"

@@ -33,10 +33,12 @@ from durable.handle import Handle, Result
 from durable.ids import checked, new_id, text
 from durable.leases import Leases
 from durable.owner import owner_name
+from durable.policies import Policies
 from durable.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
@@ -63,12 +65,12 @@ class App:
 class Runtime:
     """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
 
-    ``policies`` govern tools by name, of any framework, also those that cannot be edited. ``types`` are those of
-    your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext,
-    ``secrets`` replace the environment as the place to look secrets up. ``roles`` says which roles a person has, by
-    name: a mapping, or a function that asks your directory. ``lease`` is how long (seconds) a worker
-    may be silent before another one continues; an execution whose worker dies ``max_attempts`` times in a row is
-    given up as ``dead``.
+    ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
+    a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
+    ``dependencies`` reach tools through their ToolContext, ``secrets`` replace the environment as the place to look
+    secrets up. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your directory.
+    ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose worker dies
+    ``max_attempts`` times in a row is given up as ``dead``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -78,7 +80,7 @@ class Runtime:
         url: str | None = None,
         *,
         namespace: str = "default",
-        policies: Mapping[str, ToolPolicy] | None = None,
+        policies: Mapping[str, ToolPolicy] | str | Path | None = None,
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
         secrets: Mapping[str, str] | None = None,
@@ -93,7 +95,7 @@ class Runtime:
             msg = "lease must be seconds above zero, max_attempts at least 1"
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
-        self.policies = dict(policies or {})
+        self.policies = Policies.made(policies)
         self.dependencies = dict(dependencies or {})
         self.secrets = secrets
         self._roles = roles

@@ -92,7 +92,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
         policies = here.segment.runtime.policies
-        found = policies.get(fn.__name__) or policy
+        found = policies.of_tool(fn.__name__) or policy
         return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
 
     wrapper = call

@@ -93,7 +93,7 @@ def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall
     if here is None or tool.name in here.body_of:
         return None
     policies = here.segment.runtime.policies
-    policy = policies.get(tool.name) or policy_of(tool) or _of_metadata(tool) or ToolPolicy()
+    policy = policies.of_tool(tool.name) or policy_of(tool) or _of_metadata(tool) or ToolPolicy()
     function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     arguments = visible(tool, tool_input)
     return StepCall(
