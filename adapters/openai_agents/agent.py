@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from agents.run import AgentRunner, Runner
+from agents.run_state import RunState
 
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.calls import Rebuilding, call_of, live, rebuilt, stored_call
 from durable.adapters.openai_agents.driving import Drive, check_call, driven, output_of
-from durable.adapters.openai_agents.opening import open_call
+from durable.adapters.openai_agents.opening import claim, open_call
 from durable.adapters.openai_agents.places import own_run
+from durable.adapters.openai_agents.states import decide_natively, execution_of, foreign_id, introduce, restored
 from durable.context import scope
 
 if TYPE_CHECKING:
     from agents import Agent, RunResult, RunResultStreaming
     from agents.items import TResponseInputItem
     from agents.run_config import RunOptions
-    from agents.run_state import RunState
-    from typing_extensions import Unpack
 
     from durable.runtime import Runtime
     from durable.segment import Segment
@@ -55,8 +55,10 @@ class DurableAgent:
         """
         if scope() is not None:
             return await Runner.run(self.agent, input, **options)
-        async with driven(await self._open(input, options, execution_id)) as drive:
-            result = await Runner.run(self.agent, input, **live(self.rebuilding, options))
+        drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id)
+        async with driven(drive):
+            given = await self._given(drive.segment) if isinstance(input, RunState) else input
+            result = await Runner.run(self.agent, given, **live(self.rebuilding, _with_context(input, options)))
             drive.finish(result)
         return result
 
@@ -77,11 +79,20 @@ class DurableAgent:
         execution_id: str | None = None,
         **options: Unpack[RunOptions[Any]],
     ) -> RunResultStreaming:
-        """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``."""
+        """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``.
+
+        Given a ``RunState`` it looks into the inbox before it returns.
+        """
         if scope() is not None:
             return Runner.run_streamed(self.agent, input, **options)
-        with streams.opening(partial(self._open, input, options, execution_id)):
-            return Runner.run_streamed(self.agent, input, **live(self.rebuilding, options))
+        given, on_journal_thread = input, self.runtime.database.on_journal_thread
+        opening = partial(on_journal_thread, self._open, input, options, execution_id)
+        if isinstance(input, RunState):
+            drive = self._open(input, options, execution_id)
+            opening, call = partial(_same, drive), stored_call(drive.segment.execution.input)
+            given = input if call.state is not None else call.input
+        with streams.opening(opening):
+            return Runner.run_streamed(self.agent, given, **live(self.rebuilding, _with_context(input, options)))
 
     async def work(self, segment: Segment) -> Any:
         """Drive a claimed execution as a worker does: its output."""
@@ -89,13 +100,38 @@ class DurableAgent:
         call = stored_call(segment.execution.input)
         await on_journal_thread(check_call, segment, call)
         with own_run():
-            result = await Runner.run(self.agent, call.input, **rebuilt(call, self.rebuilding))
+            result = await Runner.run(self.agent, await self._given(segment), **rebuilt(call, self.rebuilding))
         return output_of(segment, result)
 
-    async def _open(self, given: Any, options: Any, execution_id: str | None) -> Drive:
-        call = call_of(self.runtime, self.rebuilding, given, options)
-        on_journal_thread = self.runtime.database.on_journal_thread
-        return await on_journal_thread(open_call, self.runtime, self.name, call, execution_id, self.on_suspended)
+    async def _given(self, segment: Segment) -> Any:
+        call = stored_call(segment.execution.input)
+        return call.input if call.state is None else await restored(segment, self.agent, call)
+
+    def _open(self, given: Any, options: Any, execution_id: str | None) -> Drive:
+        if not isinstance(given, RunState):
+            call = call_of(self.runtime, self.rebuilding, given, options)
+            return open_call(self.runtime, self.name, call, execution_id, self.on_suspended)
+        known = execution_id or execution_of(self.runtime, self.name, given)
+        if known is None:
+            call = call_of(self.runtime, self.rebuilding, given, options)
+            known = foreign_id(self.name, call.state)
+            drive = open_call(self.runtime, self.name, call, known, self.on_suspended)
+            if drive.ended:
+                return drive
+            introduce(drive.segment, given)
+        decide_natively(self.runtime, known, given)
+        return claim(self.runtime, self.runtime.get(known).execution())
+
+
+async def _same(drive: Drive) -> Drive:
+    return drive
+
+
+def _with_context(given: Any, options: Any) -> dict[str, Any]:
+    """The options, with the live context of a state if the caller gave no other."""
+    if isinstance(given, RunState) and options.get("context") is None and given._context is not None:
+        return {**options, "context": given._context.context}
+    return dict(options)
 
 
 class _Runner(AgentRunner):

@@ -16,6 +16,7 @@ from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.foreign import journaled
 from durable.adapters.openai_agents.places import place_of_run
 from durable.adapters.openai_agents.seams import seam
+from durable.adapters.openai_agents.states import adopt
 from durable.checkpoint.errors import Suspended
 from durable.context import scope
 
@@ -55,6 +56,8 @@ def _streaming(start: Callable[..., Any]) -> Callable[..., Any]:
                 await start(**about)
                 return
             async with place_of_run(here, about["starting_agent"], about["starting_input"]):
+                if about.get("is_resumed_state"):
+                    await here.segment.runtime.database.on_journal_thread(adopt, about["run_state"])
                 about["session"] = journaled(about.get("session"))
                 await start(**about)
 
