@@ -14,7 +14,7 @@ from durable.adapters.openai_agents.calls import Rebuilding, call_of, live, rebu
 from durable.adapters.openai_agents.driving import Drive, check_call, driven, output_of
 from durable.adapters.openai_agents.opening import claim, open_call
 from durable.adapters.openai_agents.places import own_run
-from durable.adapters.openai_agents.states import decide_natively, execution_of, foreign_id, introduce, restored
+from durable.adapters.openai_agents.states import adopt, decide_natively, execution_of, foreign_id, introduce, restored
 from durable.context import scope
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ class DurableAgent:
             return await Runner.run(self.agent, input, **options)
         drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id)
         async with driven(drive):
-            given = await self._given(drive.segment) if isinstance(input, RunState) else input
-            result = await Runner.run(self.agent, given, **live(self.rebuilding, _with_context(input, options)))
+            if isinstance(input, RunState):
+                await self.runtime.database.on_journal_thread(adopt, input)
+            result = await Runner.run(self.agent, input, **live(self.rebuilding, options))
             drive.finish(result)
         return result
 
@@ -79,20 +80,12 @@ class DurableAgent:
         execution_id: str | None = None,
         **options: Unpack[RunOptions[Any]],
     ) -> RunResultStreaming:
-        """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``.
-
-        Given a ``RunState`` it looks into the inbox before it returns.
-        """
+        """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``."""
         if scope() is not None:
             return Runner.run_streamed(self.agent, input, **options)
-        given, on_journal_thread = input, self.runtime.database.on_journal_thread
-        opening = partial(on_journal_thread, self._open, input, options, execution_id)
-        if isinstance(input, RunState):
-            drive = self._open(input, options, execution_id)
-            opening, call = partial(_same, drive), stored_call(drive.segment.execution.input)
-            given = input if call.state is not None else call.input
-        with streams.opening(opening):
-            return Runner.run_streamed(self.agent, given, **live(self.rebuilding, _with_context(input, options)))
+        on_journal_thread = self.runtime.database.on_journal_thread
+        with streams.opening(partial(on_journal_thread, self._open, input, options, execution_id)):
+            return Runner.run_streamed(self.agent, input, **live(self.rebuilding, options))
 
     async def work(self, segment: Segment) -> Any:
         """Drive a claimed execution as a worker does: its output."""
@@ -121,17 +114,6 @@ class DurableAgent:
             introduce(drive.segment, given)
         decide_natively(self.runtime, known, given)
         return claim(self.runtime, self.runtime.get(known).execution())
-
-
-async def _same(drive: Drive) -> Drive:
-    return drive
-
-
-def _with_context(given: Any, options: Any) -> dict[str, Any]:
-    """The options, with the live context of a state if the caller gave no other."""
-    if isinstance(given, RunState) and options.get("context") is None and given._context is not None:
-        return {**options, "context": given._context.context}
-    return dict(options)
 
 
 class _Runner(AgentRunner):

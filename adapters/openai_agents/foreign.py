@@ -7,6 +7,7 @@ the journal's own transaction, and says so by ``journals_itself``.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from durable.context import here
@@ -16,7 +17,10 @@ from durable.step import StepCall, run_step_async
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from durable.context import Scope
+
 _ITSELF = "journals_itself"
+_WRITES = "session.add:"
 
 
 def journaled(session: Any) -> Any:
@@ -50,7 +54,13 @@ class ForeignSession:
         return items
 
     async def add_items(self, items: list[Any], **more: Any) -> None:
-        """Add them once."""
+        """Add those that were not added yet.
+
+        A run that is continued may write in other portions than the one that was stopped, so this goes by items.
+        """
+        items = _unwritten(here(), items)
+        if not items:
+            return
 
         async def is_there(_: str, arguments: Any) -> Done | NotDone | Unknown:
             added = arguments["items"]
@@ -58,10 +68,20 @@ class ForeignSession:
                 last = await self._session.get_items(len(added)) if added else []
             except Exception:  # noqa: BLE001 - a session bound to the loop of the process that is gone
                 return Unknown()
-            return Done() if last == added else NotDone()
+            return Done(prints) if last == added else NotDone()
 
-        policy = ToolPolicy(effect="once", reconcile=is_there)
-        await _step("session.add_items", {"items": items}, policy, lambda: self._session.add_items(items, **more))
+        async def add(_: Any) -> list[str]:
+            await self._session.add_items(items, **more)
+            return prints
+
+        place, policy = here(), ToolPolicy(effect="once", reconcile=is_there)
+        prints = [place.segment.runtime.codec.fingerprint(item) for item in items]
+        whole = place.segment.runtime.codec.fingerprint(items)[:16]
+        done = [key for key in place.segment.replay.steps if f"{_WRITES}{whole}:" in key and key.startswith(place.path)]
+        again = sum(place.segment.replay.steps[key].progress == "done" for key in done)
+        identity = f"{_WRITES}{whole}:{again + 1}"
+        call = StepCall("session.add_items", {"items": items}, policy, identity, scope=place)
+        await run_step_async(call, add)
 
     async def pop_item(self, **more: Any) -> Any:
         """Take the last item away, once."""
@@ -73,6 +93,24 @@ class ForeignSession:
 
     async def _compact(self, *args: Any, **options: Any) -> Any:
         return await _step("session.compact", None, READ, lambda: self._session.run_compaction(*args, **options))
+
+
+def _unwritten(place: Scope, items: list[Any]) -> list[Any]:
+    """The items that no record says were written; each record counts once in a segment."""
+    segment, prefix = place.segment, f"{place.path}/{_WRITES}".lstrip("/")
+    known = segment.attachments.get(prefix)
+    if known is None:
+        done = [found for key, found in segment.replay.steps.items() if key.startswith(prefix) and found.result]
+        written = [found.result.value() for found in done if found.result is not None]
+        known = segment.attachments[prefix] = Counter(one for prints in written for one in prints or ())
+    left = []
+    for item in items:
+        one = segment.runtime.codec.fingerprint(item)
+        if known[one]:
+            known[one] -= 1
+        else:
+            left.append(item)
+    return left
 
 
 async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[], Awaitable[Any]]) -> Any:

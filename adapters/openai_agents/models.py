@@ -19,6 +19,7 @@ from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDon
 
 from durable import telemetry_names
 from durable.adapters.openai_agents import answers, drift
+from durable.adapters.openai_agents.places import STEP
 from durable.adapters.openai_agents.seams import seam
 from durable.attempt import Ended
 from durable.context import scope
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from agents.items import ModelResponse
-
-STEP = "chat"
-"""The name of every model step: an execution goes on with its answers when the model was exchanged."""
 
 
 def hook_models() -> None:

@@ -21,6 +21,8 @@ from durable.step import StepCall, run_step_async
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+STEP = "chat"
+"""The name of every model step: an execution goes on with its answers when the model was exchanged."""
 _own: ContextVar[bool] = ContextVar("durable_openai_own", default=False)
 """Whether the next run is the one that the current scope stands for."""
 _guardrails: ContextVar[Counter[str] | None] = ContextVar("durable_openai_guardrails", default=None)
@@ -42,6 +44,8 @@ async def place_of_run(here: Scope, agent: Any, given: Any) -> AsyncIterator[boo
     """Enter the scope of a run that begins now; yields whether it is the scope's own run."""
     own = _own.get()
     path = here.path if own else await _sub_run(here, agent, given)
+    if isinstance(given, RunState):
+        pass_answers(here, path, len(given._model_responses))
     tokens = _own.set(False), _guardrails.set(Counter())
     try:
         with within(replace(here, path=path, body_of=frozenset(), line=running())):
@@ -49,6 +53,12 @@ async def place_of_run(here: Scope, agent: Any, given: Any) -> AsyncIterator[boo
     finally:
         _own.reset(tokens[0])
         _guardrails.reset(tokens[1])
+
+
+def pass_answers(here: Scope, path: str, count: int) -> None:
+    """A run that goes on from a state has the first answers of its scope already."""
+    for known in here.segment.replay.numbered.get(f"{path}/{STEP}".lstrip("/"), [])[:count]:
+        known.taken = True
 
 
 async def _sub_run(here: Scope, agent: Any, given: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from durable.adapters.openai_agents.calls import AgentCall
     from durable.checkpoint.records import Interrupt
+    from durable.context import Scope
     from durable.runtime import Runtime
     from durable.segment import Segment
 
@@ -121,13 +123,22 @@ def adopt(state: RunState[Any]) -> None:
         if item.call_id is None or item.tool_name is None:
             continue
         tool = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
-        found = verdict(step_of(here(), tool, item.call_id, item.arguments or "", native=True))
+        found = verdict(step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True))
         if found is None:
             continue
         if found.rejected is None:
             state.approve(item)
         else:
             state.reject(item, rejection_message=found.rejected)
+
+
+def _place_of(call_id: str) -> Scope:
+    """The scope in which a call was asked about: that of a sub-agent, if the record knows it there."""
+    place, suffix = here(), f"tool:{call_id}"
+    known = [key for key in place.segment.replay.steps if key == suffix or key.endswith(f"/{suffix}")]
+    if not known:
+        return place
+    return replace(place, path=known[0].removesuffix(suffix).rstrip("/"))
 
 
 async def restored(segment: Segment, agent: Agent[Any], call: AgentCall) -> RunState[Any]:

@@ -18,7 +18,7 @@ import pytest
 from agents.run import AgentRunner, set_default_agent_runner
 
 from durable import Runtime
-from durable.adapters.openai_agents import durable_agent
+from durable.adapters.openai_agents import durable_agent, streams
 from durable.checkpoint.errors import ExecutionSuspended, Unsupported
 from durable.context import scope
 
@@ -33,7 +33,7 @@ def durable_runtime(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def injected(clear_default_runner, durable_runtime, request):  # noqa: PT019 - upstream's fixture, which must have run before
+def injected(clear_default_runner, durable_runtime, request):
     runner = Injected(durable_runtime, request.node.nodeid)
     set_default_agent_runner(runner)
     yield
@@ -55,7 +55,7 @@ class Injected(AgentRunner):
     def durable(self, agent):
         return durable_agent(agent, self.runtime, name=f"{self.app}:{agent.name}"[:255])
 
-    async def run(self, starting_agent, input, **options):
+    async def run(self, starting_agent, input, **options):  # noqa: A002 - the SDK's name
         if scope() is not None:
             return await super().run(starting_agent, input, **options)
         durable = self.durable(starting_agent)
@@ -64,8 +64,8 @@ class Injected(AgentRunner):
             await self.replay(durable, result, input, options)
         return result
 
-    def run_streamed(self, starting_agent, input, **options):
-        if scope() is not None:
+    def run_streamed(self, starting_agent, input, **options):  # noqa: A002 - the SDK's name
+        if scope() is not None or streams._opening.get() is not None:
             return super().run_streamed(starting_agent, input, **options)
         return self.durable(starting_agent).run_streamed(input, **options)
 
