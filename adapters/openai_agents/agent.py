@@ -113,7 +113,11 @@ class DurableAgent:
                 return drive
             introduce(drive.segment, given)
         decide_natively(self.runtime, known, given)
-        return claim(self.runtime, self.runtime.get(known).execution())
+        found = self.runtime.get(known).execution()
+        if found.status in {"failed", "dead"}:
+            self.runtime.reopen(known)
+            found = self.runtime.get(known).execution()
+        return claim(self.runtime, found)
 
 
 class _Runner(AgentRunner):

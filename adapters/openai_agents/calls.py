@@ -58,7 +58,7 @@ def call_of(runtime: Runtime, rebuilding: Rebuilding, given: Any, options: Mappi
         del unkept["run_config"]
     if context is not None and rebuilding.context is None and not _stores(runtime, context):
         unkept["context"], context = _named(context), None
-    session_id = None if session is None else str(session.session_id)
+    session_id = None if session is None else _id_of(session)
     if session is not None and rebuilding.session is None:
         unkept["session"] = _named(session)
     state = given.to_json(strict_context=False) if isinstance(given, RunState) else None
@@ -94,6 +94,14 @@ def live(rebuilding: Rebuilding, options: Mapping[str, Any]) -> dict[str, Any]:
     if rebuilding.context is not None:
         found["context"] = rebuilding.context(options.get("context"))
     return found
+
+
+def _id_of(session: Any) -> str | None:
+    """The id of a session; None for one that gets it with its first use (a conversation that a server keeps)."""
+    try:
+        return str(session.session_id)
+    except Exception:  # noqa: BLE001 - it says in its own way that it has none yet
+        return None
 
 
 def _named(value: Any) -> str:

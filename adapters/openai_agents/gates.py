@@ -88,15 +88,15 @@ def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: boo
     )
 
 
-async def natively(here: Scope, tool: Any, context: Any) -> bool:
-    """Whether the SDK's own setting asks for approval of this call; asked again only if the SDK did not ask."""
-    key = key_of(here, context.tool_call_id)
-    known, outcome = _asked(here.segment).get(key), here.segment.replay.steps.get(key)
-    if known is None and outcome is not None and (outcome.interrupt is not None or outcome.progress != "new"):
-        return True
-    if known is not None or context.tool_call is None:
-        return bool(known)
-    return bool((await tool_execution.function_needs_approval(tool, context, context.tool_call)).outcome != "invoke")
+def natively(here: Scope, call_id: str) -> bool:
+    """Whether the SDK's own setting asks for approval of this call.
+
+    It does not ask where a ``RunState`` of the caller says ``always_approve``: that is the caller's own decision. A
+    call that the inbox knows is decided there all the same.
+    """
+    key = key_of(here, call_id)
+    outcome = here.segment.replay.steps.get(key)
+    return _asked(here.segment).get(key, False) or (outcome is not None and outcome.interrupt is not None)
 
 
 @dataclass(frozen=True, slots=True)

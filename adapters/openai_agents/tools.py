@@ -96,7 +96,7 @@ def _twin(tool: Any, here: Scope) -> Any:
 async def _function(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=await natively(here, tool, context))
+    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
     live: list[Any] = []
 
     async def body(pending: Pending) -> Any:
@@ -158,7 +158,7 @@ async def _told_of_timeout(tool: Any, context: Any) -> Any:
 async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=await natively(here, tool, context))
+    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
     if call.policy.gate is not None and call.policy.gate.asks(call.arguments):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):
