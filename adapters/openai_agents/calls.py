@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents.run_config import DEFAULT_MAX_TURNS
 from agents.run_state import RunState
 
 from durable.checkpoint.errors import CodecError, InvalidConfiguration
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
     from durable.runtime import Runtime
 
-_STORED = ("max_turns", "previous_response_id", "auto_previous_response_id", "conversation_id")
+_STORED = {
+    "max_turns": DEFAULT_MAX_TURNS,
+    "previous_response_id": None,
+    "auto_previous_response_id": False,
+    "conversation_id": None,
+}
+"""What of a call is stored, if it is not the SDK's default: ``run_sync`` names the defaults, ``run`` does not."""
 _LIVE = ("hooks", "error_handlers", "run_config")
 
 
@@ -51,7 +58,7 @@ class Rebuilding:
 def call_of(runtime: Runtime, rebuilding: Rebuilding, given: Any, options: Mapping[str, Any]) -> AgentCall:
     """What is stored of a call. Raises NotEncodable for a context that is to go to a factory and cannot be stored."""
     unkept = {name: _named(options[name]) for name in _LIVE if options.get(name) is not None}
-    kept = {name: options[name] for name in _STORED if name in options}
+    kept = {name: options[name] for name, usual in _STORED.items() if options.get(name, usual) != usual}
     context, session = options.get("context"), options.get("session")
     if isinstance(options.get("run_config"), dict) and _stores(runtime, options["run_config"]):
         kept["run_config"] = options["run_config"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ from durable.execution import close
 from durable.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from agents import RunResult, RunResultStreaming
 
     from durable.adapters.openai_agents.calls import AgentCall
@@ -83,32 +80,48 @@ def check_call(segment: Segment, call: AgentCall | None) -> None:
         drift.withdraw(segment, "drift:call")
 
 
-@asynccontextmanager
-async def driven(drive: Drive) -> AsyncIterator[Drive]:
+class driven:  # noqa: N801 - a context manager
     """The block is the run; then its outcome is recorded, and what the caller should see is raised.
 
     Raises ExecutionSuspended if it waits for something that the SDK cannot show, ExecutionCancelled, and what the run
-    raised.
+    raised. No async generator: ``run_sync`` shuts those of its event loop down, and uses the loop again.
     """
-    segment, error = drive.segment, None
-    surely = segment.runtime.database.surely_on_journal_thread
-    try:
-        with within(segment.root()), own_run():
-            if not drive.ended:
-                await surely(check_call, segment, None)
-            yield drive
-    except BaseException as exc:  # noqa: BLE001 - close() sorts it out
-        error = exc
-    if drive.ended:
-        _raise_recorded(segment, error)
-        return
-    raised = await surely(_settle, segment, drive.output, error)
-    if isinstance(error, Cancelled):
-        raise ExecutionCancelled(segment.execution.id, error.reason)
-    if raised is not None:
-        raise raised
-    if isinstance(error, Suspended):
-        raise ExecutionSuspended(segment.execution.id, [asked.id for asked in segment.waiting.values()])
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._entered = ExitStack()
+
+    async def __aenter__(self) -> Drive:
+        segment = self._drive.segment
+        self._entered.enter_context(within(segment.root()))
+        self._entered.enter_context(own_run())
+        if not self._drive.ended:
+            try:
+                await segment.runtime.database.surely_on_journal_thread(check_call, segment, None)
+            except BaseException as exc:
+                await self._leave(exc)
+                raise
+        return self._drive
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        await self._leave(error)
+        return False
+
+    async def _leave(self, error: BaseException | None) -> None:
+        self._entered.close()
+        segment = self._drive.segment
+        if self._drive.ended:
+            _raise_recorded(segment, error)
+            return
+        settle = segment.runtime.database.surely_on_journal_thread
+        raised = await settle(_settle, segment, self._drive.output, error)
+        if isinstance(error, Cancelled):
+            raise ExecutionCancelled(segment.execution.id, error.reason) from None
+        if raised is not None and raised is not error:
+            raise raised
+        if isinstance(error, Suspended):
+            waits = [asked.id for asked in segment.waiting.values()]
+            raise ExecutionSuspended(segment.execution.id, waits) from None
 
 
 def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
@@ -118,9 +131,10 @@ def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseE
 
 
 def _raise_recorded(segment: Segment, error: BaseException | None) -> None:
-    """What an ended execution came to: its own exception if reading it again raises one, else what is recorded."""
-    if isinstance(error, (Exception, asyncio.CancelledError, KeyboardInterrupt)):
-        raise error
+    """What an ended execution came to, unless reading it again raised that itself."""
+    if error is not None and not isinstance(error, Suspended):
+        return
     outcome(segment.execution)
     if error is not None:
-        raise ExecutionSuspended(segment.execution.id, []) from error
+        msg = f"execution {segment.execution.id!r} has ended, and its agent makes calls now that are not in its record"
+        raise Unsupported(msg) from None

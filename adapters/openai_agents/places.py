@@ -7,7 +7,7 @@ The run an execution is about, and the run of a sub-agent given ``as_tool``, are
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from durable.policy import READ
 from durable.step import StepCall, run_step_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 STEP = "chat"
 """The name of every model step: an execution goes on with its answers when the model was exchanged."""
@@ -39,13 +39,18 @@ def own_run() -> Iterator[None]:
         _own.reset(token)
 
 
-@asynccontextmanager
-async def place_of_run(here: Scope, agent: Any, given: Any) -> AsyncIterator[bool]:
-    """Enter the scope of a run that begins now; yields whether it is the scope's own run."""
-    own = _own.get()
-    path = here.path if own else await _sub_run(here, agent, given)
+async def path_of_run(here: Scope, agent: Any, given: Any) -> str:
+    """The path of a run that begins now: the scope's own, or one below it."""
+    path = here.path if _own.get() else await _sub_run(here, agent, given)
     if isinstance(given, RunState):
         pass_answers(here, path, len(given._model_responses))
+    return path
+
+
+@contextmanager
+def place_of_run(here: Scope, path: str) -> Iterator[bool]:
+    """Enter the scope of a run; yields whether it is the scope's own run."""
+    own = _own.get()
     tokens = _own.set(False), _guardrails.set(Counter())
     try:
         with within(replace(here, path=path, body_of=frozenset(), line=running())):

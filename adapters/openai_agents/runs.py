@@ -14,7 +14,7 @@ from agents.run import AgentRunner
 
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.foreign import journaled
-from durable.adapters.openai_agents.places import place_of_run
+from durable.adapters.openai_agents.places import path_of_run, place_of_run
 from durable.adapters.openai_agents.seams import seam
 from durable.adapters.openai_agents.states import adopt
 from durable.checkpoint.errors import Suspended
@@ -38,7 +38,7 @@ def _running(run: Callable[..., Any]) -> Callable[..., Any]:
         if here is None:
             result: RunResult = await run(self, starting_agent, input, **options)
             return result
-        async with place_of_run(here, starting_agent, input) as own:
+        with place_of_run(here, await path_of_run(here, starting_agent, input)) as own:
             options["session"] = journaled(options.get("session"))
             result = await run(self, starting_agent, input, **options)
         if result.interruptions and not own and here.inside and here.segment.waits:
@@ -55,7 +55,8 @@ def _streaming(start: Callable[..., Any]) -> Callable[..., Any]:
             if here is None:
                 await start(**about)
                 return
-            async with place_of_run(here, about["starting_agent"], about["starting_input"]):
+            given = about["run_state"] if about.get("is_resumed_state") else about["starting_input"]
+            with place_of_run(here, await path_of_run(here, about["starting_agent"], given)):
                 if about.get("is_resumed_state"):
                     await here.segment.runtime.database.on_journal_thread(adopt, about["run_state"])
                 about["session"] = journaled(about.get("session"))
