@@ -114,7 +114,9 @@ def drive(durable: Any, way: str) -> Any:
 
 def crash(name: str, url: str, path: Any, way: str = "sync", die_at: str = "b") -> None:
     def live() -> Any:
-        asyncio.set_event_loop(asyncio.new_event_loop())  # a forked process has none of the threads of its parent's loop
+        asyncio.set_event_loop(
+            asyncio.new_event_loop()
+        )  # a forked process has none of the threads of its parent's loop
         with Runtime(url, policies=POLICIES | READ_AGAIN.get(name, {})) as runtime:
             durable = durable_agent(SHAPES[name](Ledger(path, die_at=die_at)), runtime, name="app")
             return drive(durable, way)
@@ -143,7 +145,7 @@ def test_what_had_finished_does_not_run_again(sqlite_url: str, tmp_path: Any, na
         assert runtime.get("x").status == "succeeded"
         assert runtime.get("x").verify() > 0
         # once more: nothing runs
-        assert drive(durable, "sync") == "end"
+        assert drive(durable, "async") == "end"
         assert Ledger(path).counts() == after
 
 
@@ -172,7 +174,9 @@ def test_an_undeclared_tool_that_died_in_its_effect_is_in_doubt(sqlite_url: str,
     path = tmp_path / "ledger"
 
     def live() -> Any:
-        asyncio.set_event_loop(asyncio.new_event_loop())  # a forked process has none of the threads of its parent's loop
+        asyncio.set_event_loop(
+            asyncio.new_event_loop()
+        )  # a forked process has none of the threads of its parent's loop
         with Runtime(sqlite_url) as runtime:
             return drive(durable_agent(sequential(Ledger(path, die_at="b")), runtime, name="app"), "sync")
 
@@ -237,5 +241,5 @@ def test_a_cancelled_stream_leaves_its_execution_and_goes_on(sqlite_url: str, tm
         durable = durable_agent(sequential(Ledger(path)), runtime, name="app")
         asyncio.run(stop(durable))
         assert runtime.get("x").status == "suspended"
-        assert durable.run_sync("go", execution_id="x").final_output == "end"
+        assert drive(durable, "async") == "end"
     assert (Ledger(path).counts()["a"], Ledger(path).counts()["b"]) == (1, 1)
