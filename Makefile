@@ -4,7 +4,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test crash check bench clean
+.PHONY: install demo test crash check bench conformance-openai clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,10 @@ check: install
 
 bench: install
 	@$(BIN)/python -m benchmarks
+
+conformance-openai: install
+	$(BIN)/python tests/conformance/openai_agents/run.py inject
+	$(BIN)/python tests/conformance/openai_agents/run.py replay
 
 clean:
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info durable/*.egg-info

@@ -27,6 +27,7 @@
     ├── LeaseLost                 another worker owns the execution now
     ├── ExecutionFailed           what handle.result() raises
     ├── ExecutionCancelled
+    ├── ExecutionSuspended        it waits, for what the framework's own result cannot show
     ├── DeadlineExceeded          the execution's own deadline has passed
     ├── StepFailed                a recorded failure whose type is not on the allow-list
     ├── StepTimeout               a timeout: the outcome is unknown
@@ -238,6 +239,19 @@ class ExecutionCancelled(DurableError):
     def __init__(self, execution_id: str, reason: str) -> None:
         self.execution_id = execution_id
         super().__init__(f"execution {execution_id!r} was cancelled: {reason}")
+
+
+class ExecutionSuspended(DurableError):
+    """The execution waits for a decision, a signal or a time."""
+
+    def __init__(self, execution_id: str, interrupts: list[str]) -> None:
+        self.execution_id = execution_id
+        self.interrupts = interrupts
+        asked = f"decide {', '.join(sorted(interrupts))}" if interrupts else "nothing is to be decided"
+        super().__init__(
+            f"execution {execution_id!r} waits and holds nothing meanwhile ({asked}; `durable show` tells what for); "
+            "then call again with this execution id, or let a worker go on"
+        )
 
 
 class DeadlineExceeded(DurableError):

@@ -1,0 +1,12 @@
+"""OpenAI Agents SDK: ``durable_agent(agent, runtime)`` makes an existing agent survive the process it runs in.
+
+The SDK keeps running its own loop. An execution is continued by running that loop again from the top: model answers
+and tool results come from the journal, so what had finished does not happen again. Approvals, the SDK's own and those
+of policies, are decided in the one inbox.
+"""
+
+from __future__ import annotations
+
+from durable.adapters.openai_agents.wrapping import durable_agent
+
+__all__ = ["durable_agent"]

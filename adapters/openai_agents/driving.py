@@ -1,0 +1,140 @@
+"""Driving: one call of a wrapped agent is one segment, closed as what came of the SDK's loop says."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from durable.adapters.openai_agents import drift
+from durable.adapters.openai_agents.places import own_run
+from durable.adapters.openai_agents.results import recordable
+from durable.checkpoint.errors import (
+    Cancelled,
+    ExecutionCancelled,
+    ExecutionSuspended,
+    Suspended,
+    Unsupported,
+)
+from durable.context import within
+from durable.execution import close
+from durable.handle import outcome
+
+if TYPE_CHECKING:
+    from agents import RunResult, RunResultStreaming
+
+    from durable.adapters.openai_agents.calls import AgentCall
+    from durable.segment import Segment
+
+SDK = "openai-agents"
+"""The tag of an execution that names the SDK's version it was started with."""
+
+
+def sdk_version() -> str:
+    """The version of the SDK in this process."""
+    return version(SDK)
+
+
+@dataclass(slots=True)
+class Drive:
+    """A segment on its way. ``ended``: the execution has ended before, and its record is only read again."""
+
+    segment: Segment
+    ended: bool
+    output: Any = None
+
+    def finish(self, result: Any) -> None:
+        """Take the output of a run that came to its end, or that waits."""
+        result.execution_id = self.segment.execution.id
+        if not self.ended:
+            self.output = output_of(self.segment, result)
+
+
+def output_of(segment: Segment, result: RunResult | RunResultStreaming) -> Any:
+    """What is recorded as the execution's output. Raises Unsupported for an interruption that no inbox can answer."""
+    if result.interruptions and not segment.waits:
+        kinds = sorted({str(item.tool_name or item.name) for item in result.interruptions})
+        msg = (
+            f"an approval that is not a function tool's ({', '.join(kinds)}): give the hosted tool an "
+            "on_approval_request or on_approval callback, or require no approval"
+        )
+        raise Unsupported(msg)
+    return recordable(segment.runtime, result.final_output)
+
+
+def check_call(segment: Segment, call: AgentCall | None) -> None:
+    """Stop at drift if the SDK was exchanged, or if a worker cannot rebuild what the ``call`` was made with. Blocks."""
+    recorded, now = segment.execution.tags.get(SDK), sdk_version()
+    if recorded is not None and recorded.split(".")[:2] != now.split(".")[:2]:
+        drift.settle(segment, "drift:sdk", recorded={SDK: recorded}, now={SDK: now})
+    else:
+        drift.withdraw(segment, "drift:sdk")
+    if call is not None and call.unkept:
+        why = (
+            f"{', '.join(call.unkept)} of the call cannot be rebuilt by a worker; give it to durable_agent(...) (a "
+            "context by context=factory), or continue with the same call and execution_id"
+        )
+        drift.settle(segment, "drift:call", recorded=call.unkept, now={"missing": why})
+    else:
+        drift.withdraw(segment, "drift:call")
+
+
+class driven:  # noqa: N801 - a context manager
+    """The block is the run; then its outcome is recorded, and what the caller should see is raised.
+
+    Raises ExecutionSuspended if it waits for something that the SDK cannot show, ExecutionCancelled, and what the run
+    raised. No async generator: ``run_sync`` shuts those of its event loop down, and uses the loop again.
+    """
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._entered = ExitStack()
+
+    async def __aenter__(self) -> Drive:
+        segment = self._drive.segment
+        self._entered.enter_context(within(segment.root()))
+        self._entered.enter_context(own_run())
+        if not self._drive.ended:
+            try:
+                await segment.runtime.database.surely_on_journal_thread(check_call, segment, None)
+            except BaseException as exc:
+                await self._leave(exc)
+                raise
+        return self._drive
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        await self._leave(error)
+        return False
+
+    async def _leave(self, error: BaseException | None) -> None:
+        self._entered.close()
+        segment = self._drive.segment
+        if self._drive.ended:
+            _raise_recorded(segment, error)
+            return
+        settle = segment.runtime.database.surely_on_journal_thread
+        raised = await settle(_settle, segment, self._drive.output, error)
+        if isinstance(error, Cancelled):
+            raise ExecutionCancelled(segment.execution.id, error.reason) from None
+        if raised is not None and raised is not error:
+            raise raised
+        if isinstance(error, Suspended):
+            waits = [asked.id for asked in segment.waiting.values()]
+            raise ExecutionSuspended(segment.execution.id, waits) from None
+
+
+def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Let calls that still run record their outcome, then close."""
+    segment.drain()
+    return close(segment, output, error)
+
+
+def _raise_recorded(segment: Segment, error: BaseException | None) -> None:
+    """What an ended execution came to, unless reading it again raised that itself."""
+    if error is not None and not isinstance(error, Suspended):
+        return
+    outcome(segment.execution)
+    if error is not None:
+        msg = f"execution {segment.execution.id!r} has ended, and its agent makes calls now that are not in its record"
+        raise Unsupported(msg) from None

@@ -1,0 +1,120 @@
+"""Sessions of the SDK and of others: their reads come from the journal on a replay, their writes happen once.
+
+A write and its record are two commits here. A write of which a crash left no record is looked for in the session: it is
+there if the session's last items are those that were to be added. ``DurableSession`` needs none of this: it writes in
+the journal's own transaction, and says so by ``journals_itself``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from durable.context import here
+from durable.policy import READ, Done, NotDone, ToolPolicy, Unknown
+from durable.step import StepCall, run_step_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from durable.context import Scope
+
+_ITSELF = "journals_itself"
+_WRITES = "session.add:"
+
+
+def journaled(session: Any) -> Any:
+    """The session to hand to the SDK inside an execution; None stays None."""
+    if session is None or isinstance(session, type) or getattr(session, _ITSELF, False):
+        return session
+    return ForeignSession(session)
+
+
+class ForeignSession:
+    """A session whose operations are steps. In all else it is, also to ``isinstance``, the one inside."""
+
+    journals_itself = True
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    @property  # type: ignore[misc]  # the SDK treats some sessions by their class
+    def __class__(self) -> type:
+        return type(self._session)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._session, name)
+        return self._compact if name == "run_compaction" and callable(found) else found
+
+    async def get_items(self, limit: int | None = None, **more: Any) -> list[Any]:
+        """The items as they were when this was first asked here."""
+        items: list[Any] = await _step(
+            "session.get_items", {"limit": limit}, READ, lambda: self._session.get_items(limit, **more)
+        )
+        return items
+
+    async def add_items(self, items: list[Any], **more: Any) -> None:
+        """Add those that were not added yet.
+
+        A run that is continued may write in other portions than the one that was stopped, so this goes by items.
+        """
+        items = _unwritten(here(), items)
+        if not items:
+            return
+
+        async def is_there(_: str, arguments: Any) -> Done | NotDone | Unknown:
+            added = arguments["items"]
+            try:
+                last = await self._session.get_items(len(added)) if added else []
+            except Exception:  # noqa: BLE001 - a session bound to the loop of the process that is gone
+                return Unknown()
+            return Done(prints) if last == added else NotDone()
+
+        async def add(_: Any) -> list[str]:
+            await self._session.add_items(items, **more)
+            return prints
+
+        place, policy = here(), ToolPolicy(effect="once", reconcile=is_there)
+        prints = [place.segment.runtime.codec.fingerprint(item) for item in items]
+        whole = place.segment.runtime.codec.fingerprint(items)[:16]
+        done = [key for key in place.segment.replay.steps if f"{_WRITES}{whole}:" in key and key.startswith(place.path)]
+        again = sum(place.segment.replay.steps[key].progress == "done" for key in done)
+        identity = f"{_WRITES}{whole}:{again + 1}"
+        call = StepCall("session.add_items", {"items": items}, policy, identity, scope=place)
+        await run_step_async(call, add)
+
+    async def pop_item(self, **more: Any) -> Any:
+        """Take the last item away, once."""
+        return await _step("session.pop_item", None, ToolPolicy(), lambda: self._session.pop_item(**more))
+
+    async def clear_session(self, **more: Any) -> None:
+        """Take all items away."""
+        await _step("session.clear", None, READ, lambda: self._session.clear_session(**more))
+
+    async def _compact(self, *args: Any, **options: Any) -> Any:
+        return await _step("session.compact", None, READ, lambda: self._session.run_compaction(*args, **options))
+
+
+def _unwritten(place: Scope, items: list[Any]) -> list[Any]:
+    """The items that no record says were written; each record counts once in a segment."""
+    segment, prefix = place.segment, f"{place.path}/{_WRITES}".lstrip("/")
+    known = segment.attachments.get(prefix)
+    if known is None:
+        done = [found for key, found in segment.replay.steps.items() if key.startswith(prefix) and found.result]
+        written = [found.result.value() for found in done if found.result is not None]
+        known = segment.attachments[prefix] = Counter(one for prints in written for one in prints or ())
+    left = []
+    for item in items:
+        one = segment.runtime.codec.fingerprint(item)
+        if known[one]:
+            known[one] -= 1
+        else:
+            left.append(item)
+    return left
+
+
+async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[], Awaitable[Any]]) -> Any:
+    async def body(_: Any) -> Any:
+        return await act()
+
+    return await run_step_async(StepCall(name, arguments, policy, gentle=True, scope=here()), body)

@@ -1,0 +1,129 @@
+"""Gates: which tool calls need a person's decision, and what was decided.
+
+A call is gated by the policy of its tool, or by the SDK's own ``needs_approval``. Both are one row of the inbox, at
+the step of the call and bound to its arguments; approval flags in a ``RunState`` or a session open no gate. The SDK
+evaluates ``needs_approval`` itself, with its fail-closed check of the arguments, and what it found is remembered here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agents.run_internal import tool_execution, turn_resolution
+
+from durable.adapters.openai_agents.seams import seam
+from durable.checkpoint.errors import Suspended
+from durable.context import scope
+from durable.policy import Approval, ToolPolicy
+from durable.step import StepCall, begin_step, place
+from durable.tool import plain, policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable.context import Scope
+    from durable.segment import Segment
+
+NATIVE = "needs_approval"
+"""The rule that a row names if the SDK's own setting asked, and no policy."""
+
+
+def hook_gates() -> None:
+    """Put the seams in place, once per process."""
+    for module in (tool_execution, turn_resolution):
+        seam(module, "function_needs_approval", _remembered)
+
+
+def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    async def remembering(function_tool: Any, context_wrapper: Any, tool_call: Any) -> Any:
+        found = await evaluate(function_tool, context_wrapper, tool_call)
+        here = scope()
+        if here is not None:
+            _asked(here.segment)[key_of(here, tool_call.call_id)] = found.outcome == "require_approval"
+        return found
+
+    return remembering
+
+
+def _asked(segment: Segment) -> dict[str, bool]:
+    found: dict[str, bool] = segment.attachments.setdefault("openai_agents.needs_approval", {})
+    return found
+
+
+def key_of(here: Scope, call_id: str) -> str:
+    """The step key of a tool call."""
+    return f"{here.path}/tool:{call_id}".lstrip("/")
+
+
+def arguments_of(given: str) -> Any:
+    """The arguments as the model gave them: parsed, or the text itself if it is no JSON."""
+    try:
+        return json.loads(given) if given else {}
+    except ValueError:
+        return given
+
+
+def policy_for(here: Scope, tool: Any) -> ToolPolicy:
+    """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
+    policies = here.segment.runtime.policies
+    return policies.get(tool.qualified_name) or policies.get(tool.name) or policy_of(tool) or ToolPolicy()
+
+
+def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool) -> StepCall:
+    """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
+    policy, given = policy_for(here, tool), arguments_of(arguments)
+    if native and not (policy.gate is not None and policy.gate.asks(given)):
+        policy = replace(policy, approval=Approval(rule=NATIVE))
+    function = getattr(tool, "__wrapped__", None)
+    return StepCall(
+        tool.qualified_name,
+        arguments=given,
+        policy=policy,
+        identity=f"tool:{call_id}",
+        kind="tool",
+        aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
+        scope=here,
+    )
+
+
+def natively(here: Scope, call_id: str) -> bool:
+    """Whether the SDK's own setting asks for approval of this call.
+
+    It does not ask where a ``RunState`` of the caller says ``always_approve``: that is the caller's own decision. A
+    call that the inbox knows is decided there all the same.
+    """
+    key = key_of(here, call_id)
+    outcome = here.segment.replay.steps.get(key)
+    return _asked(here.segment).get(key, False) or (outcome is not None and outcome.interrupt is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided: the call may be made (a decision is then used up where it is made), or why not."""
+
+    rejected: str | None = None
+
+
+def verdict(call: StepCall) -> Verdict | None:
+    """What was decided about a gated call, None while that is open; asks if nobody was asked yet. Blocks.
+
+    Raises what ``begin_step`` raises, but Suspended.
+    """
+    segment = call.scope.segment
+    place(call)
+    outcome = call.outcome
+    if outcome is not None and call.fits:
+        if outcome.progress != "new":
+            return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
+        asked = segment.interrupt(outcome.interrupt or "")
+        if asked is not None and asked.status == "decided" and (asked.decision or {}).get("kind") != "reject":
+            return Verdict()
+    try:
+        with segment.working():
+            begin_step(call)
+    except Suspended:
+        return None
+    result = None if call.outcome is None else call.outcome.result
+    return Verdict(None if result is None else result.meta.get("rejected"))

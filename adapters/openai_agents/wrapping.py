@@ -1,0 +1,67 @@
+"""``durable_agent``: the one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from durable.adapters.openai_agents.agent import DurableAgent
+from durable.adapters.openai_agents.approvals import hook_approvals
+from durable.adapters.openai_agents.calls import AgentCall, Rebuilding
+from durable.adapters.openai_agents.gates import hook_gates
+from durable.adapters.openai_agents.graph import check_agents
+from durable.adapters.openai_agents.guardrails import hook_guardrails
+from durable.adapters.openai_agents.models import hook_models
+from durable.adapters.openai_agents.results import FRAMEWORK_TYPES
+from durable.adapters.openai_agents.runs import hook_runs
+from durable.adapters.openai_agents.tools import hook_tools
+from durable.adapters.openai_agents.types import types_of
+from durable.checkpoint.errors import InvalidConfiguration
+from durable.runtime import App
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents import Agent
+
+    from durable.runtime import Runtime
+
+
+def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
+    agent: Agent[Any],
+    runtime: Runtime,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    context: Callable[[Any], Any] | None = None,
+    session: Callable[[str], Any] | None = None,
+    on_suspended: str = "supersede",
+    **options: Any,
+) -> DurableAgent:
+    """The same agent with ``Runner``'s ``run``, ``run_sync`` and ``run_streamed``, every run an execution.
+
+    ``name`` defaults to the agent's own. ``execution_id=`` makes a call idempotent; workers continue what is abandoned.
+    ``context`` builds the run's context from JSON: it gets what is given as ``context=`` to a run, in every process.
+    ``session`` builds a session from its id. ``options`` are those of ``Runner.run`` (hooks, run_config, ...) for every
+    run. The id of a session is the thread: ``on_suspended="refuse"`` raises ThreadBusy for new input while one waits.
+
+    Raises Unsupported for what cannot be made durable, by name; InvalidConfiguration for what is no agent.
+    """
+    if on_suspended not in {"supersede", "refuse"}:
+        msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
+        raise InvalidConfiguration(msg)
+    check_agents(agent)
+    hook_sdk()
+    runtime.register_types((*FRAMEWORK_TYPES, AgentCall, *types_of(agent)))
+    durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
+    runtime.register(App(durable.name, durable.work, version))
+    return durable
+
+
+def hook_sdk() -> None:
+    """Put all seams in place, once per process; they do nothing outside of executions."""
+    hook_runs()
+    hook_models()
+    hook_gates()
+    hook_approvals()
+    hook_tools()
+    hook_guardrails()

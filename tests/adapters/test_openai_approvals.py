@@ -1,0 +1,180 @@
+"""Approvals of the SDK and of policies: rows of the one inbox, delivered once, whoever goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import ApplyPatchTool, CustomTool, RunContextWrapper
+from agents.run_state import RunState
+
+from durable import Approval, Decision, Runtime, ToolPolicy
+from durable.adapters.openai_agents import durable_agent
+from durable.checkpoint.errors import AlreadyDecided, ExecutionSuspended, InvalidConfiguration, Unsupported
+from tests.adapters.openai_world import Ledger, Model, acting, agent, call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GATED = {"act": ToolPolicy(approval=Approval(rule="finance"))}
+
+
+@pytest.fixture
+def runtime(database_url: str) -> Iterator[Runtime]:
+    with Runtime(database_url) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def ledger(tmp_path: Any) -> Ledger:
+    return Ledger(tmp_path / "ledger")
+
+
+def two(ledger: Ledger, **options: Any) -> Any:
+    turns = [[call("act", "c1", what="a"), call("act", "c2", what="b")], "end"]
+    return agent("app", Model(*turns), acting(ledger, **options))
+
+
+def go(durable: Any, given: Any = "go", execution_id: str | None = "x") -> Any:
+    return asyncio.run(durable.run(given, execution_id=execution_id))
+
+
+def outputs(result: Any) -> list[Any]:
+    return [item.output for item in result.new_items if item.type == "tool_call_output_item"]
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["needs_approval", "policy"])
+def test_several_pending_calls_are_decided_in_any_order(runtime: Runtime, ledger: Ledger, native: bool) -> None:
+    runtime.policies.update({} if native else GATED)
+    durable = durable_agent(two(ledger, needs_approval=native), runtime, name="app")
+    result = go(durable)
+    assert [item.call_id for item in result.interruptions] == ["c1", "c2"]
+    assert (runtime.get("x").status, ledger.counts()) == ("suspended", {})
+    rows = {row.step_key: row for row in runtime.interrupts()}
+    assert {row.rule for row in rows.values()} == {"needs_approval" if native else "finance"}
+    runtime.decide(rows["tool:c2"].id, Decision.edit({"what": "z"}), by="alice")
+    assert [found.status for found in runtime.recover()] == ["suspended"]
+    assert ledger.counts() == {"z": 1}
+    runtime.decide(rows["tool:c1"].id, Decision.reject("too much"), by="bob")
+    assert [item.call_id for item in go(durable).interruptions] == []
+    result = go(durable)
+    assert (result.final_output, outputs(result)) == ("end", ["too much", "z done"])
+    assert ledger.counts() == {"z": 1}
+    with pytest.raises(AlreadyDecided):
+        runtime.decide(rows["tool:c1"].id, Decision.approve(), by="eve")
+
+
+def test_an_answer_in_place_of_the_call(runtime: Runtime, ledger: Ledger) -> None:
+    durable = durable_agent(two(ledger, needs_approval=True), runtime, name="app")
+    go(durable)
+    for row in runtime.interrupts():
+        runtime.decide(row.id, Decision.respond(f"{row.arguments['what']} by hand"), by="alice")
+    assert outputs(go(durable)) == ["a by hand", "b by hand"]
+    assert ledger.counts() == {}
+
+
+@pytest.mark.parametrize("gate", ["inner call", "sub-agent"])
+def test_an_approval_inside_or_of_a_sub_agent(runtime: Runtime, ledger: Ledger, gate: str) -> None:
+    inner = agent(
+        "inner", Model([call("act", "i1", what="b")], "inner end"), acting(ledger, needs_approval=gate == "inner call")
+    )
+    outer = Model([call("ask", "s1", input="go")], "end")
+    tool = inner.as_tool("ask", "ask", needs_approval=gate == "sub-agent")
+    durable = durable_agent(agent("app", outer, tool), runtime, name="app")
+    assert len(go(durable).interruptions) == 1
+    [row] = runtime.interrupts()
+    assert row.step_key == ("tool:s1/tool:i1" if gate == "inner call" else "tool:s1")
+    runtime.decide(row.id, Decision.approve(), by="alice")
+    assert [found.output for found in runtime.recover()] == ["end"]
+    assert ledger.counts() == {"b": 1}
+    assert outputs(go(durable)) == ["inner end"]
+
+
+def test_a_state_decides_once_however_often_it_is_given(runtime: Runtime, ledger: Ledger) -> None:
+    app = two(ledger, needs_approval=True)
+    durable = durable_agent(app, runtime, name="app")
+    state = go(durable).to_state()
+    for item in state.get_interruptions():
+        state.approve(item)
+    stored = state.to_string()
+
+    async def again() -> Any:
+        return await durable.run(await RunState.from_string(app, stored))
+
+    assert asyncio.run(again()).final_output == "end"
+    assert asyncio.run(again()).final_output == "end"
+    assert ledger.counts() == {"a": 1, "b": 1}
+    assert {row.decided_by for row in runtime.interrupts(status=None)} == {"RunState"}
+
+
+def test_a_state_does_not_open_what_a_policy_gates(runtime: Runtime, ledger: Ledger) -> None:
+    runtime.policies.update(GATED)
+    durable = durable_agent(two(ledger), runtime, name="app")
+    state = go(durable).to_state()
+    for item in state.get_interruptions():
+        state.approve(item)
+    with pytest.raises(ExecutionSuspended):
+        go(durable, state, None)
+    assert ledger.counts() == {}
+    assert len(runtime.interrupts()) == 2
+
+
+def test_the_fail_closed_check_of_callable_needs_approval_survives(runtime: Runtime, ledger: Ledger) -> None:
+    """Arguments that the policy could not see as they will be used need a person, whatever the policy says."""
+    asked = []
+
+    async def never(_context: RunContextWrapper[Any], arguments: dict[str, Any], _call_id: str) -> bool:
+        asked.append(arguments)
+        return False
+
+    turns = [[call("act", "c1", what="a"), call("act", "c2", what=5)], "end"]
+    durable = durable_agent(agent("app", Model(*turns), acting(ledger, needs_approval=never)), runtime, name="app")
+    assert [item.call_id for item in go(durable).interruptions] == ["c2"]
+    assert (asked, ledger.counts()) == ([{"what": "a"}], {"a": 1})
+
+
+def test_a_tool_that_was_renamed_meanwhile_is_drift(runtime: Runtime, ledger: Ledger) -> None:
+    go(durable_agent(two(ledger, needs_approval=True), runtime, name="app"))
+    turns = [[call("act", "c1", what="a"), call("act", "c2", what="b")], "end"]
+    renamed = durable_agent(agent("app", Model(*turns), acting(ledger, name="do")), runtime, name="app")
+    with pytest.raises(ExecutionSuspended):
+        go(renamed)
+    [row] = [row for row in runtime.interrupts() if row.kind == "drift"]
+    assert (row.subject["recorded"], row.subject["now"]) == ({"called": ["act"]}, {"offered": ["do"]})
+    durable = durable_agent(two(ledger, needs_approval=True), runtime, name="app")
+    assert len(go(durable).interruptions) == 2
+    assert [row.kind for row in runtime.interrupts()] == ["approval", "approval"]
+
+
+def test_a_worker_stops_at_what_it_cannot_rebuild(runtime: Runtime, ledger: Ledger) -> None:
+    class Local:
+        """Something of this process."""
+
+    durable = durable_agent(two(ledger, needs_approval=True), runtime, name="app")
+    asyncio.run(durable.run("go", execution_id="x", context=Local()))
+    for row in runtime.interrupts():
+        runtime.decide(row.id, Decision.approve(), by="alice")
+    assert [found.status for found in runtime.recover()] == ["suspended"]
+    [row] = runtime.interrupts()
+    assert (row.kind, "Local" in row.subject["recorded"]["context"], ledger.counts()) == ("drift", True, {})
+    assert asyncio.run(durable.run("go", execution_id="x", context=Local())).final_output == "end"
+
+
+def test_what_cannot_be_made_durable_is_refused_by_name(runtime: Runtime) -> None:
+    async def run(_context: Any, _given: str) -> str:
+        return ""
+
+    class Editor:
+        def create_file(self, operation: Any) -> None: ...
+        def update_file(self, operation: Any) -> None: ...
+        def delete_file(self, operation: Any) -> None: ...
+
+    for tool, name in [
+        (CustomTool(name="raw", description="raw", on_invoke_tool=run), "CustomTool"),
+        (ApplyPatchTool(editor=Editor()), "ApplyPatchTool"),  # type: ignore[arg-type]
+    ]:
+        with pytest.raises(Unsupported, match=name):
+            durable_agent(agent("app", Model("end"), tool), runtime)
+    with pytest.raises(InvalidConfiguration, match="needs an agents.Agent"):
+        durable_agent("no agent", runtime)  # type: ignore[arg-type]
