@@ -55,7 +55,7 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
 
 def _gated(here: Any, tool: Any, arguments: str) -> bool:
     gate = policy_for(here, tool).gate
-    return gate is not None and gate.asks(arguments_of(arguments))
+    return gate is not None and gate.asks(tool.qualified_name, arguments_of(arguments)) is not None
 
 
 def _interruption(found: Any) -> ToolApprovalItem | None:

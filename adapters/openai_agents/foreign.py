@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable.context import here
 from durable.policy import READ, Done, NotDone, ToolPolicy, Unknown
-from durable.step import StepCall, run_step_async
+from durable.shells import run_step_async
+from durable.step import StepCall
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

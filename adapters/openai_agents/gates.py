@@ -68,13 +68,14 @@ def arguments_of(given: str) -> Any:
 def policy_for(here: Scope, tool: Any) -> ToolPolicy:
     """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
     policies = here.segment.runtime.policies
-    return policies.get(tool.qualified_name) or policies.get(tool.name) or policy_of(tool) or ToolPolicy()
+    named = policies.of_tool(tool.qualified_name) or policies.of_tool(tool.name)
+    return named or policy_of(tool) or ToolPolicy()
 
 
 def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     policy, given = policy_for(here, tool), arguments_of(arguments)
-    if native and not (policy.gate is not None and policy.gate.asks(given)):
+    if native and not (policy.gate is not None and policy.gate.asks(tool.qualified_name, given)):
         policy = replace(policy, approval=Approval(rule=NATIVE))
     function = getattr(tool, "__wrapped__", None)
     return StepCall(

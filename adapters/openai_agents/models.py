@@ -24,7 +24,8 @@ from durable.adapters.openai_agents.seams import seam
 from durable.attempt import Ended
 from durable.context import scope
 from durable.policy import READ
-from durable.step import Recorded, StepCall, begin_step, complete_step, place, run_step_async
+from durable.shells import run_step_async
+from durable.step import Recorded, StepCall, begin_step, complete_step, place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

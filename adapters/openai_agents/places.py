@@ -16,7 +16,8 @@ from agents.run_state import RunState
 
 from durable.context import Scope, running, within
 from durable.policy import READ
-from durable.step import StepCall, run_step_async
+from durable.shells import run_step_async
+from durable.step import StepCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,7 +33,7 @@ from durable.adapters.openai_agents.results import recordable
 from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import running, scope, within
-from durable.step import Pending, run_step_async
+from durable.shells import run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from durable.context import Scope
     from durable.segment import Segment
-    from durable.step import StepCall
+    from durable.step import Pending, StepCall
 
 _ENTERED = "durable.entered"
 """What the gate of a sub-agent records when it was passed; a person's answer in its place is recorded as it is."""
@@ -159,7 +159,7 @@ async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
     call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
-    if call.policy.gate is not None and call.policy.gate.asks(call.arguments):
+    if call.policy.gate is not None and call.policy.gate.asks(call.name, call.complete):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed
