@@ -17,6 +17,7 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
+    "durable.adapters.openai_agents": "DurableSession",
 }
 
 
