@@ -81,7 +81,7 @@ def create(db: Database, connection: Connection, place: Place, *, at: float | No
     """A new session, at revision 0. ``at`` replaces the database's clock. Raises SessionExists."""
     if not _insert(db, connection, place, at):
         raise SessionExists(place.id)
-    return _held(connection, place)
+    return hold(connection, place)
 
 
 def get(connection: Connection, place: Place) -> Session | None:
@@ -123,7 +123,7 @@ def append(  # noqa: PLR0913 - where, what, and what is assumed
     """
     if make and get(connection, place) is None:
         _insert(db, connection, place, at)
-    session = _held(connection, place)
+    session = hold(connection, place)
     known = _known(connection, session, [item.id for item in items if item.id is not None])
     new: list[NewItem] = []
     for item in items:
@@ -175,7 +175,7 @@ def withdraw(
     """
     if get(connection, place) is None:
         return None
-    session = _held(connection, place)
+    session = hold(connection, place)
     _expect(session, expect)
     here = (ITEM.session == session.number) & (ITEM.seq >= since) & ITEM.gone.is_(None)
     # an id that is free again may come again
@@ -188,7 +188,7 @@ def pop(db: Database, connection: Connection, place: Place) -> Item | None:
     session = get(connection, place)
     if session is None:
         return None
-    session = _held(connection, place)
+    session = hold(connection, place)
     found = read(connection, session, last=1)
     if not found:
         return None
@@ -242,7 +242,8 @@ def _insert(db: Database, connection: Connection, place: Place, at: float | None
     return bool(connection.execute(db.insert_or_ignore(schema.sessions), row).rowcount == 1)
 
 
-def _held(connection: Connection, place: Place) -> Session:
+def hold(connection: Connection, place: Place) -> Session:
+    """The session; nobody else writes to it until the end of the transaction. Raises SessionNotFound."""
     row = connection.execute(select(schema.sessions).where(place.here()).with_for_update()).first()
     if row is None:
         raise SessionNotFound(place.id)
