@@ -129,20 +129,14 @@ async def _awaited(output: Any, segment: Segment) -> Any:
         with within(segment.root()):  # again: this task is the scope's own, those it starts are branches
             return await output
     except BaseException as exc:
-        if isinstance(_meant(exc), Suspended):
-            await others_first(segment)
+        quiet = 0 if isinstance(_meant(exc), Suspended) else QUIET
+        while quiet < QUIET:  # branches beside the one that waits go on as far as they can
+            quiet = 0 if segment.busy else quiet + 1
+            await (on_journal_thread(segment.quiet) if segment.busy else asyncio.sleep(0))
         raise
     finally:
         # those that go on even so may be in the middle of an effect: let them record its outcome
         await on_journal_thread(segment.drain)
-
-
-async def others_first(segment: Segment) -> None:
-    """Let branches beside one that waits go on as far as they can, so that they are not cut when it is let go of."""
-    quiet = 0
-    while quiet < QUIET:
-        quiet = 0 if segment.busy else quiet + 1
-        await (segment.runtime.database.on_journal_thread(segment.quiet) if segment.busy else asyncio.sleep(0))
 
 
 def _meant(error: BaseException | None) -> BaseException | None:

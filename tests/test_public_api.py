@@ -16,7 +16,7 @@ PUBLIC = {
         AlreadyDecided DecisionExpired InvalidDecision StepFailed ToolRejected
     """,
     "durable.adapters": "",
-    "durable.adapters.google_adk": "durable_runner DurableSessionService",
+    "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
     "durable.adapters.openai_agents": "DurableSession",
 }

@@ -6,7 +6,8 @@ model calls and function nodes are steps; its confirmations and pauses and our a
 
 from __future__ import annotations
 
+from durable.adapters.google_adk.artifacts import DurableArtifactService
 from durable.adapters.google_adk.sessions import DurableSessionService
 from durable.adapters.google_adk.wrapping import durable_runner
 
-__all__ = ["DurableSessionService", "durable_runner"]
+__all__ = ["DurableArtifactService", "DurableSessionService", "durable_runner"]

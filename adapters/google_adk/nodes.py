@@ -20,10 +20,10 @@ from google.adk.sessions._session_util import make_json_safe_state
 from google.adk.workflow._function_node import FunctionNode
 
 from durable.adapters.google_adk.actions import actions_of, restore
+from durable.adapters.google_adk.suspension import others_first
 from durable.attempt import Ended
 from durable.checkpoint.errors import Suspended
 from durable.context import scope, within
-from durable.execution import others_first
 from durable.policy import ToolPolicy
 from durable.step import Pending, Recorded, StepCall, begin_step, complete_step, run_step_async
 from durable.tool import policy_of
@@ -92,9 +92,9 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         return NodeAnswer([_dumped(item) async for item in items], actions_of(ctx, before))
 
     try:
-        answer = await run_step_async(call, body)
+        answer: Any = await run_step_async(call, body)
     except Suspended:
-        await others_first(call.scope.segment)
+        await others_first(call.scope)
         raise
     if not isinstance(answer, NodeAnswer):
         yield Event(output=answer)  # given by a person, or by reconcile, in place of the node's
@@ -106,7 +106,10 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
 
 
 async def _place(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-    """A place for steps: what it yields is handed on at once, and recorded when it has ended."""
+    """A place for steps. What it yields is handed on when it has ended, but partial events, which nobody keeps.
+
+    Of a node that has said anything, ADK believes that it is over: a crash after that would lose the rest of it.
+    """
     surely = call.scope.segment.runtime.database.surely_on_journal_thread
     before, yielded, began = ctx.actions.model_copy(deep=True), [], time.perf_counter()
     found = await surely(begin_step, call)
@@ -118,12 +121,16 @@ async def _place(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         return
     asks, done = False, object()
     while (item := await _next(found, items, done)) is not done:
-        asks = asks or isinstance(item, RequestInput) or bool(isinstance(item, Event) and item.long_running_tool_ids)
-        yield item
+        if isinstance(item, Event) and item.partial:
+            yield item
+            continue
         yielded.append(item)
+        asks = asks or isinstance(item, RequestInput) or bool(isinstance(item, Event) and item.long_running_tool_ids)
     if not asks:  # else it is not over: it runs again with the answer, or the answer is its output
         answer = NodeAnswer([_dumped(item) for item in yielded], actions_of(ctx, before))
         await surely(complete_step, found, Ended(answer), time.perf_counter() - began)
+    for item in yielded:
+        yield item
 
 
 async def _next(pending: Pending, items: AsyncIterator[Any], done: object) -> Any:

@@ -17,7 +17,8 @@ from google.genai import types
 
 from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
-from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Unsupported
+from durable.adapters.google_adk.suspension import waits_inside
+from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, Unsupported
 from durable.checkpoint.records import Execution
 from durable.context import segment as segment_here
 from durable.context import within
@@ -104,10 +105,15 @@ class DurableRunner(Runner):
         bare = super().run_async(
             user_id=call.user_id, session_id=call.session_id, run_config=call.config, **resume, **options
         )
-        async with aclosing(bare) as events:
-            # the scope is set around each step: a variable set in a generator would leak into its caller
-            while (event := await _next(segment, events)) is not None:
-                yield event
+        try:
+            async with aclosing(bare) as events:
+                # the scope is set around each step: a variable set in a generator would leak into its caller
+                while (event := await _next(segment, events)) is not None:
+                    yield event
+        except (BaseExceptionGroup, asyncio.CancelledError) as exc:
+            if waits_inside(segment, exc):
+                raise Suspended from exc
+            raise
         session = await self._session(call)
         await surely(open_natives, segment, pending(session.events, segment.execution.id))
 

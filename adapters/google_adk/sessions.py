@@ -13,6 +13,7 @@ Source: google.adk.sessions.BaseSessionService, and what InMemory- and DatabaseS
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -26,11 +27,11 @@ from google.adk.sessions.base_session_service import BaseSessionService, GetSess
 from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
+from durable.adapters.google_adk.commits import commit, owner_of
 from durable.checkpoint import sessions
 from durable.checkpoint.errors import SessionChanged, SessionExists, SessionNotFound
 from durable.checkpoint.records import NewRecord
 from durable.checkpoint.sessions import NewItem, Place
-from durable.context import segment
 from durable.ids import checked
 
 if TYPE_CHECKING:
@@ -124,14 +125,17 @@ class DurableSessionService(BaseSessionService):
         place = self._place(session.app_name, session.user_id, session.id)
         self._apply_temp_state(session, event)
         event = self._trim_temp_delta_state(event)
-        appended = await self._runtime.database.surely_on_journal_thread(self._append, place, session, event)
+        owner = owner_of(self._runtime)
+        with nullcontext() if owner is None else owner.working():
+            appended = await self._runtime.database.surely_on_journal_thread(self._append, place, session, event)
         return self._commit_event_to_session(session, event) if appended else event
 
     def _append(self, place: Place, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
         item = NewItem(body, event.id, event.timestamp)
-        owned = segment() is not None
+        owned = owner_of(self._runtime) is not None
+        record = NewRecord("checkpoint", None, {"event": event.id, "session": place.id})
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
@@ -143,7 +147,7 @@ class DurableSessionService(BaseSessionService):
 
         with self._turn(place):
             try:
-                stored, new = self._commit("event", append, event=event.id, session=place.id)
+                stored, new = commit(self._runtime, record, append)
             except SessionNotFound as exc:
                 msg = f"Session {place.id} not found."
                 raise SessionNotFoundError(msg) from exc
@@ -155,18 +159,8 @@ class DurableSessionService(BaseSessionService):
         return new
 
     async def _write(self, place: Place, what: str, change: Callable[[Any], T]) -> T:
-        return await self._runtime.database.surely_on_journal_thread(self._commit, what, change, session=place.id)
-
-    def _commit(self, what: str, change: Callable[[Any], T], **about: Any) -> T:
-        """The one way to the database: with the journal of the execution that runs here, or alone."""
-        owner = segment()
-        if owner is None or owner.runtime.database is not self._runtime.database:
-            return self._runtime.database.transact(change)
-        found: list[T] = []  # a companion that is tried again leaves its last answer last
-        record = NewRecord("checkpoint" if what == "event" else "note", None, {"event": what, **about})
-        with owner.working():
-            owner.append(record, companions=[lambda connection: found.append(change(connection))])
-        return found[-1]
+        record = NewRecord("note", None, {"event": what, "session": place.id})
+        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, change)
 
     def _turn(self, place: Place) -> _Lock:
         with self._lock:

@@ -22,9 +22,9 @@ from google.adk.tools.base_tool import BaseTool
 from google.adk.workflow import _tool_node
 
 from durable.adapters.google_adk.actions import actions_of, restore
+from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
-from durable.execution import others_first
 from durable.policy import READ, Approval, ToolPolicy
 from durable.step import Pending, StepCall, run_step_async
 from durable.tool import policy_of
@@ -116,13 +116,13 @@ async def _as_step(
         return ToolAnswer(result, actions_of(context, before))
 
     try:
-        answer = await run_step_async(call, body)
+        answer: Any = await run_step_async(call, body)
     except Paused as paused:
         return paused.result
     except ToolRejected as rejected:
         return {"error": str(rejected)}
     except Suspended:
-        await others_first(call.scope.segment)
+        await others_first(call.scope)
         raise
     if not isinstance(answer, ToolAnswer):
         return answer  # given by a person, or by reconcile, in place of the tool's

@@ -9,6 +9,7 @@ from google.adk.apps.app import App as AdkApp
 from google.adk.apps.app import ResumabilityConfig
 from google.genai import types
 
+from durable.adapters.google_adk.artifacts import DurableArtifactService
 from durable.adapters.google_adk.models import hook_models
 from durable.adapters.google_adk.nodes import NodeAnswer, hook_nodes
 from durable.adapters.google_adk.runner import DurableRunner
@@ -72,6 +73,7 @@ def durable_runner(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\[EXPERIMENTAL\]", category=UserWarning)
         resumable = given.model_copy(update={"resumability_config": ResumabilityConfig(is_resumable=True)})
+    services.setdefault("artifact_service", DurableArtifactService(runtime))
     runner = DurableRunner(app=resumable, session_service=DurableSessionService(runtime), **services)
     runner.runtime, runner.name, runner.on_suspended = runtime, name or given.name, on_suspended
     runtime.register(App(runner.name, runner.run_segment, version))
