@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
+from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.adk.workflow import _tool_node
 
 from durable.adapters.google_adk.actions import actions_of, restore
@@ -100,12 +101,15 @@ def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]
 async def _as_step(
     run: Callable[..., Awaitable[Any]], tool: BaseTool, args: dict[str, Any], context: ToolContext
 ) -> Any:
-    call = await _step(tool, args, context)
+    confirmed = await tool.check_require_confirmation(args, context) is True
+    call = _step(tool, args, context, confirmed=confirmed)
     before, ran = context.actions.model_copy(deep=True), list[bool]()
 
     async def body(pending: Pending) -> ToolAnswer:
         ran.append(True)
         given = pending.arguments if pending.edited else args
+        if confirmed:  # by the decision on this step, without which nothing comes here
+            context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
         inner = within(replace(pending.scope(), body_of=frozenset())) if call.composite else nullcontext()
         with inner:
@@ -131,13 +135,14 @@ async def _as_step(
     return answer.result
 
 
-async def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext) -> StepCall:
+def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirmed: bool) -> StepCall:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function = getattr(tool, "func", None)
     policy = here.segment.runtime.policies.get(tool.name) or policy_of(tool) or policy_of(function) or _default(tool)
-    if policy.gate is None and await tool.check_require_confirmation(args, context) is True:
-        policy = replace(policy, approval=Approval(rule="require_confirmation"))
+    if confirmed and (policy.gate is None or policy.gate.when is not None):
+        expires_in = None if policy.gate is None else policy.gate.expires_in
+        policy = replace(policy, approval=Approval(expires_in=expires_in, rule="require_confirmation"))
     return StepCall(
         tool.name,
         arguments=args,
