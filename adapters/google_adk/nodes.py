@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from google.adk.events.event import Event
 from google.adk.events.request_input import RequestInput
 from google.adk.sessions._session_util import make_json_safe_state
-from google.adk.workflow._function_node import FunctionNode
 
 from durable.adapters.google_adk.actions import actions_of, restore
 from durable.adapters.google_adk.suspension import others_first
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from google.adk.agents.context import Context
+    from google.adk.workflow._function_node import FunctionNode
 
     from durable.context import Scope
 
@@ -47,10 +48,14 @@ class NodeAnswer:
 
 
 def hook_nodes() -> None:
-    """Put the seam in place, once per process. It does nothing outside of executions."""
-    if getattr(FunctionNode, _HOOKED, False):
+    """Put the seam in place if ADK has loaded its function nodes, once per process. Nothing is done outside executions.
+
+    Importing them would load a web server's library, which an app without a workflow does not need.
+    """
+    module: Any = sys.modules.get("google.adk.workflow._function_node")
+    if module is None or getattr(module.FunctionNode, _HOOKED, False):
         return
-    run = FunctionNode._run_impl
+    run = module.FunctionNode._run_impl
 
     @functools.wraps(run)
     async def durable_run(self: FunctionNode, *, ctx: Context, node_input: Any) -> AsyncGenerator[Any, None]:
@@ -62,8 +67,8 @@ def hook_nodes() -> None:
         async for item in items:
             yield item
 
-    FunctionNode._run_impl = durable_run  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(FunctionNode, _HOOKED, True)
+    module.FunctionNode._run_impl = durable_run
+    setattr(module.FunctionNode, _HOOKED, True)
 
 
 def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> StepCall:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 KEY = "native:"
 CONFIRMATION, INPUT, CREDENTIAL = "adk_request_confirmation", "adk_request_input", "adk_request_credential"
+_NODE_CONFIRMATION = "wf_tool_confirmation:"
+"""How the ids of those inputs begin by which a node of a workflow asks to be confirmed."""
 BY_CALLER = "run_async(new_message)"
 """Who answered, where the caller kept ADK's own way."""
 
@@ -65,6 +67,14 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
         original, asked = args.get("originalFunctionCall") or {}, args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
         return "approval", original.get("name"), {**subject, "payload": asked.get("payload")}
+    if _confirms(call):
+        asked = args.get("payload") or {}
+        subject = {
+            "arguments": asked.get("args") or {},
+            "tool": asked.get("tool_name"),
+            "question": args.get("message"),
+        }
+        return "approval", asked.get("tool_name"), {**subject, "payload": asked.get("confirmation_payload")}
     if call.name == INPUT:
         schema = args.get("response_schema") or args.get("responseSchema")
         return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
@@ -75,6 +85,10 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
         )
         raise Unsupported(msg)
     return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
+
+
+def _confirms(call: types.FunctionCall) -> bool:
+    return call.name == CONFIRMATION or (call.name == INPUT and (call.id or "").startswith(_NODE_CONFIRMATION))
 
 
 def take_answers(segment: Segment) -> None:
@@ -110,7 +124,7 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
 
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
     value, decision, reason = record.value(), record.meta["decision"], record.meta.get("reason")
-    if call.name == CONFIRMATION:
+    if _confirms(call):
         if decision == "reject":
             return {"confirmed": False, "payload": {"reason": reason}}
         return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}

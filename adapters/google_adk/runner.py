@@ -11,13 +11,17 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from google.adk.agents.llm_agent import LlmAgent
 from google.adk.events.event import Event
 from google.adk.runners import Runner
 from google.genai import types
 
+from durable.adapters.google_adk.models import hook_models
+from durable.adapters.google_adk.nodes import hook_nodes
 from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.suspension import waits_inside
+from durable.adapters.google_adk.tools import hook_tools
 from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, Unsupported
 from durable.checkpoint.records import Execution
 from durable.context import segment as segment_here
@@ -71,15 +75,15 @@ class DurableRunner(Runner):
                 yield event
             return
         options = {"yield_user_message": yield_user_message, "abort_signal": abort_signal}
-        output, error = None, None
+        output, error, over = None, None, False
         try:
             async with aclosing(self._driven(opened, options)) as events:
                 async for event in events:
-                    output = _output(event, output)
+                    output, over = _output(event, output), self._is_last(event)
                     yield event
         except GeneratorExit as exc:
-            opened.abandoned = True
-            close(opened, None, exc)  # a generator that is being closed may not wait
+            opened.abandoned = not over
+            close(opened, output, None if over else exc)  # a generator that is being closed may not wait
             raise
         except BaseException as exc:  # noqa: BLE001 - close() sorts it out
             error = exc
@@ -98,6 +102,7 @@ class DurableRunner(Runner):
 
     async def _driven(self, segment: Segment, options: dict[str, Any]) -> AsyncGenerator[Event, None]:
         """ADK's events in this segment; at the end, what it waits for is in the inbox."""
+        hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
         await surely(take_answers, segment)
@@ -146,6 +151,10 @@ class DurableRunner(Runner):
                 output = _output(event, output)
         return output
 
+    def _is_last(self, event: Event) -> bool:
+        """Whether a caller who stops listening here has heard everything: the final response of the root agent."""
+        return isinstance(self.agent, LlmAgent) and event.author == self.agent.name and event.is_final_response()
+
     async def _session(self, call: AdkCall) -> Session:
         return await self._get_or_create_session(user_id=call.user_id, session_id=call.session_id)
 
@@ -154,6 +163,13 @@ class DurableRunner(Runner):
         outcome(execution)
         session = await self._session(AdkCall.of(execution.input))
         return [event for event in session.events if event.invocation_id == execution.id and event.author != "user"]
+
+
+def hook_all() -> None:
+    """Put all seams in place; again before each run, for parts of ADK that were loaded meanwhile."""
+    hook_models()
+    hook_tools()
+    hook_nodes()
 
 
 async def _next(segment: Segment, events: AsyncGenerator[Event, None]) -> Event | None:

@@ -12,6 +12,7 @@ confirmation counts for nothing. A confirmation that a tool asks for itself paus
 from __future__ import annotations
 
 import functools
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
-from google.adk.workflow import _tool_node
 
 from durable.adapters.google_adk.actions import actions_of, restore
 from durable.adapters.google_adk.suspension import others_first
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 
 _HOOKED = "__durable_hooked__"
+_GATE = "apply_confirmation_gate"
+_NODES = "google.adk.workflow._tool_node"
+"""Not imported here: it would load a web server's library, which an app without a workflow does not need."""
 _STEERING = frozenset({
     "transfer_to_agent", "exit_loop", "finish_task", "set_model_response", "get_user_choice",
     "load_memory", "preload_memory", "load_artifacts",
@@ -61,11 +64,15 @@ class Paused(BaseException):
 
 
 def hook_tools() -> None:
-    """Put the seam in place, once per process. It does nothing outside of executions."""
-    if getattr(_caller, _HOOKED, False):
-        return
-    gate = getattr(_caller, "apply_confirmation_gate")  # noqa: B009 - imported there, not exported
+    """Put the seam in place where ADK calls tools, as far as that is loaded. It does nothing outside of executions."""
+    for module in (_caller, sys.modules.get(_NODES)):
+        if module is None or getattr(module, _HOOKED, False):
+            continue
+        setattr(module, _GATE, _durable_gate(getattr(module, _GATE)))
+        setattr(module, _HOOKED, True)
 
+
+def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(gate)
     async def durable_gate(tool: BaseTool, function_args: dict[str, Any], tool_context: ToolContext) -> Any:
         if scope() is None or tool._defers_response:
@@ -73,9 +80,7 @@ def hook_tools() -> None:
         hook_class(type(tool))
         return None  # asked in the step: the arguments may still be edited there
 
-    for module in (_caller, _tool_node):
-        module.apply_confirmation_gate = durable_gate  # type: ignore[attr-defined]  # the documented seam
-    setattr(_caller, _HOOKED, True)
+    return durable_gate
 
 
 def hook_class(cls: type[BaseTool]) -> None:
@@ -162,7 +167,8 @@ def _default(tool: BaseTool) -> ToolPolicy:
 
 def _identity(context: ToolContext) -> str | None:
     """The model's call id; of a tool that is a node of a workflow, its place there."""
-    if isinstance(context.node, _tool_node._ToolNode):
+    nodes: Any = sys.modules.get(_NODES)
+    if nodes is not None and isinstance(context.node, nodes._ToolNode):
         return f"node:{context.node_path}"
     return None if context.function_call_id is None else f"tool:{context.function_call_id}"
 

@@ -10,13 +10,12 @@ from google.adk.apps.app import ResumabilityConfig
 from google.genai import types
 
 from durable.adapters.google_adk.artifacts import DurableArtifactService
-from durable.adapters.google_adk.models import hook_models
-from durable.adapters.google_adk.nodes import NodeAnswer, hook_nodes
-from durable.adapters.google_adk.runner import DurableRunner
+from durable.adapters.google_adk.nodes import NodeAnswer
+from durable.adapters.google_adk.runner import DurableRunner, hook_all
 from durable.adapters.google_adk.runs import AdkCall
 from durable.adapters.google_adk.sessions import DurableSessionService
 from durable.adapters.google_adk.supported import refuse_unsupported
-from durable.adapters.google_adk.tools import ToolAnswer, hook_tools
+from durable.adapters.google_adk.tools import ToolAnswer
 from durable.checkpoint.errors import InvalidConfiguration
 from durable.runtime import App
 
@@ -66,9 +65,7 @@ def durable_runner(
         raise InvalidConfiguration(msg)
     given = app if isinstance(app, AdkApp) else AdkApp(name=name or app.name, root_agent=app)
     refuse_unsupported(given)
-    hook_models()
-    hook_tools()
-    hook_nodes()
+    hook_all()
     runtime.register_types(TYPES)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\[EXPERIMENTAL\]", category=UserWarning)

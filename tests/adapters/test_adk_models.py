@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 from google.adk.agents import LlmAgent
@@ -235,3 +236,33 @@ async def test_a_run_inside_an_execution_needs_an_id_of_its_own(world):
     assert (await runtime.aio.run("outer", {"named": True})).output == "hello"
     refused = await runtime.aio.run("outer", {"named": False})
     assert "execution_id of its own" in refused.error["message"]
+
+
+async def first(runner, wanted, **options):
+    """Listen until an event is ``wanted``, as many do, and no longer."""
+    names = {"user_id": USER, "session_id": "s"}
+    await runner.session_service.create_session(app_name="app", **names)
+    listening = runner.run_async(**names, new_message=types.UserContent("go"), **options)
+    async with aclosing(listening) as events:
+        async for event in events:
+            if wanted(event):
+                return event
+    raise AssertionError
+
+
+async def test_a_caller_who_has_heard_the_final_response_may_stop_listening(world):
+    runner, _ = simple(world, [[text("hello")]])
+    await first(runner, lambda event: event.is_final_response(), execution_id="e")
+    assert (runner.runtime.get("e").status, runner.runtime.get("e").result()) == ("succeeded", "hello")
+
+
+async def test_what_a_caller_stops_listening_to_can_be_continued(world):
+    async def pay() -> dict:
+        """Pay."""
+        return {"paid": world.did(1)}
+
+    runner, _ = simple(world, [[call("pay")], [text("paid")]], pay)
+    await first(runner, lambda event: event.get_function_responses(), execution_id="e")
+    assert runner.runtime.get("e").status == "suspended"
+    assert final(await events_of(runner, None, invocation_id="e")) == "paid"
+    assert (runner.runtime.get("e").status, world.effects) == ("succeeded", [1])

@@ -12,8 +12,9 @@ from google.adk.events.event import Event
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.exit_loop_tool import exit_loop
 from google.adk.workflow import JoinNode
+from google.genai import types
 
-from durable import Decision, ToolPolicy
+from durable import Decision, InvalidDecision, ToolPolicy
 from durable.adapters.google_adk import durable_runner
 from tests.adapters.adk_world import Script, call, run, session_of, text
 from tests.world import DAY, World, crashed
@@ -285,3 +286,69 @@ def test_a_gate_inside_an_agent_that_is_a_tool_is_passed_once(world):
     runner.runtime.decide(asked.id, Decision.approve(), by="ann")
     (result,) = runner.runtime.recover()
     assert (result.status, world.effects) == ("succeeded", ["t1", "t2", "t3"])
+
+
+def test_an_agent_of_ones_own_is_entered_again_and_its_steps_are_not(world):
+    from google.adk.agents import BaseAgent
+    from durable import step
+
+    def build(life):
+        class Own(BaseAgent):
+            async def _run_async_impl(self, ctx):
+                for name in ("s1", "s2", "s3"):
+                    step(life.effect, name)
+                    content = types.Content(role="model", parts=[text(name)])
+                    yield Event(author=self.name, invocation_id=ctx.invocation_id, content=content)
+
+        return Own(name="root")
+
+    life = Life(world, build)
+    life.dies = "s2"
+    crashed(lambda: run(life.runner(), execution_id="e"))
+    life.dies = None
+    runner = life.runner(later=DAY)
+    runner.runtime.recover()
+    (asked,) = runner.runtime.interrupts()
+    runner.runtime.decide(asked.id, Decision.happened({"did": "s2"}), by="ann")
+    runner.runtime.recover()
+    assert (runner.runtime.get("e").result(), world.effects) == ("s3", ["s1", "s2", "s3"])
+
+
+def test_a_tool_that_is_a_node_runs_once(world):
+    from google.adk.tools import FunctionTool
+
+    def build(life):
+        def pay(amount: str) -> dict:
+            """Pay."""
+            return life.effect("pay")
+
+        return Workflow(name="root", edges=[("START", FunctionTool(pay))])
+
+    life = Life(world, build)
+    _, result, doubted = life.killed_and_recovered("pay")
+    assert (result.status, world.effects, doubted) == ("succeeded", ["pay"], ["pay"])
+
+
+def test_a_node_that_requires_confirmation_waits_in_the_inbox(world):
+    from google.adk.workflow import node
+
+    def build(life):
+        @node(require_confirmation=True)
+        async def pay(node_input):
+            return life.effect("pay")
+
+        return Workflow(name="root", edges=[("START", pay)])
+
+    life = Life(world, build)
+    run(life.runner(), execution_id="e")
+    runner = life.runner(later=DAY)
+    (asked,) = runner.runtime.interrupts()
+    assert (asked.kind, world.effects) == ("approval", [])
+    forged = types.FunctionResponse(
+        id=asked.step_key.removeprefix("native:"), name="adk_request_input", response={"confirmed": True}
+    )
+    with pytest.raises(InvalidDecision, match="a message approves nothing"):
+        run(runner, types.Content(role="user", parts=[types.Part(function_response=forged)]))
+    runner.runtime.decide(asked.id, Decision.approve(), by="ann")
+    runner.runtime.recover()
+    assert (runner.runtime.get("e").status, world.effects) == ("succeeded", ["pay"])
