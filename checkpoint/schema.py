@@ -10,8 +10,9 @@ payloads too large to stand inline, by content.
 at a version, ``snapshot_writes`` what tasks have written on top of a snapshot, ``snapshot_pieces`` the large values and
 parts of lists that both refer to, by content.
 
-``sessions`` are conversations: each counts its own changes in ``revision``. ``session_items`` are what was said, by the
-revision at which it came; what was taken back keeps its row with ``gone``, the revision at which it went.
+``session_heads`` are conversations: each counts its own changes in ``revision``. (Not ``sessions``: services of
+frameworks have tables of that name.) ``session_items`` are what was said, by the revision at which it came; what was
+taken back keeps its row with ``gone``, the revision at which it went.
 ``session_state`` is key and value by scope: of a session, a user, an app.
 
 Instants (``*_at``, ``run_after``) are epoch seconds on the database's clock.
@@ -212,8 +213,8 @@ snapshot_pieces = Table(
     Column("piece", LargeBinary, nullable=False),
 )
 
-sessions = Table(
-    "sessions",
+session_heads = Table(
+    "session_heads",
     metadata,
     Column("number", AUTO, primary_key=True, autoincrement=True),
     Column("namespace", ID, nullable=False),
@@ -223,13 +224,13 @@ sessions = Table(
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
-    Index("uq_sessions_place", "namespace", "app", "user", "id", unique=True),
+    Index("uq_session_heads_place", "namespace", "app", "user", "id", unique=True),
 )
 
 session_items = Table(
     "session_items",
     metadata,
-    Column("session", BigInteger, ForeignKey("sessions.number", ondelete="CASCADE"), primary_key=True),
+    Column("session", BigInteger, ForeignKey("session_heads.number", ondelete="CASCADE"), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("id", KEY),
     Column("at", Double),

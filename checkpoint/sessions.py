@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.database import Database
 
-S, ITEM, STATE = schema.sessions.c, schema.session_items.c, schema.session_state.c
+S, ITEM, STATE = schema.session_heads.c, schema.session_items.c, schema.session_state.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ def create(db: Database, connection: Connection, place: Place, *, at: float | No
 
 def get(connection: Connection, place: Place) -> Session | None:
     """The session; None if there is none."""
-    row = connection.execute(select(schema.sessions).where(place.here())).first()
+    row = connection.execute(select(schema.session_heads).where(place.here())).first()
     return None if row is None else _session(row)
 
 
 def find(connection: Connection, namespace: str, app: str, *, user: str | None = None) -> list[Session]:
     """The sessions of an app, or of one of its users: the one that was written to last comes last."""
-    query = select(schema.sessions).where(S.namespace == namespace, S.app == app)
+    query = select(schema.session_heads).where(S.namespace == namespace, S.app == app)
     if user is not None:
         query = query.where(S.user == user)
     return [_session(row) for row in connection.execute(query.order_by(S.updated_at, S.user, S.id))]
@@ -100,7 +100,7 @@ def find(connection: Connection, namespace: str, app: str, *, user: str | None =
 
 def drop(connection: Connection, place: Place) -> None:
     """Delete the session, its items and its own state."""
-    connection.execute(delete(schema.sessions).where(place.here()))
+    connection.execute(delete(schema.session_heads).where(place.here()))
     scope = _scope((place.app, place.user, place.id))
     connection.execute(delete(schema.session_state).where(STATE.namespace == place.namespace, STATE.scope == scope))
 
@@ -239,12 +239,12 @@ def _insert(db: Database, connection: Connection, place: Place, at: float | None
     now = db.sync_clock(connection) if at is None else at
     names = {"namespace": place.namespace, "app": place.app, "user": place.user, "id": place.id}
     row = {**names, "revision": 0, "created_at": now, "updated_at": now}
-    return bool(connection.execute(db.insert_or_ignore(schema.sessions), row).rowcount == 1)
+    return bool(connection.execute(db.insert_or_ignore(schema.session_heads), row).rowcount == 1)
 
 
 def hold(connection: Connection, place: Place) -> Session:
     """The session; nobody else writes to it until the end of the transaction. Raises SessionNotFound."""
-    row = connection.execute(select(schema.sessions).where(place.here()).with_for_update()).first()
+    row = connection.execute(select(schema.session_heads).where(place.here()).with_for_update()).first()
     if row is None:
         raise SessionNotFound(place.id)
     return _session(row)
@@ -270,5 +270,5 @@ def _known(connection: Connection, session: Session, ids: Sequence[str]) -> dict
 def _changed(db: Database, connection: Connection, session: Session, by: int, at: float | None) -> Session:
     now = db.clock() if at is None else at
     values = {"revision": session.revision + by, "updated_at": now}
-    connection.execute(update(schema.sessions).where(S.number == session.number).values(**values))
+    connection.execute(update(schema.session_heads).where(S.number == session.number).values(**values))
     return Session(session.number, session.place, session.revision + by, session.created_at, now)

@@ -22,7 +22,7 @@ from google.adk.models.llm_response import LlmResponse
 from durable.attempt import PASSING, Ended
 from durable.context import scope
 from durable.policy import READ
-from durable.step import Recorded, StepCall, begin_step, complete_step
+from durable.step import Pending, StepCall, begin_step, complete_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,11 +68,9 @@ class RecordedLlm:
         surely = segment.runtime.database.surely_on_journal_thread
         whole: list[LlmResponse] = []
         with segment.working():
-            found = await surely(begin_step, call)
-            if isinstance(found, Recorded):
-                whole = [LlmResponse.model_validate(dumped) for dumped in found.result()]
-            else:
-                began = time.perf_counter()
+            while isinstance(found := await surely(begin_step, call), Pending):
+                await segment.runtime.clock.sleep_async(found.delay)
+                whole, error, began = [], None, time.perf_counter()
                 try:
                     async for response in self.inner.generate_content_async(llm_request, stream=stream):
                         if response.partial:
@@ -81,11 +79,15 @@ class RecordedLlm:
                             whole.append(response)
                 except PASSING:
                     raise
-                except Exception as exc:  # noqa: BLE001 - recorded, and raised by complete_step
-                    await surely(complete_step, found, Ended(error=exc), time.perf_counter() - began)
+                except Exception as exc:  # noqa: BLE001 - recorded, and raised by complete_step if it is final
+                    error = exc
                 _name_calls(whole, f"{segment.execution.id}/{call.key}")
                 answer = [response.model_dump(mode="json", exclude_none=True) for response in whole]
-                await surely(complete_step, found, Ended(answer), time.perf_counter() - began)
+                ended = Ended(answer) if error is None else Ended(error=error)
+                if await surely(complete_step, found, ended, time.perf_counter() - began):
+                    break
+            else:
+                whole = [LlmResponse.model_validate(dumped) for dumped in found.result()]
         for response in whole:  # ADK runs the tools while this waits: the call itself is over
             yield response
 

@@ -143,7 +143,7 @@ async def _as_step(
 def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirmed: bool) -> StepCall:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
-    function = getattr(tool, "func", None)
+    function, is_place = getattr(tool, "func", None), _is_place(tool)
     policy = here.segment.runtime.policies.get(tool.name) or policy_of(tool) or policy_of(function) or _default(tool)
     if confirmed and (policy.gate is None or policy.gate.when is not None):
         expires_in = None if policy.gate is None else policy.gate.expires_in
@@ -153,12 +153,18 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirm
         arguments=args,
         policy=policy,
         identity=_identity(context),
-        kind="agent" if isinstance(tool, AgentTool) else "tool",
-        composite=isinstance(tool, AgentTool),
+        kind="agent" if is_place else "tool",
+        composite=is_place,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,
     )
+
+
+def _is_place(tool: BaseTool) -> bool:
+    """Whether the tool is an agent or a node, whose own calls are steps: it is entered again after a crash."""
+    nodes: Any = sys.modules.get("google.adk.tools._node_tool")
+    return isinstance(tool, AgentTool) or (nodes is not None and isinstance(tool, nodes.NodeTool))
 
 
 def _default(tool: BaseTool) -> ToolPolicy:

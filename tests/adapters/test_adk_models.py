@@ -15,7 +15,7 @@ from google.adk.plugins.base_plugin import BasePlugin
 from google.adk.tools.load_artifacts_tool import load_artifacts_tool
 from google.genai import types
 
-from durable import ToolContext, Unsupported, current, tool
+from durable import Retry, ToolContext, ToolPolicy, Unsupported, current, tool
 from durable.adapters.google_adk import durable_runner
 from durable.checkpoint.errors import InvalidConfiguration
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text
@@ -236,6 +236,18 @@ async def test_a_run_inside_an_execution_needs_an_id_of_its_own(world):
     assert (await runtime.aio.run("outer", {"named": True})).output == "hello"
     refused = await runtime.aio.run("outer", {"named": False})
     assert "execution_id of its own" in refused.error["message"]
+
+
+def test_a_model_is_asked_again_as_its_policy_says(world):
+    failures = [ValueError("overloaded"), ValueError("overloaded")]
+
+    def turn(_):
+        return failures.pop() if failures else [text("hello")]
+
+    runner, model = simple(world, [turn])
+    policy = ToolPolicy(effect="read", retry=Retry(attempts=3, initial=0.01))
+    runner.runtime.policies["chat:script"] = policy
+    assert (final(run(runner)), model.asked) == ("hello", 3)
 
 
 async def first(runner, wanted, **options):

@@ -290,6 +290,7 @@ def test_a_gate_inside_an_agent_that_is_a_tool_is_passed_once(world):
 
 def test_an_agent_of_ones_own_is_entered_again_and_its_steps_are_not(world):
     from google.adk.agents import BaseAgent
+
     from durable import step
 
     def build(life):
@@ -352,3 +353,21 @@ def test_a_node_that_requires_confirmation_waits_in_the_inbox(world):
     runner.runtime.decide(asked.id, Decision.approve(), by="ann")
     runner.runtime.recover()
     assert (runner.runtime.get("e").status, world.effects) == ("succeeded", ["pay"])
+
+
+def test_a_node_that_is_a_tool_of_an_agent_is_entered_again(world):
+    from google.adk.workflow import node
+
+    def build(life):
+        @node
+        async def pay(request: str):
+            """Pay."""
+            return life.effect("pay")
+
+        agent = life.agent("root", turns=[[call("pay", request="now")], [call("t1")], [text("done")]])
+        agent.tools.extend([pay, life.tool("t1")])
+        return agent
+
+    life = Life(world, build)
+    _, result, doubted = life.killed_and_recovered("t1")
+    assert (result.status, world.effects, doubted) == ("succeeded", ["pay", "t1"], ["t1"])

@@ -217,7 +217,7 @@ def test_an_owner_that_has_lost_its_claim_writes_nothing(world):
         session = DurableSession("s", runtime)
         await session.add_items([user("a")])
         other = world.process(later=DAY)
-        open_segment(other, "e", forced=True)
+        other.leases.let_go(open_segment(other, "e", forced=True))
         await session.add_items([user("zombie")])
 
     runtime = Life(world, stale).process()

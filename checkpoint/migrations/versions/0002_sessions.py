@@ -15,7 +15,7 @@ AUTO = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
-        "sessions",
+        "session_heads",
         sa.Column("number", AUTO, autoincrement=True, nullable=False),
         sa.Column("namespace", ID, nullable=False),
         sa.Column("app", KEY, nullable=False),
@@ -24,9 +24,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name="pk_sessions"),
+        sa.PrimaryKeyConstraint("number", name="pk_session_heads"),
     )
-    op.create_index("uq_sessions_place", "sessions", ["namespace", "app", "user", "id"], unique=True)
+    op.create_index("uq_session_heads_place", "session_heads", ["namespace", "app", "user", "id"], unique=True)
     op.create_table(
         "session_items",
         sa.Column("session", sa.BigInteger(), nullable=False),
@@ -35,7 +35,9 @@ def upgrade() -> None:
         sa.Column("at", sa.Double()),
         sa.Column("gone", sa.BigInteger()),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["session"], ["sessions.number"], name="fk_session_items_session", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["session"], ["session_heads.number"], name="fk_session_items_session", ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("session", "seq", name="pk_session_items"),
         sqlite_with_rowid=False,
     )
