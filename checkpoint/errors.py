@@ -40,7 +40,11 @@
     ├── NotAllowedToDecide        somebody else is to decide
     ├── AlreadyDecided            another decision came first
     ├── DecisionExpired           the interrupt's time was over
-    └── ArgumentsChanged          the decision was made for other arguments
+    ├── ArgumentsChanged          the decision was made for other arguments
+    ├── SessionNotFound
+    ├── SessionExists
+    ├── SessionChanged            written by somebody else since it was read
+    └── ItemConflict              the same item id with another content
 
 ``Suspended`` and ``Cancelled`` are control flow, not errors: they derive from BaseException so that
 ``except Exception`` in user code and tool error handlers do not swallow them.
@@ -341,6 +345,36 @@ class DecisionExpired(DurableError):
 
 class ArgumentsChanged(DurableError):
     """The call does not have the arguments that were decided upon."""
+
+
+class SessionNotFound(DurableError):
+    """No session has this id."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"no session {session_id!r}; create it first, it may have been deleted meanwhile")
+
+
+class SessionExists(DurableError):
+    """A session has this id already."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session {session_id!r} exists already; read it, or create one with another id")
+
+
+class SessionChanged(DurableError):
+    """Somebody else has written to the session since it was read; nothing was written."""
+
+    def __init__(self, session_id: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"session {session_id!r} is at revision {found}, it was read at {expected}: read it again, then write"
+        )
+
+
+class ItemConflict(DurableError):
+    """An item with the same id and another content is in the session; nothing was written."""
+
+    def __init__(self, session_id: str, item_id: str) -> None:
+        super().__init__(f"session {session_id!r} has another item {item_id!r}; give the new one an id of its own")
 
 
 class Suspended(BaseException):

@@ -10,6 +10,11 @@ payloads too large to stand inline, by content.
 at a version, ``snapshot_writes`` what tasks have written on top of a snapshot, ``snapshot_pieces`` the large values and
 parts of lists that both refer to, by content.
 
+``session_heads`` are conversations: each counts its own changes in ``revision``. (Not ``sessions``: services of
+frameworks have tables of that name.) ``session_items`` are what was said, by the revision at which it came; what was
+taken back keeps its row with ``gone``, the revision at which it went.
+``session_state`` is key and value by scope: of a session, a user, an app.
+
 Instants (``*_at``, ``run_after``) are epoch seconds on the database's clock.
 """
 
@@ -210,4 +215,41 @@ snapshot_pieces = Table(
     Column("thread", KEY, primary_key=True),
     Column("digest", LargeBinary(16), primary_key=True),
     Column("piece", LargeBinary, nullable=False),
+)
+
+session_heads = Table(
+    "session_heads",
+    metadata,
+    Column("number", AUTO, primary_key=True, autoincrement=True),
+    Column("namespace", ID, nullable=False),
+    Column("app", KEY, nullable=False),
+    Column("user", KEY, nullable=False),
+    Column("id", KEY, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("uq_session_heads_place", "namespace", "app", "user", "id", unique=True),
+)
+
+session_items = Table(
+    "session_items",
+    metadata,
+    Column("session", BigInteger, ForeignKey("session_heads.number", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", KEY),
+    Column("at", Double),
+    Column("gone", BigInteger),
+    Column("body", LargeBinary, nullable=False),
+    Index("uq_session_items_id", "session", "id", unique=True),
+    sqlite_with_rowid=False,
+)
+
+session_state = Table(
+    "session_state",
+    metadata,
+    Column("namespace", ID, primary_key=True),
+    Column("scope", KEY, primary_key=True),
+    Column("key", KEY, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -99,5 +99,15 @@ def test_the_langgraph_adapter_loads_no_other_framework_and_no_server():
     assert loaded & {"agents", "google.adk", *SERVERS, "typer", "alembic", "psycopg"} == set()
 
 
+def test_the_google_adk_adapter_loads_no_other_framework_and_no_server():
+    loaded = imported_by("import durable.adapters.google_adk")
+    assert loaded & {"agents", "langgraph", "langchain_core", *SERVERS, "typer", "alembic", "psycopg"} == set()
+
+
+def test_the_openai_adapter_loads_no_other_framework():
+    loaded = imported_by("import durable.adapters.openai_agents")
+    assert loaded & {"google.adk", "langgraph", "langchain_core", "typer", "alembic", "psycopg"} == set()
+
+
 def test_the_import_check_sees_what_a_statement_loads():
     assert "typer" in imported_by("import typer")

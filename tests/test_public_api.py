@@ -13,11 +13,12 @@ PUBLIC = {
         ToolContext ToolPolicy Approval Decision Retry Done NotDone Unknown
         DurableError Suspended Unsupported
         ExecutionBusy ExecutionCancelled ExecutionConflict ExecutionFailed LeaseLost ThreadBusy
-        AlreadyDecided DecisionExpired InvalidDecision StepFailed ToolRejected
+        AlreadyDecided DecisionExpired InvalidDecision NotAllowedToDecide StepFailed ToolRejected
     """,
     "durable.adapters": "",
+    "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
-    "durable.adapters.openai_agents": "durable_agent",
+    "durable.adapters.openai_agents": "DurableSession durable_agent",
 }
 
 

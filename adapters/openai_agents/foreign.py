@@ -7,9 +7,9 @@ the journal's own transaction, and says so by ``journals_itself``.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from durable.adapters.openai_agents import portions
 from durable.context import here
 from durable.policy import READ, Done, NotDone, ToolPolicy, Unknown
 from durable.shells import run_step_async
@@ -18,10 +18,7 @@ from durable.step import StepCall
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from durable.context import Scope
-
 _ITSELF = "journals_itself"
-_WRITES = "session.add:"
 
 
 def journaled(session: Any) -> Any:
@@ -55,13 +52,11 @@ class ForeignSession:
         return items
 
     async def add_items(self, items: list[Any], **more: Any) -> None:
-        """Add those that were not added yet.
-
-        A run that is continued may write in other portions than the one that was stopped, so this goes by items.
-        """
-        items = _unwritten(here(), items)
+        """Add those that were not added yet."""
+        items = portions.unwritten(here(), items)
         if not items:
             return
+        prints = portions.prints(here(), items)
 
         async def is_there(_: str, arguments: Any) -> Done | NotDone | Unknown:
             added = arguments["items"]
@@ -75,13 +70,8 @@ class ForeignSession:
             await self._session.add_items(items, **more)
             return prints
 
-        place, policy = here(), ToolPolicy(effect="once", reconcile=is_there)
-        prints = [place.segment.runtime.codec.fingerprint(item) for item in items]
-        whole = place.segment.runtime.codec.fingerprint(items)[:16]
-        done = [key for key in place.segment.replay.steps if f"{_WRITES}{whole}:" in key and key.startswith(place.path)]
-        again = sum(place.segment.replay.steps[key].progress == "done" for key in done)
-        identity = f"{_WRITES}{whole}:{again + 1}"
-        call = StepCall("session.add_items", {"items": items}, policy, identity, scope=place)
+        policy = ToolPolicy(effect="once", reconcile=is_there)
+        call = StepCall("session.add_items", {"items": items}, policy, portions.identity(here(), items), scope=here())
         await run_step_async(call, add)
 
     async def pop_item(self, **more: Any) -> Any:
@@ -94,24 +84,6 @@ class ForeignSession:
 
     async def _compact(self, *args: Any, **options: Any) -> Any:
         return await _step("session.compact", None, READ, lambda: self._session.run_compaction(*args, **options))
-
-
-def _unwritten(place: Scope, items: list[Any]) -> list[Any]:
-    """The items that no record says were written; each record counts once in a segment."""
-    segment, prefix = place.segment, f"{place.path}/{_WRITES}".lstrip("/")
-    known = segment.attachments.get(prefix)
-    if known is None:
-        done = [found for key, found in segment.replay.steps.items() if key.startswith(prefix) and found.result]
-        written = [found.result.value() for found in done if found.result is not None]
-        known = segment.attachments[prefix] = Counter(one for prints in written for one in prints or ())
-    left = []
-    for item in items:
-        one = segment.runtime.codec.fingerprint(item)
-        if known[one]:
-            known[one] -= 1
-        else:
-            left.append(item)
-    return left
 
 
 async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[], Awaitable[Any]]) -> Any:

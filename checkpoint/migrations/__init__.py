@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.database import Database
 
-KNOWN: tuple[str, ...] = ("0001",)
+KNOWN: tuple[str, ...] = ("0001", "0002")
 """The versions this code can upgrade from, oldest first."""
 
 HEAD: str = KNOWN[-1]

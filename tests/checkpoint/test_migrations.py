@@ -132,6 +132,23 @@ def test_an_upgrade_keeps_rows(db):
         assert connection.execute(select(schema.blobs)).mappings().all() == [row]
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(db, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "KNOWN", ("0001",))
+        earlier.setattr(migrations, "HEAD", "0001")
+        migrations.upgrade(db)
+    assert "session_heads" not in inspect(db.engine).get_table_names()
+    row = {"digest": "d" * 64, "data": b"kept", "created_at": 1.5}
+    with db.write() as connection:
+        connection.execute(schema.blobs.insert(), row)
+        connection.execute(text("CREATE TABLE sessions (id INTEGER)"))  # as frameworks call theirs
+    migrations.upgrade(db)
+    assert migrations.current(db) == migrations.HEAD
+    with db.read() as connection:
+        assert connection.execute(select(schema.blobs)).mappings().all() == [row]
+        assert connection.execute(select(schema.session_heads)).all() == []
+
+
 def test_an_upgrade_that_fails_leaves_nothing_behind(db):
     """The last table of the first version is there already, with other columns: nothing of the version stays."""
     with db.write() as connection:

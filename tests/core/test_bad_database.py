@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, make_url, text
 
 from durable import Decision, Runtime, ask, step, tool
+from durable.checkpoint import migrations
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
     DatabaseFull,
@@ -216,7 +217,7 @@ def test_a_schema_newer_than_the_code_is_refused_and_left_as_it_is(database_url)
     with database.write() as connection:
         found = connection.execute(text("SELECT version_num FROM durable_schema")).scalar()
         assert found == "9999"
-        connection.execute(text("UPDATE durable_schema SET version_num = '0001'"))
+        connection.execute(text("UPDATE durable_schema SET version_num = :known"), {"known": migrations.HEAD})
     database.close()
     still_there(database_url, known)
 

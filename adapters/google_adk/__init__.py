@@ -1,0 +1,13 @@
+"""Google ADK: ``durable_runner(app, runtime)`` makes an existing app survive the process it runs in.
+
+ADK keeps running its own loop. Its sessions are kept by ``DurableSessionService``, fenced by the journal; its tools,
+model calls and function nodes are steps; its confirmations and pauses and our approvals share one inbox.
+"""
+
+from __future__ import annotations
+
+from durable.adapters.google_adk.artifacts import DurableArtifactService
+from durable.adapters.google_adk.sessions import DurableSessionService
+from durable.adapters.google_adk.wrapping import durable_runner
+
+__all__ = ["DurableArtifactService", "DurableSessionService", "durable_runner"]
