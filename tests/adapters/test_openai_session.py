@@ -263,6 +263,7 @@ def test_a_session_that_marks_after_it_writes_would_double_items(world, monkeypa
     async def write_then_mark(self, name, given, change, **more):
         database = self._runtime.database
         found = await database.on_journal_thread(database.transact, change)
+        life.reached("between")
         await original(self, name, given, lambda _: found, **more)
         return found
 
@@ -271,7 +272,7 @@ def test_a_session_that_marks_after_it_writes_would_double_items(world, monkeypa
     first = life.process()
     with monkeypatch.context() as planted:
         planted.setattr(DurableSession, "_write", write_then_mark)
-        life.dies_at = "added"
+        life.dies_at = "between"
         crashed(lambda: first.run("talk", {}, id="e"))
         life.dies_at = None
         second = life.process(later=DAY)
