@@ -9,6 +9,7 @@ import pytest
 
 from durable import Runtime
 from durable.adapters.langgraph.saver import DurableSaver
+from tests.adapters.langgraph_world import Ledger
 from tests.postgres import fresh_database
 
 
@@ -47,3 +48,14 @@ def migrated_sqlite(tmp_path_factory):
 def sqlite_url(tmp_path, migrated_sqlite):
     """A SQLite file of its own, migrated already: a process that is killed is a short one."""
     return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'durable.db')}"
+
+
+@pytest.fixture
+def runtime(sqlite_url):
+    with Runtime(sqlite_url) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "ledger")

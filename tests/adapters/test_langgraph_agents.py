@@ -36,17 +36,6 @@ LINES = [says("", call("look", "l1", n=1), call("act", "a1", n=2)), says("then",
 
 
 @pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
-
-
-@pytest.fixture
 def tools(ledger):
     @langchain_tool
     def look(n: int) -> str:

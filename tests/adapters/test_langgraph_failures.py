@@ -26,17 +26,6 @@ class State(TypedDict, total=False):
     log: Annotated[list[Any], operator.add]
 
 
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
-
-
 def one_node(node: Any, **options: Any) -> StateGraph[Any, Any, Any, Any]:
     graph = StateGraph(State)
     graph.add_node("node", node, **options)

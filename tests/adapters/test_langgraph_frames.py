@@ -29,17 +29,6 @@ class State(TypedDict, total=False):
 
 
 @pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
-
-
-@pytest.fixture
 def asking(ledger):
     @langchain_tool
     def ask(what: str) -> str:

@@ -19,24 +19,13 @@ from opentelemetry.trace import SpanKind
 from durable import Retry, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
 from durable.telemetry import Telemetry
-from tests.adapters.langgraph_world import Ledger, Scripted, call, says
+from tests.adapters.langgraph_world import Scripted, call, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
 
 class State(TypedDict, total=False):
     said: Annotated[list[Any], operator.add]
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
 
 
 def one_node(node: Any) -> StateGraph[Any, Any, Any, Any]:

@@ -14,7 +14,6 @@ from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.types import Command
 from pydantic import BaseModel, ValidationError
 
-from durable import Runtime
 from durable.adapters.langgraph import DurableSaver, durable_graph
 from durable.checkpoint.errors import InvalidConfiguration, NotEncodable, Unsupported
 from tests.adapters.langgraph_world import Ledger, plain
@@ -34,12 +33,6 @@ def two_nodes(schema: Any = State, **options: Any) -> StateGraph[Any, Any, Any, 
     graph.add_edge(START, "one")
     graph.add_edge("one", "two")
     return graph
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
 
 
 @pytest.fixture

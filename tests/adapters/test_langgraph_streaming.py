@@ -15,7 +15,6 @@ from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import RunControl
 
-from durable import Runtime
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import ThreadBusy
 from tests.adapters.langgraph_world import Scripted, plain, says
@@ -48,12 +47,6 @@ def build() -> StateGraph[Any, Any, Any, Any]:
     graph.add_edge("count", "talk")
     graph.add_edge("talk", "inner")
     return graph
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
 
 
 @pytest.fixture

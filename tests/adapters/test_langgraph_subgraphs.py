@@ -14,7 +14,7 @@ from langgraph.types import Command, Send, interrupt
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import Unsupported
-from tests.adapters.langgraph_world import Ledger, plain
+from tests.adapters.langgraph_world import plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
@@ -22,17 +22,6 @@ CONFIG: Any = {"configurable": {"thread_id": "t"}}
 class State(TypedDict, total=False):
     log: Annotated[list[str], operator.add]
     n: int
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
 
 
 def chain(*names: str, **nodes: Any) -> StateGraph[Any, Any, Any, Any]:

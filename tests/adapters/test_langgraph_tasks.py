@@ -13,23 +13,12 @@ from langgraph.func import entrypoint, task
 from langgraph.types import Command, RetryPolicy, interrupt
 from pydantic import BaseModel
 
-from durable import Decision, Runtime, current
+from durable import Decision, current
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
-from tests.adapters.langgraph_world import Ledger, plain
+from tests.adapters.langgraph_world import plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
 
 
 def done(runtime):

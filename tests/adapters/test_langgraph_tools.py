@@ -21,21 +21,10 @@ from langgraph.types import Command
 from durable import Approval, Decision, Runtime, ToolContext, ToolPolicy
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
-from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, plain, says
+from tests.adapters.langgraph_world import Scripted, call, contents, plain, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 GO = {"messages": [("user", "go")]}
-
-
-@pytest.fixture
-def runtime(sqlite_url):
-    with Runtime(sqlite_url) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
 
 
 def agent(tools: Any, *lines: Any, schema: Any = MessagesState, **options: Any) -> StateGraph[Any, Any, Any, Any]:
