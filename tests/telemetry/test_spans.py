@@ -369,6 +369,7 @@ def test_the_trace_context_of_a_segment_costs_no_record_of_its_own(sqlite_url, t
 
 def test_an_execution_that_is_given_back_is_no_error(runtime, listener):
     def stop():
+        here().segment.draining = True  # as a worker that was told to go
         raise Suspended
 
     runtime.function("app")(stop)
