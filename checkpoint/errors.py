@@ -2,6 +2,8 @@
 
     DurableError
     ├── InvalidConfiguration      a url, option or name that cannot be used
+    ├── SecretUndeclared          a secret that the tool's policy does not name
+    ├── SecretMissing             no resolver of this worker knows it
     ├── InvalidId                 empty, too long, or with control characters
     ├── Unsupported               a framework feature that cannot be made durable, by name
     ├── UnknownApp                no handler of that name in this process
@@ -56,6 +58,26 @@ class DurableError(Exception):
 
 class InvalidConfiguration(DurableError):
     """The configuration cannot be used."""
+
+
+class SecretUndeclared(DurableError, KeyError):
+    """A secret that the tool's policy does not name."""
+
+    __str__ = DurableError.__str__  # a KeyError's would put the message into quotes
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"secret {name!r} is not declared; add it to secrets=(...) of the tool's policy")
+
+
+class SecretMissing(DurableError, KeyError):
+    """No resolver of this worker knows the secret."""
+
+    __str__ = DurableError.__str__
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"secret {name!r} cannot be had: {reason}; set it in the worker's environment or in Runtime(secrets=...)"
+        )
 
 
 class InvalidId(DurableError):
