@@ -16,6 +16,8 @@ PUBLIC = {
         AlreadyDecided DecisionExpired InvalidDecision StepFailed ToolRejected
     """,
     "durable.adapters": "",
+    "durable.openapi": "api_tools",
+    "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
 }
 

@@ -266,3 +266,34 @@ def test_policies_name_the_secrets_of_tools_that_cannot_be_edited(sqlite_url):
     with Runtime(sqlite_url, secrets=SECRETS, policies={"plain": ToolPolicy(effect="read", secrets=("KEY",))}) as one:
         one.function("p")(lambda: step(plain))
         assert one.run("p").output == "[redacted:KEY]"
+
+
+def test_nor_in_a_graphs_checkpoints(runtime, sqlite_url):
+    from langchain_core.messages import AIMessage
+    from langgraph.graph import START, MessagesState, StateGraph
+    from langgraph.prebuilt import ToolNode
+
+    from durable.adapters.langgraph import durable_graph
+
+    @tool(effect="read", secrets=("KEY",))
+    def look(place: str, context: ToolContext) -> str:
+        """Look."""
+        return f"{place}: {context.secrets['KEY']}"
+
+    prompts = []
+
+    def model(state: MessagesState):
+        prompts.append(str(state["messages"]))
+        if len(state["messages"]) > 1:
+            return {"messages": [AIMessage(f"it said {SECRET}")]}
+        return {"messages": [AIMessage("", tool_calls=[{"name": "look", "args": {"place": "x"}, "id": "c1"}])]}
+
+    graph = StateGraph(MessagesState).add_node(model).add_node("tools", ToolNode([look])).add_edge(START, "model")
+    graph.add_edge("tools", "model")
+    graph.add_conditional_edges("model", lambda state: "tools" if state["messages"][-1].tool_calls else "__end__")
+    agent = durable_graph(graph, runtime, name="looking")
+    state = agent.invoke({"messages": [("user", "look")]}, {"configurable": {"thread_id": "t"}})
+    assert state["messages"][-1].content == "it said [redacted:KEY]"
+    assert state["messages"][-2].content == "x: [redacted:KEY]"
+    assert "x: [redacted:KEY]" in prompts[-1]
+    assert {name: found for name, data in files(sqlite_url).items() if (found := found_in(data))} == {}
