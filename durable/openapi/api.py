@@ -92,6 +92,7 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
         limits=limits,
         clock=Clock(),
     )
+    _check_policies(policies or {}, chosen)
     for operation in chosen:
         _check_hosts(document, url, proofs, operation)
     _connect(url, limits)
@@ -114,6 +115,15 @@ def _policy(
         if fnmatchcase(operation.name, pattern):
             policy = change if isinstance(change, ToolPolicy) else replace(policy, **change)
     return policy
+
+
+def _check_policies(policies: Iterable[str], chosen: list[Operation]) -> None:
+    """A name that is misspelt must not leave an operation without its approval."""
+    names = [operation.name for operation in chosen]
+    for pattern in policies:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            msg = f"policies[{pattern!r}] is for no operation; there are {', '.join(names) or 'none'}"
+            raise InvalidConfiguration(msg)
 
 
 def _server(document: Document, base_url: str | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
+from durable.checkpoint.errors import ArgumentsInvalid
 from durable.openapi import encoding
 from durable.openapi.annotations import JSON_TEXT, annotation, received
 from durable.openapi.schemas import check
@@ -115,6 +116,13 @@ class Arguments:
 
     def parts(self, arguments: Mapping[str, Any]) -> Parts:
         """The arguments checked by the document's schemas, and written as it says. Raises ArgumentsInvalid."""
+        try:
+            return self._parts(arguments)
+        except (ValueError, RecursionError) as exc:  # NaN, a lone surrogate, no end of nesting
+            msg = f"{self._operation.name}: the arguments cannot be written: {exc}; nothing was sent"
+            raise ArgumentsInvalid(msg) from exc
+
+    def _parts(self, arguments: Mapping[str, Any]) -> Parts:
         given = {
             slot.argument: received(self._schemas, slot.schema, arguments.get(slot.argument))
             for slot in self.slots
@@ -138,7 +146,9 @@ class Arguments:
             return {}
         value = mine if self._spread else mine.get("body")
         check(self._inside, {"body": value}, self._operation.name)
-        return encoding.content(self._body, value)
+        properties = self._schemas.resolved(self._body.schema).get("properties", {}) if isinstance(value, dict) else {}
+        files = {name for name, schema in properties.items() if self._schemas.is_file(schema)}
+        return encoding.content(self._body, value, files)
 
 
 def _object(body: Any) -> dict[str, Any]:

@@ -69,6 +69,9 @@ class Document:
 
     def at(self, pointer: str) -> Any:
         """What a reference inside of the document, ``#/...``, stands for. Raises SpecInvalid."""
+        if pointer != "#" and not pointer.startswith("#/"):
+            msg = f"the reference {pointer} is an anchor, which is not supported; use '#/...'"
+            raise SpecInvalid(msg)
         found: Any = self.root
         for part in pointer.removeprefix("#").split("/")[1:]:
             key = unquote(part).replace("~1", "/").replace("~0", "~")

@@ -16,11 +16,13 @@ import httpx
 from durable.checkpoint.errors import ArgumentsInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from durable.openapi.operations import Body, Parameter
 
 _RESERVED = ":/?#[]@!$&'()*+,;="
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_BINARY = ("application/octet-stream", "application/pdf", "application/zip", "image/", "audio/", "video/")
 _SEPARATORS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
 
 
@@ -91,33 +93,38 @@ def in_cookie(parameter: Parameter, value: Any) -> str:
     return "; ".join(in_query(parameter, value))
 
 
-def content(body: Body, value: Any) -> dict[str, Any]:
-    """The body as the arguments of an ``httpx.Request``. Raises ArgumentsInvalid for what is no base64 of a file."""
+def content(body: Body, value: Any, files: Collection[str]) -> dict[str, Any]:
+    """The body as the arguments of an ``httpx.Request``; the ``files`` of a form are given in base64.
+
+    Raises ArgumentsInvalid.
+    """
     media_type = body.media_type.partition(";")[0].strip().lower()
     if media_type == "application/json" or media_type.endswith("+json"):
         data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         return {"content": data, "headers": {"Content-Type": body.media_type}}
+    if media_type in _FORMS and not isinstance(value, dict):
+        msg = "the body is a form: give an object; nothing was sent"
+        raise ArgumentsInvalid(msg)
     if media_type == "application/x-www-form-urlencoded":
         return {"data": {key: _field(one) for key, one in value.items()}}
     if media_type == "multipart/form-data":
-        return {"files": [part for key, one in value.items() for part in _parts(key, one, body)]}
-    data = value.encode() if isinstance(value, str) else _document(value).encode()
-    if not media_type.startswith("text/") and isinstance(value, str):
-        data = _bytes("the body", value)
+        return {"files": [part for key, one in value.items() for part in _parts(key, one, is_file=key in files)]}
+    text = value if isinstance(value, str) else _document(value)
+    data = _bytes("the body", text) if media_type.startswith(_BINARY) else text.encode()
     return {"content": data, "headers": {"Content-Type": body.media_type}}
 
 
-def _parts(key: str, value: Any, body: Body) -> list[tuple[str, tuple[str | None, bytes]]]:
-    schema = body.schema.get("properties", {}).get(key, {}) if isinstance(body.schema, dict) else {}
-    if schema.get("format") in {"binary", "byte"} or schema.get("contentEncoding"):
-        return [(key, (key, _bytes(key, value)))]
-    return [(key, (None, _text(one).encode())) for one in (value if isinstance(value, list) else [value])]
+def _parts(key: str, value: Any, *, is_file: bool) -> list[tuple[str, tuple[str | None, bytes]]]:
+    each = value if isinstance(value, list) else [value]
+    if is_file:
+        return [(key, (key, _bytes(key, one))) for one in each]
+    return [(key, (None, _text(one).encode())) for one in each]
 
 
-def _bytes(name: str, value: str) -> bytes:
+def _bytes(name: str, value: Any) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as exc:
+    except (binascii.Error, ValueError, TypeError) as exc:
         msg = f"{name}: give the bytes in base64; nothing was sent"
         raise ArgumentsInvalid(msg) from exc
 

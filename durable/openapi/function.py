@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from durable.checkpoint.errors import AnswerLost, ApiError
+from durable.checkpoint.errors import AnswerLost, ApiError, ArgumentsInvalid
 from durable.context import detached, scope
 from durable.openapi.answers import readable, value_of
 from durable.openapi.arguments import Arguments
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from durable.openapi.schemas import Schemas
     from durable.openapi.wire import Answer, Limits
     from durable.policy import ToolPolicy
+
+
+_ASKED_WITH = {"Accept": "application/json, */*;q=0.5", "User-Agent": "durable-adapters"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,16 @@ class Server:
     def _request(self, operation: Operation, parts: Parts, key: str) -> httpx.Request:
         proof = self.credentials.prove(operation)
         content = dict(parts.body)
-        headers = {"Accept": "application/json, */*;q=0.5"} | content.pop("headers", {}) | parts.headers | proof.headers
+        headers = dict(_ASKED_WITH) | content.pop("headers", {}) | parts.headers | proof.headers
         if operation.keyed is not None:
             headers[operation.keyed.name] = f'"{key}"' if self.quoted_keys else key
         if cookies := [*parts.cookies, *proof.cookies]:
             headers["Cookie"] = "; ".join(cookies)
-        url = url_of(self.url, operation.path, parts.path, [*parts.query, *proof.query])
+        try:
+            url = url_of(self.url, operation.path, parts.path, [*parts.query, *proof.query])
+        except httpx.InvalidURL as exc:
+            msg = f"{operation.name}: the arguments make no url: {exc}; nothing was sent"
+            raise ArgumentsInvalid(msg) from exc
         return httpx.Request(operation.method, url, headers=headers, **content)
 
 

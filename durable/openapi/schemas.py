@@ -18,13 +18,24 @@ from durable.checkpoint.errors import ArgumentsInvalid, SpecInvalid
 if TYPE_CHECKING:
     from durable.openapi.document import Document
 
-_SCHEMAS = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else")
+_SCHEMAS = (
+    "items",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "not",
+    "contains",
+    "propertyNames",
+    "if",
+    "then",
+    "else",
+)
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("properties", "patternProperties", "dependentSchemas")
 _KEPT = frozenset(
     {
         *("type", "enum", "const", "default", "title", "description", "format", "required", "dependentRequired"),
-        *("pattern", "minLength", "maxLength", "minProperties", "maxProperties"),
+        *("contentEncoding", "contentMediaType", "pattern", "minLength", "maxLength", "minProperties", "maxProperties"),
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
         *("minItems", "maxItems", "uniqueItems", "minContains", "maxContains"),
     }
@@ -48,6 +59,9 @@ class Schemas:
             here = {"$ref": f"#/$defs/{self._definition(pointer)}"}
             beside = {} if self._old else self.translated({key: val for key, val in schema.items() if key != "$ref"})
             return here | beside
+        if "$dynamicRef" in schema:
+            msg = f"the reference {schema['$dynamicRef']!r} is dynamic, which is not supported"
+            raise SpecInvalid(msg)
         out = self._translated_parts(schema)
         if "required" in out and "properties" in schema:
             unsent = set(schema["properties"]) - set(out["properties"])
@@ -115,6 +129,15 @@ class Schemas:
                 required = [*whole.get("required", []), *part.get("required", [])]
                 whole = {**part, **whole, "properties": properties, "required": list(dict.fromkeys(required))}
         return {key: value for key, value in whole.items() if value or key not in {"properties", "required"}}
+
+    def is_file(self, schema: Any) -> bool:
+        """Whether values are bytes that JSON has no form for, or lists of such."""
+        found = self.resolved(schema)
+        if isinstance(found, Mapping) and found.get("type") == "array":
+            return self.is_file(found.get("items", True))
+        if not isinstance(found, Mapping) or "contentEncoding" in found:
+            return False
+        return found.get("format") == "binary" or "contentMediaType" in found
 
     def checker(self, schema: Mapping[str, Any]) -> Draft202012Validator:
         """What checks values by a translated schema. It fetches nothing."""

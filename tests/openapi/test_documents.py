@@ -231,6 +231,18 @@ def test_a_pattern_that_cannot_be_checked_is_named(tools):
             tools(document(wrong) | {"openapi": version})
 
 
+def test_references_of_other_kinds_are_named(tools):
+    for schema in ({"$ref": "#anchor"}, {"$dynamicRef": "#node"}):
+        with pytest.raises(SpecInvalid, match="not supported|anchor"):
+            tools(document({"/x": get(parameters=[{"name": "a", "in": "query", "schema": schema}])}))
+
+
+def test_a_policy_for_nothing_is_an_error(tools):
+    """A name that is misspelt must not leave an operation without its approval."""
+    with pytest.raises(InvalidConfiguration, match=r"policies\['deletPet'\] is for no operation"):
+        tools("petstore-3.0.yaml", policies={"deletPet": {"approval": True}})
+
+
 def test_operations_without_an_id_are_named_by_method_and_path(tools):
     item = {"get": {"responses": {"200": {"description": "ok"}}}}
     assert list(tools(document({"/a/{b}/c": item | {"parameters": [PATH]}}))) == ["get__a_b_c"]

@@ -130,6 +130,53 @@ def test_recursive_bodies_are_checked_to_their_depth(tools, api):
     assert len(api.arrived) == 3
 
 
+def upload(tools, schema, media_type="multipart/form-data", **components):
+    body = {"required": True, "content": {media_type: {"schema": schema}}}
+    said = document({"/x": {"post": {"operationId": "up", "requestBody": body, **OK}}}, components=components)
+    return tools(said)["up"]
+
+
+def test_files_of_a_form_are_found_behind_references(tools, api):
+    picture = {"type": "string", "contentMediaType": "image/png"}
+    form = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/components/schemas/P"}, "b": {"type": "array", "items": picture}},
+    }
+    call = upload(
+        tools, {"$ref": "#/components/schemas/F"}, schemas={"F": form, "P": {"type": "string", "format": "binary"}}
+    )
+    assert call(a="AAH/", b=["/wAB", "AgME"]) == {"ok": True}
+    for part in (b"\x00\x01\xff", b"\xff\x00\x01", b"\x02\x03\x04"):
+        assert part in api.only.body
+    assert "give the bytes in base64" in call(a="no base64!")["error"]
+    assert len(api.arrived) == 1
+
+
+def test_bodies_of_other_types(tools, api):
+    assert upload(tools, {"type": "string"}, "application/octet-stream")(body="AAH/") == {"ok": True}
+    assert upload(tools, {"type": "string"}, "application/xml")(body="<a>ü</a>") == {"ok": True}
+    assert upload(tools, {"type": "string"}, "text/plain")(body="ü") == {"ok": True}
+    assert upload(tools, {"type": "array", "items": {"type": "integer"}}, "application/vnd.x+json")(body=[1, 2]) == {
+        "ok": True
+    }
+    assert [one.body for one in api.arrived] == [b"\x00\x01\xff", "<a>ü</a>".encode(), "ü".encode(), b"[1,2]"]
+    assert api.arrived[-1].headers["content-type"] == "application/vnd.x+json"
+    free = upload(tools, {}, "application/x-www-form-urlencoded")
+    assert "give an object" in free(body="[1]")["error"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_json_has_not_are_not_sent(tools, api, value):
+    assert "nothing was sent" in tools("petstore-3.0.yaml")["createPets"](id=1, name="x", weight=value)["error"]
+    assert api.arrived == []
+
+
+@pytest.mark.parametrize("value", ["\ud800", "x" * 70_000])
+def test_texts_that_no_url_can_hold_are_not_sent(tools, api, value):
+    assert "nothing was sent" in tools("petstore-3.0.yaml")["showPetById"](petId=value)["error"]
+    assert api.arrived == []
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
