@@ -41,7 +41,7 @@ class Slot:
 class Parts:
     """A checked call, in the forms that a request takes."""
 
-    path: Mapping[str, str]
+    path: dict[str, str]
     query: list[str]
     headers: dict[str, str]
     cookies: list[str]
@@ -56,6 +56,9 @@ class Arguments:
         body = operation.body
         self._body = None if body is None else replace(body, schema=schemas.translated(body.schema))
         self._spread = self._body is not None and _is_spread(schemas, self._body.schema, self._body.media_type)
+        whole = schemas.resolved(self._body.schema) if self._body is not None else {}
+        properties = whole.get("properties", {}) if isinstance(whole, Mapping) else {}
+        self._files = {name for name, schema in properties.items() if schemas.is_file(schema)}
         self.slots = self._named()
         self._outside = schemas.checker(
             {
@@ -146,9 +149,7 @@ class Arguments:
             return {}
         value = mine if self._spread else mine.get("body")
         check(self._inside, {"body": value}, self._operation.name)
-        properties = self._schemas.resolved(self._body.schema).get("properties", {}) if isinstance(value, dict) else {}
-        files = {name for name, schema in properties.items() if self._schemas.is_file(schema)}
-        return encoding.content(self._body, value, files)
+        return encoding.content(self._body, value, self._files)
 
 
 def _object(body: Any) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _object(body: Any) -> dict[str, Any]:
 def _write(parts: Parts, parameter: Parameter, value: Any) -> None:
     match parameter.place:
         case "path":
-            parts.path[parameter.name] = encoding.in_path(parameter, value)  # type: ignore[index]  # made above
+            parts.path[parameter.name] = encoding.in_path(parameter, value)
         case "query":
             parts.query.extend(encoding.in_query(parameter, value))
         case "header":

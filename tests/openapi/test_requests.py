@@ -165,6 +165,15 @@ def test_bodies_of_other_types(tools, api):
     assert "give an object" in free(body="[1]")["error"]
 
 
+def test_a_body_of_any_shape_is_a_text_of_json_or_data(tools, api):
+    body = {"content": {"application/json": {}}}
+    call = tools(document({"/x": {"post": {"operationId": "any", "requestBody": body, **OK}}}))["any"]
+    for body in ('{"a": [1]}', {"a": [1]}, "no json"):
+        assert call(body=body) == {"ok": True}
+    assert call() == {"ok": True}
+    assert [one.body for one in api.arrived] == [b'{"a":[1]}', b'{"a":[1]}', b'"no json"', b""]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_numbers_that_json_has_not_are_not_sent(tools, api, value):
     assert "nothing was sent" in tools("petstore-3.0.yaml")["createPets"](id=1, name="x", weight=value)["error"]
