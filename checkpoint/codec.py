@@ -36,7 +36,7 @@ from durable.checkpoint.codec_walk import CANONICAL, NATIVE, READABLE, TOO_DEEP,
 from durable.checkpoint.errors import CodecError, CorruptPayload, NotEncodable, PayloadTooLarge, UnknownType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 VERSION = 1
 LIMIT = 32 * 1024 * 1024
@@ -65,13 +65,17 @@ class Codec:
     """Encodes and decodes values of builtin types and of the classes in ``types``; nothing else.
 
     ``limit`` is in bytes of one encoded value. Of two classes with the same module and qualified name (a notebook
-    cell that ran twice) the later one counts, and objects of the earlier one are refused. Immutable, thread-safe.
+    cell that ran twice) the later one counts, and objects of the earlier one are refused. ``redact`` takes out of
+    encoded bytes what must not be stored, and returns the same object if there is nothing. Immutable, thread-safe.
     """
 
-    __slots__ = ("_shapes", "_tagged", "_types", "limit")
+    __slots__ = ("_redact", "_shapes", "_tagged", "_types", "limit")
 
-    def __init__(self, types: Iterable[type] = (), *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, types: Iterable[type] = (), *, limit: int = LIMIT, redact: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self.limit = limit
+        self._redact = redact
         self._types: dict[str, type] = {stored_name(cls): cls for cls in BUILTIN_EXCEPTIONS}
         given: Iterable[Any] = types
         for cls in given:
@@ -84,7 +88,7 @@ class Codec:
 
     def with_types(self, types: Iterable[type]) -> Codec:
         """A codec that allows these classes too."""
-        return Codec((*self._types.values(), *types), limit=self.limit)
+        return Codec((*self._types.values(), *types), limit=self.limit, redact=self._redact)
 
     def allows(self, cls: type) -> bool:
         """Whether an object of exactly this class may be encoded."""
@@ -92,7 +96,15 @@ class Codec:
 
     def encode(self, value: object, *, what: str = "value") -> bytes:
         """The value as bytes. Raises NotEncodable with the path below ``what``, or PayloadTooLarge."""
-        return self._write(value, what, READABLE)
+        return self.redacted(value, what=what)[0]
+
+    def redacted(self, value: object, *, what: str = "value") -> tuple[bytes, bool]:
+        """As ``encode``, and whether something was taken out: what is decoded then differs from the value."""
+        written = self._write(value, what, READABLE)
+        if self._redact is None:
+            return written, False
+        stored = self._redact(written)
+        return stored, stored is not written
 
     def fingerprint(self, value: object) -> str:
         """Sha256 (hex) of the value with the order of dict keys and sets taken out; the same in every process."""

@@ -7,10 +7,7 @@ sub-agent) and give steps their keys.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import threading
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,35 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.errors import NoExecution, Unsupported
 from durable.ids import new_id
+from durable.secrets.logs import redacting
+from durable.secrets.store import Secrets, SecretStore
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping
+
     from durable.segment import Segment
-
-
-class Secrets(Mapping[str, str]):
-    """The secrets a tool has declared, resolved when asked for. Never in a repr."""
-
-    def __init__(self, names: tuple[str, ...], source: Mapping[str, str] | None) -> None:
-        self._names = names
-        self._source = os.environ if source is None else source
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self._names:
-            msg = f"secret {name!r} is not declared; add it to secrets=(...) of the tool's policy"
-            raise KeyError(msg)
-        if name not in self._source:
-            msg = f"secret {name!r} is not set in this worker's environment"
-            raise KeyError(msg)
-        return self._source[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        return f"Secrets({', '.join(self._names)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +40,8 @@ class ToolContext:
     deadline_at: float | None
     thread: str | None
     dependencies: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    log: logging.Logger | logging.LoggerAdapter[logging.Logger] = field(
-        default=logging.getLogger("durable.tool"), repr=False
-    )
+    secrets: Secrets = field(default_factory=Secrets)
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger] = field(default=redacting("durable.tool"), repr=False)
     connection: Any = field(default=None, repr=False)
 
 
@@ -147,8 +121,20 @@ def within(inner: Scope) -> Iterator[Scope]:
         _scope.reset(token)
 
 
-def detached(tool: str) -> ToolContext:
-    """A context for a tool that is called outside of any execution: nothing is recorded, the key is used once."""
+_OUTSIDE = SecretStore()
+
+
+def detached(tool: str, secrets: tuple[str, ...] = ()) -> ToolContext:
+    """A context for a tool that is called outside of any execution: nothing is recorded, the key is used once.
+
+    Its secrets come from the environment.
+    """
     return ToolContext(
-        execution_id="", step_key=tool, attempt=1, idempotency_key=new_id(), deadline_at=None, thread=None
+        execution_id="",
+        step_key=tool,
+        attempt=1,
+        idempotency_key=new_id(),
+        deadline_at=None,
+        thread=None,
+        secrets=Secrets(secrets, _OUTSIDE),
     )

@@ -172,7 +172,9 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """
     segment.close()
     try:
-        error = _close(segment, output, segment.overtaken or _meant(error))
+        meant = segment.overtaken or _meant(error)
+        clean = None if meant is None else segment.runtime.secrets.redactor.scrubbed(meant)
+        error = _close(segment, output, clean)
     except LeaseLost as lost:
         error = lost
     finally:

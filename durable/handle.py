@@ -111,7 +111,7 @@ class Handle:
         One that nobody drives ends now; one that runs in this process ends before its next step, in another one
         within a third of the lease. Raises ExecutionClosed.
         """
-        text(reason, "the reason")
+        reason = self._runtime.secrets.redactor.text(text(reason, "the reason"))
         found = self.execution()
         if found.status == "cancelled":
             return

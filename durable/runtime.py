@@ -34,6 +34,8 @@ from durable.ids import checked, new_id, text
 from durable.leases import Leases
 from durable.owner import owner_name
 from durable.policies import Policies
+from durable.secrets.logs import redacting
+from durable.secrets.store import SecretStore
 from durable.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
+    from durable.secrets.resolvers import Sources
     from durable.segment import Segment
     from durable.worker import Worker
 
@@ -67,10 +70,11 @@ class Runtime:
 
     ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
     a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
-    ``dependencies`` reach tools through their ToolContext, ``secrets`` replace the environment as the place to look
-    secrets up. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your directory.
-    ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose worker dies
-    ``max_attempts`` times in a row is given up as ``dead``.
+    ``dependencies`` reach tools through their ToolContext. ``secrets`` replace the environment as the place to look
+    secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
+    says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
+    (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
+    times in a row is given up as ``dead``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -83,7 +87,7 @@ class Runtime:
         policies: Mapping[str, ToolPolicy] | str | Path | None = None,
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
-        secrets: Mapping[str, str] | None = None,
+        secrets: Sources | None = None,
         roles: Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]] | None = None,
         lease: float = 30.0,
         max_attempts: int = 10,
@@ -97,11 +101,11 @@ class Runtime:
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
         self.dependencies = dict(dependencies or {})
-        self.secrets = secrets
+        self.secrets = SecretStore(secrets)
         self._roles = roles
         self.max_attempts = max_attempts
         self.clock = clock or Clock()
-        self.codec = Codec(types)
+        self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
         try:
             migrations.upgrade(self.database)
@@ -113,6 +117,7 @@ class Runtime:
         self.writer = Writer(self.database, committed=self.telemetry.committed)
         self.leases = Leases(self, Owner(owner_name(), lease))
         self._apps: dict[str, App] = {}
+        redacting("durable")
 
     def __enter__(self) -> Self:
         return self
@@ -188,6 +193,7 @@ class Runtime:
         now = self.database.clock()
         begun = self.telemetry.begin(checked(name, "the app's name"), execution_id, self.namespace)
         encoded = self.codec.encode(input, what="the input")
+        redactor = self.secrets.redactor
         new = NewExecution(
             id=execution_id,
             namespace=self.namespace,
@@ -202,7 +208,7 @@ class Runtime:
             deadline_at=None if deadline is None else now + deadline,
             parent=None if parent is None else checked(parent, "the parent's id"),
             correlation_id=None if correlation_id is None else checked(correlation_id, "the correlation id"),
-            tags={str(key): str(value) for key, value in (tags or {}).items()},
+            tags={str(key): redactor.text(str(value)) for key, value in (tags or {}).items()},
             traceparent=begun.traceparent,
         )
         try:
@@ -309,7 +315,7 @@ class Runtime:
         InterruptNotFound, NotEncodable.
         """
         by = checked(by, "the name of the person who decides")
-        comment = None if comment is None else text(comment, "the comment")
+        comment = None if comment is None else self.secrets.redactor.text(text(comment, "the comment"))
         interrupt = self.interrupt(interrupt_id)
         decision.check(interrupt)
         if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:

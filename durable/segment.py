@@ -16,8 +16,10 @@ from durable.arrivals import Arrivals
 from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.checkpoint.records import NewRecord
-from durable.context import Scope, Secrets, ToolContext
+from durable.context import Scope, ToolContext
 from durable.replay import Outcome, Replay
+from durable.secrets.logs import redacting
+from durable.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -116,7 +118,7 @@ class Segment:
             dependencies=runtime.dependencies,
             secrets=Secrets(secrets, runtime.secrets),
             log=logging.LoggerAdapter(
-                logging.getLogger(f"durable.tool.{name}"), {"execution_id": execution.id, "step_key": step_key}
+                redacting(f"durable.tool.{name}"), {"execution_id": execution.id, "step_key": step_key}
             ),
         )
 
@@ -158,6 +160,9 @@ class Segment:
             raise
 
     def _stashed(self, records: Iterable[NewRecord], kept: list[Callable[[Any], object]]) -> list[NewRecord]:
+        redactor = self.runtime.secrets.redactor
+        if redactor.knows:
+            records = [replace(record, meta=redactor.plain(dict(record.meta))) for record in records]
         stored = [self._stash(record, kept) for record in records]
         if self.unwritten and stored:
             stored[0] = replace(stored[0], meta={**stored[0].meta, **self.unwritten})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import Unsupported
 from durable.context import within
-from durable.step import Pending, begin_step, complete_step, done, never_entered, place, waits_inside
+from durable.step import Pending, as_returned, begin_step, complete_step, done, never_entered, place, waits_inside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -103,7 +103,7 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
     except _RolledBack:
         pass  # by the body's own error
     else:
-        return ended, outcome.result is not None and "result_lost" not in outcome.result.meta
+        return ended, outcome.result is not None and as_returned(outcome.result)
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 
 

@@ -7,7 +7,7 @@ and number), never the order of arrival.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from durable import doubt, drift, failure, idempotency
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable.attempt import Ended
+    from durable.checkpoint.records import Record
     from durable.replay import Outcome
     from durable.segment import Segment
     from durable.spans import StepSpan
@@ -308,7 +309,10 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
 
     Raises the attempt's own error where that is final.
     """
-    with pending.call.scope.segment.runtime.telemetry.completing(pending, ended, seconds):
+    runtime = pending.call.scope.segment.runtime
+    if ended.error is not None:
+        ended = replace(ended, error=runtime.secrets.redactor.scrubbed(ended.error))
+    with runtime.telemetry.completing(pending, ended, seconds):
         return _complete(pending, ended, seconds)
 
 
@@ -318,7 +322,7 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     if ended.error is None:
         record = done(call, outcome, ended.value, took)
         segment.append(record)
-        return "result_lost" not in record.meta
+        return as_returned(record)
     failure.mark(ended.error, outcome.key)
     if call.composite:
         segment.forget_failures(outcome.key)
@@ -364,10 +368,15 @@ def done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) 
     if call.usage is not None:
         took = {**took, "usage": call.usage(value)}
     try:
-        encoded = codec.encode(value, what=f"the result of {call.name}")
+        encoded, redacted = codec.redacted(value, what=f"the result of {call.name}")
     except Exception as exc:  # whatever a value of the user's may raise: its effect has happened
         if call.composite:
             raise
         lost = failure.describe(exc)["message"]
         return NewRecord("step_done", outcome.key, call.meta(**took, result_lost=lost, repr=failure.shown(value, 500)))
-    return NewRecord("step_done", outcome.key, call.meta(**took), encoded)
+    return NewRecord("step_done", outcome.key, call.meta(**took, **({"redacted": True} if redacted else {})), encoded)
+
+
+def as_returned(record: NewRecord | Record) -> bool:
+    """Whether a finished step's record holds what its body returned; if not, the caller gets what is recorded."""
+    return "result_lost" not in record.meta and "redacted" not in record.meta

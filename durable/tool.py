@@ -86,7 +86,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         here = scope()
         if here is None:
-            return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__)))
+            return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
         if fn.__name__ in here.body_of:
             return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
         from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module

@@ -17,6 +17,8 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
+    "durable.openapi": "api_tools",
+    "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
     "durable.adapters.openai_agents": "DurableSession durable_agent",
 }

@@ -14,6 +14,7 @@ from durable import Decision, Retry, Runtime, Suspended, step, tool
 from durable.attempt import Ended
 from durable.context import here
 from durable.policy import READ
+from durable.secrets.store import SecretStore
 from durable.shells import run_step
 from durable.step import StepCall, begin_step, complete_step
 from tests.world import HOUR, World
@@ -108,7 +109,7 @@ def test_a_failed_execution_has_an_error_type_and_no_message(runtime, listener):
 
 
 def test_no_argument_result_decision_key_or_secret_is_in_any_span_or_metric(runtime, listener):
-    runtime.secrets = {"API_KEY": "secret-9f"}
+    runtime.secrets = SecretStore({"API_KEY": "secret-9f"}, runtime.secrets.redactor)
     keys = []
 
     @tool(effect="once", approval=True, secrets=("API_KEY",))

@@ -1,0 +1,196 @@
+"""An OpenAPI document: fetched or read, pinned by its hash, checked, and never left through a ``$ref``.
+
+A reference to a file or to another host is refused before anything follows it; so are YAML aliases, by which a few
+lines can stand for terabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import httpx
+import yaml
+from openapi_spec_validator import (
+    OpenAPIV2SpecValidator,
+    OpenAPIV30SpecValidator,
+    OpenAPIV31SpecValidator,
+    validate,
+)
+
+from durable.checkpoint.errors import AnswerLost, ApiError, SpecChanged, SpecInvalid, SpecUnavailable
+from durable.openapi.wire import Limits, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHECKERS = {"2.0": OpenAPIV2SpecValidator, "3.0": OpenAPIV30SpecValidator, "3.1": OpenAPIV31SpecValidator}
+_LARGEST = 20_000_000
+"""Bytes of a document: the largest public ones have ten million."""
+
+Source = Mapping[str, Any] | str | Path
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2 as JSON means it: dates stay texts, and the country NO is no boolean."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in {"timestamp", "bool"}]
+    for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A valid document of ``version`` 2.0, 3.0 or 3.1.
+
+    ``url`` is where it was fetched from; None if the operator gave it.
+    """
+
+    root: Mapping[str, Any]
+    version: str
+    sha256: str
+    url: str | None
+    pinned: bool
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the operator has seen it: then the other hosts that it names are meant."""
+        return self.url is None or self.pinned
+
+    def at(self, pointer: str) -> Any:
+        """What a reference inside of the document, ``#/...``, stands for. Raises SpecInvalid."""
+        if pointer != "#" and not pointer.startswith("#/"):
+            msg = f"the reference {pointer} is an anchor, which is not supported; use '#/...'"
+            raise SpecInvalid(msg)
+        found: Any = self.root
+        for part in pointer.removeprefix("#").split("/")[1:]:
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
+            try:
+                found = found[int(key)] if isinstance(found, list) else found[key]
+            except (KeyError, IndexError, ValueError, TypeError):
+                msg = f"the reference {pointer} leads nowhere"
+                raise SpecInvalid(msg) from None
+        return found
+
+    def followed(self, value: Any) -> Any:
+        """The value, or what its reference, and that one's, stands for. Raises SpecInvalid."""
+        seen: set[str] = set()
+        while isinstance(value, Mapping) and isinstance(pointer := value.get("$ref"), str):
+            if pointer in seen:
+                msg = f"the reference {pointer} leads back to itself"
+                raise SpecInvalid(msg)
+            seen.add(pointer)
+            value = self.at(pointer)
+        return value
+
+    @cached_property
+    def server(self) -> str | None:
+        """The url of its first server, variables filled in with their defaults; None if it names no host."""
+        if self.version == "2.0":
+            scheme = "https" if "https" in self.root.get("schemes", ["https"]) else self.root["schemes"][0]
+            host, path = self.root.get("host"), self.root.get("basePath", "/")
+            named = f"{scheme}://{host}{path}" if host else path
+        else:
+            first = (self.root.get("servers") or [{"url": "/"}])[0]
+            named = first["url"]
+            for name, variable in first.get("variables", {}).items():
+                named = named.replace("{" + name + "}", str(variable["default"]))
+        whole = urljoin(self.url or "", named)
+        return whole if urlsplit(whole).scheme else None
+
+
+def load(source: Source, *, sha256: str | None, limits: Limits) -> Document:
+    """The document at a url or in a file, or one that was parsed already.
+
+    Raises SpecUnavailable, SpecChanged, SpecInvalid.
+    """
+    if isinstance(source, Mapping):
+        url, data = None, json.dumps(source, sort_keys=True, default=str).encode()
+    elif isinstance(source, str) and source.startswith(("http://", "https://")):
+        url, data = source, _fetched(source, limits)
+    else:
+        url, data = None, _read(Path(source))
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise SpecChanged(sha256, found)
+    root = source if isinstance(source, Mapping) else _parsed(data)
+    version = _version(root)
+    for reference in _references(root):
+        if not reference.startswith("#"):
+            msg = f"the reference {reference!r} leads out of the document; bundle what it needs into one document"
+            raise SpecInvalid(msg)
+    try:
+        validate(root, cls=_CHECKERS[version])
+    except Exception as exc:  # the checker raises many types
+        where = "/".join(map(str, getattr(exc, "absolute_path", None) or ())) or "the document"
+        msg = f"no valid OpenAPI {version} document: {where}: {str(getattr(exc, 'message', exc))[:500]}"
+        raise SpecInvalid(msg) from exc
+    return Document(root, version, found, url, sha256 is not None)
+
+
+def _fetched(url: str, limits: Limits) -> bytes:
+    capped = Limits(limits.seconds, max(limits.size, _LARGEST), limits.private_hosts)
+    try:
+        answer = send(httpx.Request("GET", url, headers={"Accept": "application/json, application/yaml"}), capped)
+    except (ApiError, AnswerLost, httpx.InvalidURL) as exc:
+        msg = f"the OpenAPI document cannot be fetched: {exc}"
+        raise SpecUnavailable(msg) from exc
+    if answer.status != httpx.codes.OK:
+        to = f", to {answer.headers['location']}: redirects are not followed" if "location" in answer.headers else ""
+        msg = f"the OpenAPI document cannot be fetched: {url} answered with status {answer.status}{to}"
+        raise SpecUnavailable(msg)
+    return answer.body
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        msg = f"the OpenAPI document cannot be read: {exc}"
+        raise SpecUnavailable(msg) from exc
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        text = data.decode("utf-8-sig")
+        if text.lstrip().startswith("{"):
+            return json.loads(text)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Yaml)):
+            reason = "it has YAML aliases; write them out"
+        else:
+            return json.loads(json.dumps(yaml.load(text, Loader=_Yaml)))  # noqa: S506 - it is a SafeLoader
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as exc:
+        reason = f"it is neither JSON nor YAML: {str(exc)[:200]}"
+    msg = f"no OpenAPI document: {reason}"
+    raise SpecInvalid(msg)
+
+
+def _version(root: Any) -> str:
+    said = str(root.get("swagger") or root.get("openapi") or "") if isinstance(root, Mapping) else ""
+    version = ".".join(said.split(".")[:2])
+    if version not in _CHECKERS:
+        msg = f"OpenAPI version {said or 'none'}: Swagger 2.0, OpenAPI 3.0 and 3.1 are supported"
+        raise SpecInvalid(msg)
+    return version
+
+
+def _references(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            if isinstance(reference := one.get("$ref"), str):
+                yield reference
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
