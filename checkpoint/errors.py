@@ -33,7 +33,6 @@
     ├── DeadlineExceeded          the execution's own deadline has passed
     ├── StepFailed                a recorded failure whose type is not on the allow-list
     ├── StepTimeout               a timeout: the outcome is unknown
-    │   └── AnswerLost            an API call was sent and no whole answer came
     ├── StepAborted               the tool raised SystemExit or another BaseException: the outcome is unknown
     ├── ResultLost                the step was done, its result could not be stored
     ├── NoExecution               asked for a context where there is no execution
@@ -47,18 +46,9 @@
     ├── SessionNotFound
     ├── SessionExists
     ├── SessionChanged            written by somebody else since it was read
-    ├── ItemConflict              the same item id with another content
-    ├── SpecError                 an OpenAPI document of which no tools are made
-    │   ├── SpecUnavailable       it cannot be fetched or read
-    │   ├── SpecInvalid           it is no valid document, or asks for what is not supported
-    │   ├── SpecChanged           its hash is not the one that was pinned
-    │   └── TooManyOperations
-    └── ApiError                  a call of an API that did not succeed
-        ├── AddressRefused        the host has an address that is not public: nothing was sent
-        ├── ApiUnreachable        no connection: nothing was sent
-        ├── ArgumentsInvalid      they do not fit the document's schema: nothing was sent
-        ├── ApiBusy               refused for now; may be asked again later
-        └── ApiRefused            the server answered with an error
+    └── ItemConflict              the same item id with another content
+
+Those of ``durable.openapi`` stand in ``api_errors``.
 
 ``Suspended`` and ``Cancelled`` are control flow, not errors: they derive from BaseException so that
 ``except Exception`` in user code and tool error handlers do not swallow them.
@@ -412,90 +402,6 @@ class ItemConflict(DurableError):
 
     def __init__(self, session_id: str, item_id: str) -> None:
         super().__init__(f"session {session_id!r} has another item {item_id!r}; give the new one an id of its own")
-
-
-class SpecError(DurableError):
-    """No tools are made of this OpenAPI document."""
-
-
-class SpecUnavailable(SpecError):
-    """The OpenAPI document cannot be fetched or read."""
-
-
-class SpecInvalid(SpecError):
-    """The OpenAPI document is not valid, or asks for what is not supported."""
-
-
-class SpecChanged(SpecError):
-    """The OpenAPI document is not the one that was pinned."""
-
-    def __init__(self, pinned: str, found: str) -> None:
-        super().__init__(
-            f"the OpenAPI document has the sha256 {found}, pinned is {pinned}; "
-            "look at what has changed, then pin the new one"
-        )
-
-
-class TooManyOperations(SpecError):
-    """The OpenAPI document has more operations than an agent should be given as tools."""
-
-    def __init__(self, count: int, limit: int, names: tuple[str, ...]) -> None:
-        super().__init__(
-            f"{count} operations, max_tools is {limit}; choose with include=[...] or exclude=[...], or raise "
-            "max_tools. "
-            f"They are: {', '.join(names[:50])}{', ...' if len(names) > 50 else ''}"  # noqa: PLR2004 - enough to choose
-        )
-
-
-class ApiError(DurableError):
-    """A call of an API did not succeed."""
-
-
-class AddressRefused(ApiError):
-    """The host has an address that is not public; nothing was sent."""
-
-    def __init__(self, host: str, address: str) -> None:
-        super().__init__(
-            f"{host} resolves to {address}, which is no public address: nothing was sent; "
-            f"name it in private_hosts=[{host!r}] if that is meant"
-        )
-
-
-class ApiUnreachable(ApiError):
-    """No connection to the host; nothing was sent."""
-
-    def __init__(self, host: str, reason: str) -> None:
-        super().__init__(f"{host} cannot be reached: {reason}; nothing was sent")
-
-
-class ArgumentsInvalid(ApiError):
-    """The arguments do not fit the document's schema; nothing was sent."""
-
-
-class ApiRefused(ApiError):
-    """The server answered with an error."""
-
-    def __init__(self, message: str, status: int = 0, problem: object = None) -> None:
-        self.status = status
-        self.problem = problem
-        super().__init__(message)
-
-
-class ApiBusy(ApiError):
-    """The server refused the call for now; ``retry_after`` is what it said of when to come again."""
-
-    def __init__(self, message: str, status: int = 0, retry_after: str | None = None) -> None:
-        self.status = status
-        self.retry_after = retry_after
-        super().__init__(message)
-
-
-class AnswerLost(StepTimeout):
-    """An API call was sent and no whole answer came; its outcome is unknown."""
-
-    def __init__(self, asked: str, reason: str) -> None:
-        self.step_key = asked
-        DurableError.__init__(self, f"{asked} was sent, and no whole answer came: {reason}; its outcome is unknown")
 
 
 class Suspended(BaseException):

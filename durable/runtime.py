@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from durable.aio import Aio
 from durable.checkpoint import blobs, claims, executions, interrupts, migrations, votes
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
@@ -39,7 +37,7 @@ from durable.secrets.store import SecretStore
 from durable.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from durable.checkpoint.records import Execution, Interrupt
@@ -375,31 +373,3 @@ class Runtime:
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
             return claims.queues(connection, self.namespace)
-
-
-class Aio:
-    """Any method of the runtime as a coroutine: ``await runtime.aio.decide(...)``.
-
-    Those that drive executions have a thread each: the steps of these executions need the journal's threads.
-    """
-
-    DRIVING = frozenset({"run", "drive", "recover"})
-
-    def __init__(self, runtime: Runtime, database: Database) -> None:
-        self._runtime = runtime
-        self._database = database
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._runtime, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if name not in self.DRIVING:
-                return await self._database.on_journal_thread(method, *args, **kwargs)
-            thread = ThreadPoolExecutor(1, thread_name_prefix="durable-drive")
-            try:
-                driven = thread.submit(contextvars.copy_context().run, method, *args, **kwargs)
-                return await asyncio.wrap_future(driven)
-            finally:
-                thread.shutdown(wait=False)
-
-        return call

@@ -5,14 +5,19 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from durable.checkpoint import errors
+from durable.checkpoint import api_errors, errors
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "errors.md"
 
 
 def test_every_error_is_in_the_reference_with_its_meaning() -> None:
     page = PAGE.read_text()
-    known = [found for _, found in inspect.getmembers(errors, inspect.isclass) if found.__module__ == errors.__name__]
+    known = [
+        found
+        for module in (errors, api_errors)
+        for _, found in inspect.getmembers(module, inspect.isclass)
+        if found.__module__ == module.__name__
+    ]
     assert known
     missing = [found.__name__ for found in known if f"| `{found.__name__}` | {inspect.getdoc(found)} |" not in page]
     assert missing == []

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from durable.checkpoint.errors import AnswerLost, ApiBusy, ApiUnreachable, InvalidConfiguration, SpecInvalid
+from durable.checkpoint.api_errors import AnswerLost, ApiBusy, ApiUnreachable, SpecInvalid
+from durable.checkpoint.errors import InvalidConfiguration
 from durable.clock import Clock
 from durable.openapi.credentials import Credentials
 from durable.openapi.document import load

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
-from durable.checkpoint.errors import ApiRefused, InvalidConfiguration, SecretMissing, SecretUndeclared
+from durable.checkpoint.api_errors import ApiRefused
+from durable.checkpoint.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.context import scope
 from durable.openapi.answers import told
 from durable.openapi.wire import Limits, send

@@ -25,7 +25,7 @@ from openapi_spec_validator import (
     validate,
 )
 
-from durable.checkpoint.errors import AnswerLost, ApiError, SpecChanged, SpecInvalid, SpecUnavailable
+from durable.checkpoint.api_errors import AnswerLost, ApiError, SpecChanged, SpecInvalid, SpecUnavailable
 from durable.openapi.wire import Limits, send
 
 if TYPE_CHECKING:

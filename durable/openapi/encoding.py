@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from durable.checkpoint.errors import ArgumentsInvalid
+from durable.checkpoint.api_errors import ArgumentsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

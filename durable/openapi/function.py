@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from durable.checkpoint.errors import AnswerLost, ApiError, ArgumentsInvalid
+from durable.checkpoint.api_errors import AnswerLost, ApiError, ArgumentsInvalid
 from durable.context import detached, scope
 from durable.openapi.answers import readable, value_of
 from durable.openapi.arguments import Arguments

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.errors import SpecInvalid, TooManyOperations
+from durable.checkpoint.api_errors import SpecInvalid, TooManyOperations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

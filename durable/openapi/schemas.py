@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
-from durable.checkpoint.errors import ArgumentsInvalid, SpecInvalid
+from durable.checkpoint.api_errors import ArgumentsInvalid, SpecInvalid
 
 if TYPE_CHECKING:
     from durable.openapi.document import Document

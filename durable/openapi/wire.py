@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import httpcore
 
-from durable.checkpoint.errors import AnswerLost, ApiUnreachable
+from durable.checkpoint.api_errors import AnswerLost, ApiUnreachable
 from durable.openapi.addresses import resolve
 
 if TYPE_CHECKING:

@@ -9,16 +9,8 @@ import json
 import pytest
 import yaml
 
-from durable.checkpoint.errors import (
-    ApiUnreachable,
-    InvalidConfiguration,
-    SecretMissing,
-    SecretUndeclared,
-    SpecChanged,
-    SpecInvalid,
-    SpecUnavailable,
-    TooManyOperations,
-)
+from durable.checkpoint.api_errors import ApiUnreachable, SpecChanged, SpecInvalid, SpecUnavailable, TooManyOperations
+from durable.checkpoint.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.openapi import api_tools
 from durable.tool import policy_of
 from tests.openapi.conftest import DOCUMENTS
