@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from durable.aio import Aio
 from durable.checkpoint import blobs, claims, executions, interrupts, migrations, votes
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
@@ -37,9 +35,10 @@ from durable.policies import Policies
 from durable.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from durable.block import Block
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
@@ -161,6 +160,15 @@ class Runtime:
             return fn
 
         return register
+
+    def execution(self, id: str, *, name: str = "block", **options: Any) -> Block:  # noqa: A002 - the fixed public name
+        """A piece of code as an execution: ``with runtime.execution(id):``, in async code ``async with``.
+
+        After a crash or a wait, run the code again with the same id. Options as for ``start``. See ``durable.block``.
+        """
+        from durable.block import Block  # noqa: PLC0415 - block builds on this module
+
+        return Block(self, checked(id, "the execution's id"), name, options)
 
     def start(  # noqa: PLR0913 - the fixed public signature
         self,
@@ -369,31 +377,3 @@ class Runtime:
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
             return claims.queues(connection, self.namespace)
-
-
-class Aio:
-    """Any method of the runtime as a coroutine: ``await runtime.aio.decide(...)``.
-
-    Those that drive executions have a thread each: the steps of these executions need the journal's threads.
-    """
-
-    DRIVING = frozenset({"run", "drive", "recover"})
-
-    def __init__(self, runtime: Runtime, database: Database) -> None:
-        self._runtime = runtime
-        self._database = database
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._runtime, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if name not in self.DRIVING:
-                return await self._database.on_journal_thread(method, *args, **kwargs)
-            thread = ThreadPoolExecutor(1, thread_name_prefix="durable-drive")
-            try:
-                driven = thread.submit(contextvars.copy_context().run, method, *args, **kwargs)
-                return await asyncio.wrap_future(driven)
-            finally:
-                thread.shutdown(wait=False)
-
-        return call

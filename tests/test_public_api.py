@@ -17,7 +17,7 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
-    "durable.adapters.openai_agents": "durable_agent",
+    "durable.adapters.openai_agents": "durable_agent durable_runs",
 }
 
 

@@ -2,11 +2,12 @@
 
 The SDK keeps running its own loop. An execution is continued by running that loop again from the top: model answers
 and tool results come from the journal, so what had finished does not happen again. Approvals, the SDK's own and those
-of policies, are decided in the one inbox.
+of policies, are decided in the one inbox. ``durable_runs(runtime)`` does the same for plain ``Runner.run`` inside of
+``with runtime.execution(id)``.
 """
 
 from __future__ import annotations
 
-from durable.adapters.openai_agents.wrapping import durable_agent
+from durable.adapters.openai_agents.wrapping import durable_agent, durable_runs
 
-__all__ = ["durable_agent"]
+__all__ = ["durable_agent", "durable_runs"]

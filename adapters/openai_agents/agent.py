@@ -12,9 +12,10 @@ from agents.run_state import RunState
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.calls import Rebuilding, call_of, live, rebuilt, stored_call
 from durable.adapters.openai_agents.driving import Drive, check_call, driven, output_of
-from durable.adapters.openai_agents.opening import claim, open_call
+from durable.adapters.openai_agents.opening import open_call
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.states import adopt, decide_natively, execution_of, foreign_id, introduce, restored
+from durable.block import enter
 from durable.context import scope
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class DurableAgent:
         if found.status in {"failed", "dead"}:
             self.runtime.reopen(known)
             found = self.runtime.get(known).execution()
-        return claim(self.runtime, found)
+        return Drive(*enter(self.runtime, found))
 
 
 class _Runner(AgentRunner):
