@@ -113,12 +113,13 @@ class DurableAgent:
             if drive.ended:
                 return drive
             introduce(drive.segment, given)
-        decide_natively(self.runtime, known, given)
-        found = self.runtime.get(known).execution()
-        if found.status in {"failed", "dead"}:
+        elif self.runtime.get(known).status in {"failed", "dead"}:  # its questions went with it
             self.runtime.reopen(known)
-            found = self.runtime.get(known).execution()
-        return Drive(*enter(self.runtime, found))
+            segment, ended = enter(self.runtime, self.runtime.get(known).execution())
+            if not ended:
+                introduce(segment, given)
+        decide_natively(self.runtime, known, given)
+        return Drive(*enter(self.runtime, self.runtime.get(known).execution()))
 
 
 class _Runner(AgentRunner):
