@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from agents import Agent, GuardrailFunctionOutput, InputGuardrail, RunHooks, Runner, function_tool
+from agents import Agent, GuardrailFunctionOutput, InputGuardrail, RunConfig, RunHooks, Runner, function_tool
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from durable import current, tool
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.crash.world import World
 
 
+UNTRACED = RunConfig(tracing_disabled=True)
 GIVEN = {"ask_inner": "input"}
 
 
@@ -121,7 +122,7 @@ class Desk(Scenario):
             handoffs=[back],
             input_guardrails=[InputGuardrail(guardrail_function=judged, name="judged", run_in_parallel=False)],
         )
-        self.durable = durable_agent(desk, runtime, name=self.app, hooks=told)
+        self.durable = durable_agent(desk, runtime, name=self.app, hooks=told, run_config=UNTRACED)
 
 
 class Streamed(Desk):
