@@ -88,7 +88,7 @@ def load_segment(
 
 
 def refused(segment: Segment) -> BaseException | None:
-    """Why the app is not to run at all: it is to be cancelled, its deadline has passed, or it crashed too often."""
+    """Why the app is not to run at all: it is to be cancelled, or its deadline has passed."""
     execution, runtime = segment.execution, segment.runtime
     if execution.cancel_reason is not None:
         return Cancelled(execution.cancel_reason)
@@ -102,7 +102,7 @@ def drive(app: App, segment: Segment) -> BaseException | None:
     runtime = segment.runtime
     with runtime.telemetry.segment(segment):
         output, error = None, refused(segment)
-        if error is None and not _poisoned(segment):
+        if error is None and not poisoned(segment):
             try:
                 with within(segment.root()):
                     output = app.run(segment)
@@ -161,7 +161,8 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield error
 
 
-def _poisoned(segment: Segment) -> bool:
+def poisoned(segment: Segment) -> bool:
+    """Whether its workers crashed too often in a row; ``close`` gives it up."""
     return segment.execution.attempts > segment.runtime.max_attempts
 
 
@@ -184,7 +185,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
 
 
 def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: C901, PLR0911, PLR0912 - an ending each
-    if error is None and _poisoned(segment):
+    if error is None and poisoned(segment):
         attempts = segment.execution.attempts - 1
         dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
         _fail(segment, dead, status="dead")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from durable.block import Block
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
@@ -164,6 +165,15 @@ class Runtime:
             return fn
 
         return register
+
+    def execution(self, id: str, *, name: str = "block", **options: Any) -> Block:  # noqa: A002 - the fixed public name
+        """A piece of code as an execution: ``with runtime.execution(id):``, in async code ``async with``.
+
+        After a crash or a wait, run the code again with the same id. Options as for ``start``. See ``durable.block``.
+        """
+        from durable.block import Block  # noqa: PLC0415 - block builds on this module
+
+        return Block(self, checked(id, "the execution's id"), name, options)
 
     def start(  # noqa: PLR0913 - the fixed public signature
         self,

@@ -20,7 +20,7 @@ PUBLIC = {
     "durable.openapi": "api_tools",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
-    "durable.adapters.openai_agents": "DurableSession durable_agent",
+    "durable.adapters.openai_agents": "DurableSession durable_agent durable_runs",
 }
 
 

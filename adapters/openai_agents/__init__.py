@@ -2,12 +2,13 @@
 
 The SDK keeps running its own loop. An execution is continued by running that loop again from the top: model answers
 and tool results come from the journal, so what had finished does not happen again. Approvals, the SDK's own and those
-of policies, are decided in the one inbox. A ``DurableSession`` is kept in the same database.
+of policies, are decided in the one inbox. ``durable_runs(runtime)`` does the same for plain ``Runner.run`` inside of
+``with runtime.execution(id)``. A ``DurableSession`` is kept in the same database.
 """
 
 from __future__ import annotations
 
 from durable.adapters.openai_agents.session import DurableSession
-from durable.adapters.openai_agents.wrapping import durable_agent
+from durable.adapters.openai_agents.wrapping import durable_agent, durable_runs
 
-__all__ = ["DurableSession", "durable_agent"]
+__all__ = ["DurableSession", "durable_agent", "durable_runs"]

@@ -12,9 +12,10 @@ from agents.run_state import RunState
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.calls import Rebuilding, call_of, live, rebuilt, stored_call
 from durable.adapters.openai_agents.driving import Drive, check_call, driven, output_of
-from durable.adapters.openai_agents.opening import claim, open_call
+from durable.adapters.openai_agents.opening import open_call
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.states import adopt, decide_natively, execution_of, foreign_id, introduce, restored
+from durable.block import enter
 from durable.context import scope
 
 if TYPE_CHECKING:
@@ -112,12 +113,13 @@ class DurableAgent:
             if drive.ended:
                 return drive
             introduce(drive.segment, given)
-        decide_natively(self.runtime, known, given)
-        found = self.runtime.get(known).execution()
-        if found.status in {"failed", "dead"}:
+        elif self.runtime.get(known).status in {"failed", "dead"}:  # its questions went with it
             self.runtime.reopen(known)
-            found = self.runtime.get(known).execution()
-        return claim(self.runtime, found)
+            segment, ended = enter(self.runtime, self.runtime.get(known).execution())
+            if not ended:
+                introduce(segment, given)
+        decide_natively(self.runtime, known, given)
+        return Drive(*enter(self.runtime, self.runtime.get(known).execution()))
 
 
 class _Runner(AgentRunner):

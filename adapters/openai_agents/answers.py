@@ -18,7 +18,7 @@ from agents.usage import (
     serialize_usage,
 )
 from openai._models import construct_type
-from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputItem
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputItem, ResponseUsage
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ def of_stream(final: Response, done: Sequence[Any]) -> ModelResponse:
 def completed(recorded: dict[str, Any]) -> ResponseCompletedEvent:
     """The one event that a recorded answer is streamed as: the items without their deltas."""
     answer = response(recorded)
+    counted = ResponseUsage.model_construct(
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        total_tokens=answer.usage.total_tokens,
+        input_tokens_details=answer.usage.input_tokens_details,
+        output_tokens_details=answer.usage.output_tokens_details,
+    )
+    _attach_normalized_usage(counted, answer.usage)
     final = Response.model_construct(
         id=answer.response_id,
         created_at=0.0,
@@ -88,9 +96,8 @@ def completed(recorded: dict[str, Any]) -> ResponseCompletedEvent:
         tool_choice="auto",
         tools=[],
         parallel_tool_calls=False,
-        usage=None,
+        usage=counted,
     )
-    _attach_normalized_usage(final, answer.usage)
     if answer.request_id is not None:
         final._request_id = answer.request_id
     return ResponseCompletedEvent.model_construct(response=final, sequence_number=0, type="response.completed")

@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any
 from durable.adapters.openai_agents import drift
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.results import recordable
-from durable.checkpoint.errors import (
-    Cancelled,
-    ExecutionCancelled,
-    ExecutionSuspended,
-    Suspended,
-    Unsupported,
-)
+from durable.block import leave
+from durable.checkpoint.errors import Unsupported
 from durable.context import within
-from durable.execution import close
-from durable.handle import outcome
 
 if TYPE_CHECKING:
     from agents import RunResult, RunResultStreaming
@@ -110,31 +103,4 @@ class driven:  # noqa: N801 - a context manager
     async def _leave(self, error: BaseException | None) -> None:
         self._entered.close()
         segment = self._drive.segment
-        if self._drive.ended:
-            _raise_recorded(segment, error)
-            return
-        settle = segment.runtime.database.surely_on_journal_thread
-        raised = await settle(_settle, segment, self._drive.output, error)
-        if isinstance(error, Cancelled):
-            raise ExecutionCancelled(segment.execution.id, error.reason) from None
-        if raised is not None and raised is not error:
-            raise raised
-        if isinstance(error, Suspended):
-            waits = [asked.id for asked in segment.waiting.values()]
-            raise ExecutionSuspended(segment.execution.id, waits) from None
-
-
-def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
-    """Let calls that still run record their outcome, then close."""
-    segment.drain()
-    return close(segment, output, error)
-
-
-def _raise_recorded(segment: Segment, error: BaseException | None) -> None:
-    """What an ended execution came to, unless reading it again raised that itself."""
-    if error is not None and not isinstance(error, Suspended):
-        return
-    outcome(segment.execution)
-    if error is not None:
-        msg = f"execution {segment.execution.id!r} has ended, and its agent makes calls now that are not in its record"
-        raise Unsupported(msg) from None
+        await segment.runtime.database.surely_on_journal_thread(leave, self._drive, error)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents.driving import SDK, Drive, sdk_version
-from durable.checkpoint.errors import ExecutionCancelled, ThreadBusy
-from durable.execution import open_segment
+from durable.block import enter
+from durable.checkpoint.errors import ThreadBusy
 from durable.ids import new_id
 from durable.owner import is_dead
-from durable.rereading import ended_segment
 
 if TYPE_CHECKING:
     from durable.adapters.openai_agents.calls import AgentCall
-    from durable.checkpoint.records import Execution
     from durable.runtime import Runtime
 
 
@@ -31,13 +29,4 @@ def open_call(runtime: Runtime, name: str, call: AgentCall, execution_id: str | 
         abandoned = found.status == "pending" or (found.status == "running" and is_dead(found.lease_owner or ""))
         if execution_id is not None or not abandoned or found.input_digest != runtime.codec.fingerprint(call):
             raise
-    return claim(runtime, found)
-
-
-def claim(runtime: Runtime, found: Execution) -> Drive:
-    """Claim an execution, or read it again if it has ended. Blocks. Raises ExecutionCancelled, ExecutionBusy."""
-    if found.status == "cancelled":
-        raise ExecutionCancelled(found.id, (found.error or {}).get("message", ""))
-    if found.ended:
-        return Drive(ended_segment(runtime, found), ended=True)
-    return Drive(open_segment(runtime, found.id, forced=True), ended=False)
+    return Drive(*enter(runtime, found))

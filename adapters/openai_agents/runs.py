@@ -14,6 +14,7 @@ from agents.run import AgentRunner
 
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.foreign import journaled
+from durable.adapters.openai_agents.graph import check_agents
 from durable.adapters.openai_agents.places import path_of_run, place_of_run
 from durable.adapters.openai_agents.seams import seam
 from durable.adapters.openai_agents.states import adopt
@@ -38,6 +39,7 @@ def _running(run: Callable[..., Any]) -> Callable[..., Any]:
         if here is None:
             result: RunResult = await run(self, starting_agent, input, **options)
             return result
+        check_agents(starting_agent)
         with place_of_run(here, await path_of_run(here, starting_agent, input)) as own:
             options["session"] = journaled(options.get("session"))
             result = await run(self, starting_agent, input, **options)
@@ -55,6 +57,7 @@ def _streaming(start: Callable[..., Any]) -> Callable[..., Any]:
             if here is None:
                 await start(**about)
                 return
+            check_agents(about["starting_agent"])
             given = about["run_state"] if about.get("is_resumed_state") else about["starting_input"]
             with place_of_run(here, await path_of_run(here, about["starting_agent"], given)):
                 if about.get("is_resumed_state"):

@@ -55,7 +55,7 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
     items = state.get_interruptions()
     found: set[str] | None = None
     for item in items:
-        rows = runtime.interrupts(status=None, kind="approval", limit=None)
+        rows = runtime.interrupts(status=None, kind="approval", tool=item.qualified_name, limit=None)
         of_item = {row.execution_id for row in _rows_of(runtime, rows, item)}
         found = of_item if found is None else found & of_item
     ours = [id_ for id_ in found or () if runtime.get(id_).execution().app == app]
@@ -111,9 +111,10 @@ def _decision(state: RunState[Any], item: ToolApprovalItem) -> Decision | None:
 
 
 def introduce(segment: Segment, state: RunState[Any]) -> None:
-    """Put the calls that a state from elsewhere waits for into the inbox, and let its execution go. Blocks."""
+    """Put the calls that a state waits for into the inbox where they are not, and let its execution go. Blocks."""
     with within(segment.root()):
         adopt(state)
+    segment.abandoned = True  # by this call only: it may be that nothing is left to be asked
     close(segment, None, Suspended())
 
 

@@ -1,4 +1,4 @@
-"""``durable_agent``: the one line."""
+"""``durable_agent``: the one line; ``durable_runs``: the other one, for plain ``Runner.run`` in a block."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
     durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
     runtime.register(App(durable.name, durable.work, version))
     return durable
+
+
+def durable_runs(runtime: Runtime) -> None:
+    """Make plain ``Runner.run`` and ``Runner.run_streamed`` durable inside of this runtime's executions.
+
+    So in ``with runtime.execution(id):``, in a ``@runtime.function``, and in a tool of another framework. Calls that
+    need approval come back as ``interruptions``; decide them in the inbox, and run the same code again. A run raises
+    Unsupported for an agent that ``durable_agent`` would refuse.
+    """
+    hook_sdk()
+    runtime.register_types(FRAMEWORK_TYPES)
 
 
 def hook_sdk() -> None:

@@ -226,6 +226,7 @@ def test_a_replayed_stream_has_the_same_items_and_no_deltas(sqlite_url: str, tmp
         assert names(live) == names(replayed)
         assert [kind for kind in seen if "delta" in kind] == []
         assert seen.count("response.completed") == 3
+        assert replayed.context_wrapper.usage.total_tokens == live.context_wrapper.usage.total_tokens == 15
 
 
 def test_a_cancelled_stream_leaves_its_execution_and_goes_on(sqlite_url: str, tmp_path: Any) -> None:

@@ -14,9 +14,11 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from tests.crash.adk_scenarios import ADK
 from tests.crash.core_scenarios import CORE
 from tests.crash.harness import enumerate_pairs, enumerate_points
 from tests.crash.langgraph_scenarios import LANGGRAPH
+from tests.crash.openai_scenarios import OPENAI
 from tests.crash.places import ROOT, Places
 from tests.postgres import new_root, running_server
 
@@ -48,8 +50,8 @@ def main() -> int:
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--only", action="append", default=[])
     asked = parser.parse_args()
-    default = CORE if asked.pairs else (*CORE, *LANGGRAPH)
-    chosen = [one for one in (*CORE, *LANGGRAPH) if one.__name__ in asked.only] or default
+    default = CORE if asked.pairs else (*CORE, *LANGGRAPH, *OPENAI, *ADK)
+    chosen = [one for one in (*CORE, *LANGGRAPH, *OPENAI, *ADK) if one.__name__ in asked.only] or default
     violations: list[str] = []
     print(line(HEAD), line(["---"] * len(HEAD)), sep="\n")
     with ExitStack() as held:
