@@ -17,7 +17,7 @@ from langgraph._internal._config import ensure_config
 from langgraph.pregel import Pregel
 
 from durable.adapters.langgraph import keys
-from durable.adapters.langgraph.nodes import DurableNode
+from durable.adapters.langgraph.nodes import BARRIER, DurableNode, made_from
 from durable.adapters.langgraph.schemas import types_of
 from durable.adapters.langgraph.wrap import wrap
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from langchain_core.runnables import RunnableConfig
+
+    from durable.adapters.langgraph.saver import DurableSaver
 
 _HOOKED = "__durable_hooked__"
 
@@ -45,7 +47,10 @@ def hook_graphs() -> None:
         config: RunnableConfig | None = None,
         **options: Any,
     ) -> Iterator[Any]:
-        graph, config, options = _inside(self, config, options)
+        graph, config, options, came_from = _inside(self, config, options)
+        if came_from is not None:
+            saver, checkpoint_id, namespace = came_from
+            saver.wait_durable(checkpoint_id, namespace, BARRIER)
         yield from stream(graph, input, config, **options)
 
     @functools.wraps(astream)
@@ -55,7 +60,10 @@ def hook_graphs() -> None:
         config: RunnableConfig | None = None,
         **options: Any,
     ) -> AsyncIterator[Any]:
-        graph, config, options = _inside(self, config, options)
+        graph, config, options, came_from = _inside(self, config, options)
+        if came_from is not None:
+            saver, checkpoint_id, namespace = came_from
+            await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
         async with aclosing(cast("AsyncGenerator[Any, None]", astream(graph, input, config, **options))) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -67,12 +75,16 @@ def hook_graphs() -> None:
 
 def _inside(
     graph: Any, config: RunnableConfig | None, options: dict[str, Any]
-) -> tuple[Any, RunnableConfig | None, dict[str, Any]]:
-    """The graph to run, its config and options: as they are outside of executions."""
+) -> tuple[Any, RunnableConfig | None, dict[str, Any], tuple[DurableSaver, str, str] | None]:
+    """The graph to run, its config and options: as they are outside of executions.
+
+    Inside of one also the checkpoint that the task around was made from. All that is below is keyed by that task, so
+    it must be durable before anything below begins, also where no node of ours stands between.
+    """
     around = ensure_config(graph.config, config)
     segment = keys.segment_in(around)
     if segment is None:
-        return graph, config, options
+        return graph, config, options, None
     if not any(isinstance(node.bound, DurableNode) for node in graph.nodes.values()):
         segment.runtime.register_types(types_of(graph))
         graph = _copy(graph)
@@ -82,11 +94,12 @@ def _inside(
         changes[keys.UNKEPT] = conf.get(keys.NAMESPACE) or ""
     if conf.get(keys.ALONE) is not None:
         changes |= {keys.NAMESPACE: conf[keys.ALONE], keys.ALONE: None}
+    came_from = made_from(around) if keys.is_nested(around) else None
     if not changes:
-        return graph, config, options
+        return graph, config, options, came_from
     if options.get("stream_mode") is None and not keys.is_nested(config):
         options = {**options, "stream_mode": graph.stream_mode}
-    return graph, {**(config or {}), "configurable": {**conf, **changes}}, options
+    return graph, {**(config or {}), "configurable": {**conf, **changes}}, options, came_from
 
 
 def _copy(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:

@@ -50,8 +50,8 @@ class DurableNode(RunnableCallable):
         segment = keys.segment_in(config)
         if segment is None:
             return self.inner.invoke(input, config)
-        if (made_from := _made_from(config)) is not None:
-            saver, checkpoint_id, namespace = made_from
+        if (came_from := made_from(config)) is not None:
+            saver, checkpoint_id, namespace = came_from
             saver.wait_durable(checkpoint_id, namespace, BARRIER)
         call = self._step(segment, config)
 
@@ -74,8 +74,8 @@ class DurableNode(RunnableCallable):
         if segment is None:
             return await self.inner.ainvoke(input, config)
         on_journal_thread = segment.runtime.database.on_journal_thread
-        if (made_from := _made_from(config)) is not None:
-            saver, checkpoint_id, namespace = made_from
+        if (came_from := made_from(config)) is not None:
+            saver, checkpoint_id, namespace = came_from
             await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
         call = self._step(segment, config)
 
@@ -106,7 +106,7 @@ class DurableNode(RunnableCallable):
         )
 
 
-def _made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
+def made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
     """The checkpoint that this task was made from: its saver, id and namespace. None in a graph without checkpoints."""
     conf = keys.configurable(config)
     saver, info = conf.get(keys.CHECKPOINTER), getattr(conf.get(keys.RUNTIME), "execution_info", None)

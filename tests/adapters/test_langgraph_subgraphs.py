@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -12,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
 from durable import Decision, Runtime, ToolPolicy
-from durable.adapters.langgraph import durable_graph
+from durable.adapters.langgraph import DurableSaver, durable_graph
 from durable.checkpoint.errors import Unsupported
 from tests.adapters.langgraph_world import plain
 
@@ -222,3 +223,23 @@ def test_a_graph_that_calls_itself_can_be_wrapped(runtime):
     wrapped = durable_graph(itself, runtime, name="app")
     assert wrapped.invoke({"log": [], "n": 2}, CONFIG)["log"] == ["at 2", "at 1", "at 0"]
     assert steps(runtime) == ["node"] * 3
+
+
+@pytest.mark.parametrize("checkpointer", [None, False])
+def test_nodes_of_a_sub_graph_wait_for_the_checkpoint_around_them(runtime, monkeypatch, checkpointer):
+    """They are keyed by the task around, whose id is made of that checkpoint: it must not be lost while they are kept."""
+    put = DurableSaver.put
+
+    def late(self, config, *args):
+        if not config["configurable"].get("checkpoint_ns"):
+            time.sleep(0.2)
+        return put(self, config, *args)
+
+    monkeypatch.setattr(DurableSaver, "put", late)
+    inner = chain("a", "b").compile(checkpointer=checkpointer)
+    durable_graph(chain("before", "inner", inner=inner), runtime, name="agent").invoke({"log": []}, CONFIG)
+    [execution] = runtime.executions()
+    history = runtime.get(execution.id).history()
+    [kept] = [r.seq for r in history if r.kind == "checkpoint" and r.meta.get("step") == 1 and "ns" not in r.meta]
+    [first] = [r.seq for r in history if r.kind == "step_done" and r.meta["name"] == "a"]
+    assert kept < first
