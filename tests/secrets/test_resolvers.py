@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import keyring
 import pytest
 
 from durable import Runtime, ToolContext, tool
@@ -74,7 +75,6 @@ def test_without_the_package_keyring_the_extra_is_named(monkeypatch):
 
 
 def test_the_keyring_is_asked_for_the_service(monkeypatch):
-    keyring = pytest.importorskip("keyring")
     monkeypatch.setattr(keyring, "get_password", lambda service, name: f"{service}:{name}")
     assert Keyring("billing")("KEY") == "billing:KEY"
 
