@@ -26,6 +26,7 @@ from durable.adapters.google_adk.actions import actions_of, restore
 from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
+from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
@@ -145,8 +146,8 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirm
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function, is_place = getattr(tool, "func", None), _is_place(tool)
-    named = here.segment.runtime.policies.of_tool(tool.name)
-    policy = named or policy_of(tool) or policy_of(function) or _default(tool)
+    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
+    policy = governing(here, tool.name, own, agent=agent)
     if confirmed and (policy.gate is None or policy.gate.when is not None):
         expires_in = None if policy.gate is None else policy.gate.expires_in
         policy = replace(policy, approval=Approval(expires_in=expires_in, rule="require_confirmation"))
@@ -157,6 +158,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirm
         identity=_identity(context),
         kind="agent" if is_place else "tool",
         composite=is_place,
+        agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,

@@ -1,0 +1,52 @@
+"""Again: whether a failed attempt is followed by another one, when, and with a new token if the old one has expired."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from durable.retry import expired_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from durable.step import Pending
+
+_RENEWED = "token_renewed"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """``error`` is what the attempt came to, ``delay`` the seconds until the next one (None: there is none)."""
+
+    error: BaseException
+    delay: float | None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def after(pending: Pending, error: BaseException, *, now: float) -> Again:
+    """What follows on this error."""
+    retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.outcome.key
+    if retries.on_expired_token is not None:
+        before = sum(
+            1 for record in pending.call.scope.segment.records if record.step_key == key and _RENEWED in record.meta
+        )
+        if expired_token(error) and not before:
+            return _renewed(pending, error, retries.on_expired_token)
+        attempt -= before
+    return Again(error, retries.delay(attempt, error, key=key, now=now))
+
+
+def _renewed(pending: Pending, error: BaseException, renew: Callable[..., Any]) -> Again:
+    try:
+        made = renew(pending.context)
+        if inspect.iscoroutine(made):
+            with ThreadPoolExecutor(1) as pool:  # this thread may have a loop that runs
+                pool.submit(asyncio.run, made).result()
+    except Exception as exc:  # noqa: BLE001 - recorded as what the step came to
+        exc.__cause__ = error
+        return Again(pending.call.scope.segment.runtime.secrets.redactor.scrubbed(exc), None)
+    return Again(error, 0.0, {_RENEWED: True})
