@@ -92,13 +92,16 @@ class Policies(dict[str, ToolPolicy]):
     @classmethod
     def made(cls, given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
         """From a mapping, or from a file. Raises InvalidConfiguration."""
-        made = _read(Path(given)) if isinstance(given, (str, Path)) else cls(given or {})
-        for key, policy in made.items():
+        return _read(Path(given)) if isinstance(given, (str, Path)) else cls(given or {}).checked()
+
+    def checked(self) -> Policies:
+        """Itself. Raises InvalidConfiguration for a key that means nothing."""
+        for key, policy in self.items():
             parsed(key)
             if policy.tags:
                 msg = f"policies[{key!r}]: tags are given where the tool is: @tool(tags=...)"
                 raise InvalidConfiguration(msg)
-        return made
+        return self
 
     def of_tool(self, name: str, *, app: str = "", agent: str = "", tags: tuple[str, ...] = ()) -> ToolPolicy | None:
         """The policy of the most specific key that fits; None if none does."""

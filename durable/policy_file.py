@@ -110,4 +110,4 @@ class PolicyFile(_Strict):
         """The policies by key, and the budget. Raises InvalidConfiguration."""
         made = Policies({key: tool.made() for key, tool in self.tools.items()})
         made.budget = None if self.budget is None else self.budget.made()
-        return made
+        return made.checked()

@@ -97,9 +97,7 @@ def test_processes_that_come_at_once_share_one_rate_and_one_probe(store):
     def work(runtime, meet):
         db = runtime.database
         meet()
-        passed = sum(
-            db.transact(lambda c: rates.take(db, c, "n", "mail", calls=7, per=HOUR)) is None for _ in range(5)
-        )
+        passed = sum(db.transact(lambda c: rates.take(db, c, "n", "mail", calls=7, per=HOUR)) is None for _ in range(5))
         return passed, db.transact(lambda c: circuits.probe(db, c, "n", "host", reset=HOUR)).retry_at is None
 
     found = [ended.value for ended in race(url, *[work] * 4)]
