@@ -127,6 +127,31 @@ def test_calls_models_and_money_are_counted_and_a_person_may_grant_more(world, f
     assert world.effects == [1, 2]
 
 
+def test_a_person_is_asked_before_a_model_is(world, framework):
+    runtime = world.process(budget=Budget(model_calls=1, approval=True))
+    try:
+        framework(world, [1]).go(runtime)
+    except DurableError:
+        pass  # what the framework's own result cannot show
+    (asked,) = runtime.interrupts()
+    assert asked.rule == "budget: model_calls: 1 of 1"
+    runtime.decide(asked.id, Decision.approve(), by="fay")
+    runtime.recover()
+    assert only(runtime).status == "succeeded"
+    assert world.effects == [1]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_agent_that_is_a_tool_is_entered_only_where_it_is_allowed(world, allowed):
+    runtime = world.process(policies={"helper": ToolPolicy(allowed_when=str(allowed).lower())})
+    inner = oa.agent("inner", oa.Model("helped"))
+    helper = inner.as_tool("helper", "Helps.")
+    outer = oa.agent("clerk", oa.Model([oa.call("helper", "h1", input="x")], "end"), helper)
+    found = asyncio.run(durable_agent(outer, runtime, name="desk").run("go"))
+    (told,) = [item.output for item in found.new_items if item.type == "tool_call_output_item"]
+    assert ("helped" in told, "only where" in told) == (allowed, not allowed)
+
+
 def test_past_its_budget_an_execution_fails_whatever_the_framework_makes_of_it(world, framework):
     runtime = world.process(budget=Budget(tool_calls=1))
     with pytest.raises(Exception, match="has used up its budget"):
