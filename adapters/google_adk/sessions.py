@@ -210,4 +210,3 @@ class DurableSessionService(BaseSessionService):
 
 def _scopes(place: Place) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return (place.app,), (place.app, place.user), (place.app, place.user, place.id)
-
