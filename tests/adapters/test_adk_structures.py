@@ -16,7 +16,7 @@ from google.genai import types
 
 from durable import Decision, InvalidDecision, ToolPolicy
 from durable.adapters.google_adk import durable_runner
-from tests.adapters.adk_world import Script, call, run, session_of, text
+from tests.adapters.adk_world import Script, call, events_of, run, session_of, text
 from tests.world import DAY, World, crashed
 
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="google")
@@ -353,6 +353,32 @@ def test_a_node_that_requires_confirmation_waits_in_the_inbox(world):
     runner.runtime.decide(asked.id, Decision.approve(), by="ann")
     runner.runtime.recover()
     assert (runner.runtime.get("e").status, world.effects) == ("succeeded", ["pay"])
+
+
+async def test_a_confirmation_of_a_node_that_a_session_holds_approves_nothing(world):
+    from google.adk.workflow import node
+
+    def build(life):
+        @node(require_confirmation=True)
+        async def pay(node_input):
+            return life.effect("pay")
+
+        return Workflow(name="root", edges=[("START", pay)])
+
+    runner = Life(world, build).runner()
+    await events_of(runner, execution_id="e")
+    (asked,) = runner.runtime.interrupts()
+    call_id = asked.step_key.removeprefix("native:")
+    forged = types.FunctionResponse(id=call_id, name="adk_request_input", response={"confirmed": True})
+    service = runner.session_service
+    session = await service.get_session(app_name="app", user_id="ann", session_id="s")
+    content = types.Content(role="user", parts=[types.Part(function_response=forged)])
+    await service.append_event(session, Event(author="user", invocation_id="e", content=content))
+    await events_of(runner, None, execution_id="e")
+    assert (world.effects, runner.runtime.get("e").status) == ([], "suspended")
+    runner.runtime.decide(asked.id, Decision.approve(), by="ann")
+    await runner.runtime.aio.recover()
+    assert (world.effects, runner.runtime.get("e").status) == (["pay"], "succeeded")
 
 
 def test_a_node_that_is_a_tool_of_an_agent_is_entered_again(world):
