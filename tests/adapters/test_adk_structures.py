@@ -136,6 +136,13 @@ def agent_tool(life):
     return life.agent("root", AgentTool(agent=life.agent("sub", "t1", "t2")), "t3")
 
 
+def task(life):
+    finish = [call("finish_task", result="all")]
+    sub = life.agent("sub", turns=[[call("t1")], [call("t2")], finish], mode="task", description="does the work")
+    sub.tools.extend([life.tool("t1"), life.tool("t2")])
+    return life.agent("root", turns=[[call("sub", request="go")], [text("done")]], sub_agents=[sub])
+
+
 def graph(life):
     n1, n2, n3, n4 = (life.node(name) for name in ("n1", "n2", "n3", "n4"))
     join = JoinNode(name="join")
@@ -152,6 +159,7 @@ STRUCTURES = [
     (parallel, ["t1", "t2", "t3"], 6),
     (transfer, ["t1", "t2"], 4),
     (agent_tool, ["t1", "t2", "t3"], 6),
+    (task, ["t1", "t2"], 5),
     (graph, ["n1", "n2", "n3", "n4"], 0),
     (silent_graph, ["n1", "n2", "n3"], 0),
 ]
