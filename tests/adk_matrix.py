@@ -207,13 +207,14 @@ class Tale:
 
 
 def _forked(what: Any) -> int:
-    """Run a coroutine in a process of its own: its id."""
+    """Run a coroutine function in a process of its own: its id."""
     pid = os.fork()
     if pid:
         return pid
     status = 0
+    warnings.simplefilter("ignore")
     try:
-        asyncio.run(what)
+        asyncio.run(what())
     except BaseException as exc:
         last = traceback.format_exception_only(exc)[-1].partition(":")[0].strip().rpartition(".")[2]
         os.write(2, f"{last}\n".encode())
@@ -230,7 +231,7 @@ def tell(row: Row, side: type[Stock | Ours], api: Api) -> Tale:
 
     def process(dies: str | None, step: str, *, at_once: int = 1) -> None:
         lives = [side(row, folder, Sent(api.url, dies)) for _ in range(at_once)]
-        for pid in [_forked(getattr(life, step)()) for life in lives]:
+        for pid in [_forked(getattr(life, step)) for life in lives]:
             status = os.waitpid(pid, 0)[1]
             if status and not (os.WIFSIGNALED(status) and dies):
                 tale.failed.append("one process ended with an error")
@@ -254,7 +255,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.adk_matrix", description=__doc__)
     parser.add_argument("--only", action="append", default=[])
     only = parser.parse_args().only
-    warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     print("| app | killed after | stock ADK | durable |", "|---|---|---|---|", sep="\n")
     violations, api = 0, Api()
