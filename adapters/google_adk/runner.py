@@ -22,7 +22,7 @@ from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_native
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.suspension import waits_inside
 from durable.adapters.google_adk.tools import hook_tools
-from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, Unsupported
+from durable.checkpoint.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
 from durable.checkpoint.records import Execution
 from durable.context import segment as segment_here
 from durable.context import within
@@ -130,6 +130,9 @@ class DurableRunner(Runner):
         )
         events = [] if session is None else session.events
         if not any(event.invocation_id == invocation_id for event in events):
+            if call.answers:
+                msg = "the input of an execution begins an invocation: a function response in it answers nothing"
+                raise InvalidDecision(msg)
             return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
         answer = responses(segment, pending(events, invocation_id))
         return {"invocation_id": invocation_id, "new_message": answer}
