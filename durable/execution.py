@@ -29,6 +29,7 @@ from durable.checkpoint.journal import Journal
 from durable.checkpoint.records import NewRecord
 from durable.context import within
 from durable.owner import is_dead
+from durable.secrets.scrubbing import scrubbed
 from durable.segment import Segment
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     segment.close()
     try:
         meant = segment.overtaken or _meant(error)
-        clean = None if meant is None else segment.runtime.secrets.redactor.scrubbed(meant)
+        clean = None if meant is None else scrubbed(segment.runtime.secrets.redactor, meant)
         error = _close(segment, output, clean)
     except LeaseLost as lost:
         error = lost

@@ -22,6 +22,7 @@ from durable.interrupt import Answer, answer_to, ask_person
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
+from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -311,7 +312,7 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
     """
     runtime = pending.call.scope.segment.runtime
     if ended.error is not None:
-        ended = replace(ended, error=runtime.secrets.redactor.scrubbed(ended.error))
+        ended = replace(ended, error=scrubbed(runtime.secrets.redactor, ended.error))
     with runtime.telemetry.completing(pending, ended, seconds):
         return _complete(pending, ended, seconds)
 
