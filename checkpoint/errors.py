@@ -4,6 +4,7 @@
     ├── InvalidConfiguration      a url, option or name that cannot be used
     ├── SecretUndeclared          a secret that the tool's policy does not name
     ├── SecretMissing             no resolver of this worker knows it
+    ├── DependencyFailed          its factory raised; the execution waits and tries again
     ├── InvalidId                 empty, too long, or with control characters
     ├── Unsupported               a framework feature that cannot be made durable, by name
     ├── UnknownApp                no handler of that name in this process
@@ -88,6 +89,17 @@ class SecretMissing(DurableError, KeyError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
             f"secret {name!r} cannot be had: {reason}; set it in the worker's environment or in Runtime(secrets=...)"
+        )
+
+
+class DependencyFailed(DurableError):
+    """The factory of a dependency raised; no step has started, the execution waits and tries again."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        self.name = name
+        super().__init__(
+            f"dependency {name!r} could not be made: {type(error).__qualname__}: {error}; no step was started, what "
+            "needs it waits and tries again"
         )
 
 

@@ -7,14 +7,13 @@ transaction. A process that dies before it leaves a lease behind, and another on
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from durable import failure
+from durable.attempt import on_own_loop
 from durable.checkpoint import blobs, claims, executions, interrupts, journal
 from durable.checkpoint.errors import (
     Cancelled,
@@ -33,7 +32,7 @@ from durable.secrets.scrubbing import scrubbed
 from durable.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from durable.runtime import App, Runtime
 
@@ -108,20 +107,10 @@ def drive(app: App, segment: Segment) -> BaseException | None:
                 with within(segment.root()):
                     output = app.run(segment)
                     if inspect.isawaitable(output):
-                        output = _run(_awaited(output, segment))
+                        output = on_own_loop(_awaited(output, segment))
             except BaseException as exc:  # noqa: BLE001 - close() sorts it out
                 error = exc
         return close(segment, output, error)
-
-
-def _run(output: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(output)
-    # called from async code without ``runtime.aio``: that code waits here, the app needs a loop that runs
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(contextvars.copy_context().run, asyncio.run, output).result()
 
 
 async def _awaited(output: Any, segment: Segment) -> Any:

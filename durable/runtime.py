@@ -26,6 +26,7 @@ from durable.checkpoint.errors import (
 from durable.checkpoint.executions import NewExecution
 from durable.checkpoint.writer import Writer
 from durable.clock import Clock
+from durable.dependencies import Dependencies
 from durable.execution import drive, open_segment
 from durable.handle import Handle, Result
 from durable.ids import checked, new_id, text
@@ -69,7 +70,8 @@ class Runtime:
 
     ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
     a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
-    ``dependencies`` reach tools through their ToolContext. ``secrets`` replace the environment as the place to look
+    ``dependencies`` reach tools through their ToolContext: objects, or factories whose result is made once and closed
+    with the runtime, see ``durable.dependencies``. ``secrets`` replace the environment as the place to look
     secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
     says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
     (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
@@ -99,7 +101,7 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
-        self.dependencies = dict(dependencies or {})
+        self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles
         self.max_attempts = max_attempts
@@ -125,8 +127,11 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Close the database. Executions that are driven now stay claimed until their lease expires."""
-        self.database.close()
+        """Close dependencies and database. Executions that are driven now stay claimed until their lease expires."""
+        try:
+            self.dependencies.close()
+        finally:
+            self.database.close()
 
     def load(self, stored: bytes) -> Any:
         """The value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""

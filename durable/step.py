@@ -289,16 +289,11 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
     if _needs_start(call, outcome) and not started and not delay:
         segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
     arguments = call.complete if outcome.edited is None else outcome.edited.value()
-    key = (
-        policy.idempotency_key(arguments)
-        if policy.idempotency_key is not None
-        else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
-    )
     context = segment.context(
         outcome.key,
         call.name,
         attempt=attempt,
-        idempotency_key=key,
+        idempotency_key=idempotency.key_of(call, outcome, arguments),
         deadline_at=None if policy.timeout is None else now + delay + policy.timeout,
         secrets=policy.secrets,
     )
