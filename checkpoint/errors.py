@@ -30,6 +30,7 @@
     ├── LeaseLost                 another worker owns the execution now
     ├── ExecutionFailed           what handle.result() raises
     ├── ExecutionCancelled
+    ├── CompensationFailed        what it had done could not be undone
     ├── ExecutionSuspended        it waits, for what the framework's own result cannot show
     ├── DeadlineExceeded          the execution's own deadline has passed
     ├── StepFailed                a recorded failure whose type is not on the allow-list
@@ -282,6 +283,19 @@ class ExecutionCancelled(DurableError):
     def __init__(self, execution_id: str, reason: str) -> None:
         self.execution_id = execution_id
         super().__init__(f"execution {execution_id!r} was cancelled: {reason}")
+
+
+class CompensationFailed(DurableError):
+    """A call could not be undone; what was to be undone after it was not touched."""
+
+    def __init__(self, tool: str, why: str, rest: list[str]) -> None:
+        self.tool = tool
+        self.rest = rest
+        untouched = f"not undone either: {', '.join(rest)}" if rest else "it was the last one"
+        super().__init__(
+            f"{tool} could not be compensated: {why}; {untouched}; `durable history` shows what was undone, "
+            "`durable retry` tries this one again and goes on"
+        )
 
 
 class ExecutionSuspended(DurableError):

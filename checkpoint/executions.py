@@ -220,6 +220,10 @@ def finish(connection: Connection, execution_id: str, epoch: int, **values: Any)
     _owned(
         connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None, "waits_for": None, **values}
     )
+    _close_inbox(connection, execution_id)
+
+
+def _close_inbox(connection: Connection, execution_id: str) -> None:
     connection.execute(
         update(schema.interrupts)
         .where(schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status.in_(("open", "decided")))
@@ -248,19 +252,29 @@ def wake(connection: Connection, execution_id: str, *, now: float, signal: str |
     connection.execute(update(T).where(waiting).values(status="pending", run_after=now))
 
 
-def request_cancel(connection: Connection, execution_id: str, reason: str, *, now: float) -> None:
+def request_cancel(
+    connection: Connection, execution_id: str, reason: str, *, now: float, compensate: bool | None = None
+) -> None:
     """Raise the flag the owner looks at; one that nobody owns becomes claimable. The first reason counts."""
     lock(connection, execution_id)
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(schema.OPEN))
-        .values(cancel_reason=func.coalesce(C.cancel_reason, reason))
+        .values(
+            cancel_reason=func.coalesce(C.cancel_reason, reason), compensate=func.coalesce(C.compensate, compensate)
+        )
     )
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(("pending", "suspended")))
         .values(status="pending", run_after=now)
     )
+
+
+def begin_compensation(connection: Connection, execution_id: str, epoch: int) -> None:
+    """Take the cancellation as read, and close what is open in the inbox: the app does not go on. Raises LeaseLost."""
+    _owned(connection, execution_id, epoch, {"cancel_reason": None})
+    _close_inbox(connection, execution_id)
 
 
 def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
@@ -271,7 +285,15 @@ def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
     again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
     try:
         changed = connection.execute(
-            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None)
+            again.values(
+                status="pending",
+                run_after=now,
+                attempts=0,
+                error=None,
+                finished_at=None,
+                cancel_reason=None,
+                compensate=None,
+            )
         )
     except IntegrityError as exc:
         raise ThreadBusy("of " + execution_id, "another execution", "open") from exc

@@ -75,7 +75,8 @@ class Runtime:
     secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
     says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
     (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
-    times in a row is given up as ``dead``.
+    times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail or are cancelled have
+    done, by the ``compensate=`` of their tools, see ``durable.compensation``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -92,6 +93,7 @@ class Runtime:
         roles: Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]] | None = None,
         lease: float = 30.0,
         max_attempts: int = 10,
+        compensate: bool = False,
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -105,6 +107,7 @@ class Runtime:
         self.secrets = SecretStore(secrets)
         self._roles = roles
         self.max_attempts = max_attempts
+        self.compensate = compensate
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -238,7 +241,7 @@ class Runtime:
         handle = Handle(self, waiting)
         if handle.status != "suspended":
             return False
-        handle.cancel(f"superseded by execution {by!r}: new input on its thread")
+        handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
         return handle.status == "cancelled"
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
@@ -359,7 +362,10 @@ class Runtime:
 
     def reopen(self, execution_id: str) -> None:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
-        found = Handle(self, execution_id).execution()
+        handle = Handle(self, execution_id)
+        found = handle.execution()
+        if found.status == "failed" and "compensated" in handle.history()[-1].meta:
+            raise ExecutionClosed(execution_id, "failed, and what it had done was undone: start a new one", "retry")
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, found.status, "retry")
