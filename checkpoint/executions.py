@@ -279,19 +279,29 @@ def wake(connection: Connection, execution_id: str, *, now: float, signal: str |
     connection.execute(waiting, {"of": execution_id, "now": now})
 
 
-def request_cancel(connection: Connection, execution_id: str, reason: str, *, now: float) -> None:
+def request_cancel(
+    connection: Connection, execution_id: str, reason: str, *, now: float, compensate: bool | None = None
+) -> None:
     """Raise the flag the owner looks at; one that nobody owns becomes claimable. The first reason counts."""
     lock(connection, execution_id)
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(schema.OPEN))
-        .values(cancel_reason=func.coalesce(C.cancel_reason, reason))
+        .values(
+            cancel_reason=func.coalesce(C.cancel_reason, reason), compensate=func.coalesce(C.compensate, compensate)
+        )
     )
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(("pending", "suspended")))
         .values(status="pending", run_after=now)
     )
+
+
+def begin_compensation(connection: Connection, execution_id: str, epoch: int) -> None:
+    """Take the cancellation as read, and close what is open in the inbox: the app does not go on. Raises LeaseLost."""
+    _owned(connection, execution_id, epoch, {"cancel_reason": None})
+    connection.execute(_CLOSE_INBOX, {"of": execution_id})
 
 
 def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
@@ -302,7 +312,15 @@ def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
     again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
     try:
         changed = connection.execute(
-            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None)
+            again.values(
+                status="pending",
+                run_after=now,
+                attempts=0,
+                error=None,
+                finished_at=None,
+                cancel_reason=None,
+                compensate=None,
+            )
         )
     except IntegrityError as exc:
         raise ThreadBusy("of " + execution_id, "another execution", "open") from exc

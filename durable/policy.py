@@ -90,6 +90,10 @@ class ToolPolicy:
     ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key),
     ``transactional`` writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its
     outcome unknown is settled by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person.
+    ``reconcile`` may take a ToolContext as third argument.
+
+    ``compensate(arguments, result)``, which may take a ToolContext as third argument too, undoes a call that happened,
+    where an execution that ends without success is to be compensated; see ``durable.compensation``.
     ``timeout`` and ``key_ttl`` are seconds. Raises InvalidConfiguration.
     """
 
@@ -97,7 +101,8 @@ class ToolPolicy:
     approval: Approval | bool | None = None
     timeout: float | None = None
     retry: Retry | None = None
-    reconcile: Callable[[str, Any], Any] | None = None
+    reconcile: Callable[..., Any] | None = None
+    compensate: Callable[..., Any] | None = None
     idempotency_key: Callable[[Any], str] | None = None
     key_ttl: float = KEY_TTL
     secrets: tuple[str, ...] = ()

@@ -58,6 +58,11 @@ class ToolAnswer:
     result: Any = None
     actions: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def tool_result(self) -> Any:
+        """What ``compensate=`` of the tool is given."""
+        return self.result
+
 
 class Paused(BaseException):
     """The tool has asked for something and is to run again with the answer: it has no outcome yet."""

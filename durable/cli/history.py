@@ -211,10 +211,21 @@ def _note(record: Record) -> str:
         if meta.get("until") is not None:
             waits.append(moment(meta["until"]))
         return "waits for " + ", ".join(waits)
+    if event == "compensating":
+        return f"undoes {', '.join(meta['tools'])}; then {_ending(meta['ending'])}"
     if event == "outcome_unknown":
         return f"outcome unknown: {_failure(meta)}"
     more = {key: value for key, value in meta.items() if key not in _UNSAID}
     return event.replace("_", " ") + (f" {short(more)}" if more else "")
+
+
+def _ending(ending: Mapping[str, Any]) -> str:
+    return f"{ending['status']}: {ending.get('reason') or _failure(ending)}"
+
+
+def _undone(record: Record) -> str:
+    tools = record.meta.get("compensated")
+    return f"; undone: {', '.join(tools)}" if tools else ""
 
 
 _UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
@@ -230,6 +241,6 @@ _SAY: Mapping[str, Callable[[Record], str]] = {
     "interrupt_closed": _closed,
     "timer": lambda record: f"until {moment(record.meta.get('due_at'))}",
     "note": _note,
-    "failed": lambda record: _failure(record.meta),
-    "cancelled": lambda record: str(record.meta.get("reason", "")),
+    "failed": lambda record: _failure(record.meta) + _undone(record),
+    "cancelled": lambda record: str(record.meta.get("reason", "")) + _undone(record),
 }
