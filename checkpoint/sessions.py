@@ -254,9 +254,7 @@ def state(connection: Connection, namespace: str, *scopes: tuple[str, ...]) -> l
     return [found[scope] for scope in named]
 
 
-def keep_state(
-    connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]
-) -> None:
+def keep_state(connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]) -> None:
     """Set these keys of a scope; the others stay. A scope is a path of names: an app, a user of it, a session."""
     rows = [
         {"namespace": namespace, "scope": _scope(scope), "key": key, "value": value}

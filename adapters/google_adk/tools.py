@@ -27,6 +27,7 @@ from durable.adapters.google_adk.questions import believed, node_call
 from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
+from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
@@ -155,8 +156,8 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function, is_place = getattr(tool, "func", None), _is_place(tool)
-    named = here.segment.runtime.policies.of_tool(tool.name)
-    policy = named or policy_of(tool) or policy_of(function) or _default(tool)
+    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
+    policy = governing(here, tool.name, own, agent=agent)
     if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
         always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
         policy = replace(policy, approval=always)
@@ -167,6 +168,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         identity=_identity(context),
         kind="agent" if is_place else "tool",
         composite=is_place,
+        agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,

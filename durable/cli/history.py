@@ -180,9 +180,9 @@ def _step_done(record: Record) -> str:
 
 def _step_failed(record: Record) -> str:
     meta = record.meta
-    return f"{_name(record)} " + (
-        f"rejected: {meta['rejected']}" if "rejected" in meta else f"failed: {_failure(meta)}"
-    )
+    if "rejected" in meta:
+        return f"{_name(record)} {'not allowed' if meta.get('not_allowed') else 'rejected'}: {meta['rejected']}"
+    return f"{_name(record)} failed: {_failure(meta)}"
 
 
 def _step_retry(record: Record) -> str:
@@ -192,7 +192,7 @@ def _step_retry(record: Record) -> str:
 
 
 def _opened(record: Record) -> str:
-    name = _name(record)
+    name = f"the budget, {record.meta['budget']}" if "budget" in record.meta else _name(record)
     return f"{record.meta.get('interrupt_kind')} {record.meta.get('interrupt')} asked" + (
         f" for {name}" if name else ""
     )
@@ -215,6 +215,8 @@ def _note(record: Record) -> str:
         return f"undoes {', '.join(meta['tools'])}; then {_ending(meta['ending'])}"
     if event == "outcome_unknown":
         return f"outcome unknown: {_failure(meta)}"
+    if event in {"rate_limited", "circuit_open"}:
+        return f"{event.replace('_', ' ')}: {meta.get('of')}, again at {moment(meta.get('until'))}"
     more = {key: value for key, value in meta.items() if key not in _UNSAID}
     return event.replace("_", " ") + (f" {short(more)}" if more else "")
 
