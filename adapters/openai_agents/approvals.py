@@ -13,7 +13,7 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.gates import arguments_of, policy_for, step_of, verdict
+from durable.adapters.openai_agents.gates import complete, policy_for, step_of, verdict
 from durable.adapters.openai_agents.seams import seam
 from durable.context import scope
 
@@ -55,7 +55,7 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
 
 def _gated(here: Any, tool: Any, arguments: str) -> bool:
     gate = policy_for(here, tool).gate
-    return gate is not None and gate.asks(tool.qualified_name, arguments_of(arguments)) is not None
+    return gate is not None and gate.asks(tool.qualified_name, complete(tool, arguments)) is not None
 
 
 def _interruption(found: Any) -> ToolApprovalItem | None:

@@ -65,6 +65,20 @@ def arguments_of(given: str) -> Any:
         return given
 
 
+def left_out(tool: Any, given: Any) -> dict[str, Any]:
+    """The defaults of what the model did not give, as its schema has them: a rule and a person see them."""
+    if not isinstance(given, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    return {name: one["default"] for name, one in known.items() if "default" in one and name not in given}
+
+
+def complete(tool: Any, arguments: str) -> Any:
+    """The arguments as the tool will see them."""
+    given = arguments_of(arguments)
+    return {**left_out(tool, given), **given} if isinstance(given, dict) else given
+
+
 def policy_for(here: Scope, tool: Any) -> ToolPolicy:
     """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
     policies = here.segment.runtime.policies
@@ -75,12 +89,13 @@ def policy_for(here: Scope, tool: Any) -> ToolPolicy:
 def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     policy, given = policy_for(here, tool), arguments_of(arguments)
-    if native and not (policy.gate is not None and policy.gate.asks(tool.qualified_name, given)):
+    if native and not (policy.gate is not None and policy.gate.asks(tool.qualified_name, complete(tool, arguments))):
         policy = replace(policy, approval=Approval(rule=NATIVE))
     function = getattr(tool, "__wrapped__", None)
     return StepCall(
         tool.qualified_name,
         arguments=given,
+        defaults=left_out(tool, given),
         policy=policy,
         identity=f"tool:{call_id}",
         kind="tool",
