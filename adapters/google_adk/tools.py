@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
+from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.actions import actions_of, restore
@@ -31,7 +32,7 @@ from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
-from durable.tool import policy_of
+from durable.tool import left_out, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -164,6 +165,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     return StepCall(
         tool.name,
         arguments=args,
+        defaults=_left_out(tool, args),
         policy=policy,
         identity=_identity(context),
         kind="agent" if is_place else "tool",
@@ -178,6 +180,14 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
 def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
     decided = believed(here.segment, context.function_call_id) or believed(here.segment, node_call(context))
     return None if decided is None else ToolConfirmation.model_validate(decided)
+
+
+def _left_out(tool: BaseTool, args: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of what the model did not give: a rule and a person see them, as the function will."""
+    if not isinstance(tool, FunctionTool):
+        return {}
+    defaults = left_out(tool.func, args)
+    return {name: value for name, value in defaults.items() if name not in tool._ignore_params}
 
 
 def _is_place(tool: BaseTool) -> bool:
