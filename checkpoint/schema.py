@@ -25,6 +25,7 @@ from __future__ import annotations
 from sqlalchemy import (
     TEXT,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -81,6 +82,7 @@ executions = Table(
     Column("waits_for", Text),
     Column("deadline_at", Double),
     Column("cancel_reason", Text),
+    Column("compensate", Boolean),
     Column("parent", ID),
     Column("correlation_id", ID),
     Column("tags", Text, nullable=False, server_default="{}"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from durable.attempt import on_own_loop
 from durable.retry import expired_token
+from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,9 +44,8 @@ def _renewed(pending: Pending, error: BaseException, renew: Callable[..., Any]) 
     try:
         made = renew(pending.context)
         if inspect.iscoroutine(made):
-            with ThreadPoolExecutor(1) as pool:  # this thread may have a loop that runs
-                pool.submit(asyncio.run, made).result()
+            on_own_loop(made)
     except Exception as exc:  # noqa: BLE001 - recorded as what the step came to
         exc.__cause__ = error
-        return Again(pending.call.scope.segment.runtime.secrets.redactor.scrubbed(exc), None)
+        return Again(scrubbed(pending.call.scope.segment.runtime.secrets.redactor, exc), None)
     return Again(error, 0.0, {_RENEWED: True})

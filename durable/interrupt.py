@@ -158,7 +158,7 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         tool=tool,
         subject=runtime.codec.encode(dict(subject), what="the question"),
         arguments_hash=arguments_hash,
-        rule=rule,
+        rule=None if rule is None else runtime.secrets.redactor.text(rule),
         expires_at=None if gate.expires_in is None else runtime.database.clock() + gate.expires_in,
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),

@@ -94,7 +94,10 @@ class ToolPolicy:
     ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key),
     ``transactional`` writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its
     outcome unknown is settled by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person.
-    ``timeout`` and ``key_ttl`` are seconds.
+    ``reconcile`` may take a ToolContext as third argument. ``timeout`` and ``key_ttl`` are seconds.
+
+    ``compensate(arguments, result)``, which may take a ToolContext as third argument too, undoes a call that happened,
+    where an execution that ends without success is to be compensated; see ``durable.compensation``.
 
     A call for which ``allowed_when`` is not true does not run, and nobody is asked: the agent is told why. It is a rule
     as in ``Approval(when=...)``; one that raises refuses. ``rate`` and ``breaker`` hold for all workers of the
@@ -105,7 +108,8 @@ class ToolPolicy:
     approval: Approval | bool | None = None
     timeout: float | None = None
     retry: Retry | None = None
-    reconcile: Callable[[str, Any], Any] | None = None
+    reconcile: Callable[..., Any] | None = None
+    compensate: Callable[..., Any] | None = None
     idempotency_key: Callable[[Any], str] | None = None
     key_ttl: float = KEY_TTL
     secrets: tuple[str, ...] = ()

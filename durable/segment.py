@@ -54,6 +54,8 @@ class Segment:
         self.cancel_reason = execution.cancel_reason
         self.draining = False
         self.abandoned = False
+        self.compensates: Segment | None = None
+        """The segment of the same claim whose execution this one compensates: neither cancelled nor late any more."""
         self.cut = False
         """Whether a step's body was left in the middle, without an outcome."""
         self.renewed_at = runtime.clock.monotonic()
@@ -294,7 +296,7 @@ class Segment:
         if self.draining or (self.closing and not self.busy):
             raise Suspended
         self.runtime.leases.confirm(self)
-        if self.cancel_reason is not None:
+        if self.cancel_reason is not None and self.compensates is None:
             raise Cancelled(self.cancel_reason)
         deadline = self.execution.deadline_at
         if deadline is not None and self.runtime.database.clock() >= deadline:

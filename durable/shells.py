@@ -16,6 +16,7 @@ from durable.admission import tell
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import Unsupported
 from durable.context import within
+from durable.preparation import prepare, prepare_async
 from durable.step import Pending, as_returned, begin_step, complete_step, done, never_entered, place, waits_inside
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
     """Run a synchronous body as this step, or return what is recorded of it."""
     segment = call.scope.segment
     with segment.working(), segment.runtime.telemetry.step(call):
+        prepare(call)
         while isinstance(found := begin_step(call), Pending):
             if found.delay:
                 segment.runtime.clock.sleep(found.delay)
@@ -61,6 +63,7 @@ async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]
     surely = segment.runtime.database.surely_on_journal_thread
     place(call)
     with segment.working(), segment.runtime.telemetry.step(call):
+        await prepare_async(call)
         while isinstance(found := await _begin_async(call), Pending):
             if found.delay:
                 await segment.runtime.clock.sleep_async(found.delay)

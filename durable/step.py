@@ -14,11 +14,13 @@ from durable import admission, again, doubt, drift, failure, idempotency, teleme
 from durable.checkpoint.errors import CodecError, StepTimeout, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here
+from durable.declared import reference
 from durable.interrupt import Answer, answer_to, ask_person
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
 from durable.rules import facts_of
+from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -266,8 +268,7 @@ def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pe
         case "approve" | "edit" if refused is not None:
             segment.append(closed, refused.record(call, outcome.key), companions=[consume])
         case "approve" | "edit":
-            started = NewRecord("step_started", outcome.key, call.meta(attempt=outcome.attempts + 1))
-            segment.append(closed, started, companions=[consume])
+            segment.append(closed, _started(call, outcome, arguments), companions=[consume])
             return _ready(call, outcome, started=True)
         case "reject":
             rejected = call.meta(rejected=decision.reason or "", by=answer.interrupt.decided_by)
@@ -285,9 +286,18 @@ def _needs_start(call: StepCall, outcome: Outcome) -> bool:
     An idempotent one in a branch: its number, and so its idempotency key, could be given to another branch's call
     by a replay that knows nothing of it.
     """
-    if call.policy.effect == "idempotent":
+    if call.policy.effect == "idempotent" and call.policy.compensate is None:
         return call.beside and outcome.epoch == 0
-    return call.policy.effect == "once" and not call.composite
+    return (call.policy.effect == "once" or call.policy.compensate is not None) and not call.composite
+
+
+def _started(call: StepCall, outcome: Outcome, arguments: Any) -> NewRecord:
+    """The record that an attempt begins; with the arguments, if the call may have to be undone without its app."""
+    meta, undo = call.meta(attempt=outcome.attempts + 1), call.policy.compensate
+    if undo is None:
+        return NewRecord("step_started", outcome.key, meta)
+    value = call.scope.segment.runtime.codec.encode(arguments, what=f"the arguments of {call.name}")
+    return NewRecord("step_started", outcome.key, {**meta, "compensate": reference(undo)}, value)
 
 
 def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pending:
@@ -300,19 +310,14 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
     attempt = outcome.attempts if started else outcome.attempts + 1
     if not started and not delay:
         admission.admit(call, outcome)
-        if _needs_start(call, outcome):
-            segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
     arguments = call.complete if outcome.edited is None else outcome.edited.value()
-    key = (
-        policy.idempotency_key(arguments)
-        if policy.idempotency_key is not None
-        else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
-    )
+    if _needs_start(call, outcome) and not started and not delay:
+        segment.append(_started(call, outcome, arguments))
     context = segment.context(
         outcome.key,
         call.name,
         attempt=attempt,
-        idempotency_key=key,
+        idempotency_key=idempotency.key_of(call, outcome, arguments),
         deadline_at=None if policy.timeout is None else now + delay + policy.timeout,
         secrets=policy.secrets,
     )
@@ -326,7 +331,7 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
     """
     runtime = pending.call.scope.segment.runtime
     if ended.error is not None:
-        ended = replace(ended, error=runtime.secrets.redactor.scrubbed(ended.error))
+        ended = replace(ended, error=scrubbed(runtime.secrets.redactor, ended.error))
     with runtime.telemetry.completing(pending, ended, seconds):
         try:
             return _complete(pending, ended, seconds)

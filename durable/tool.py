@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable.checkpoint.errors import Unsupported
 from durable.context import ToolContext, detached, scope
+from durable.declared import declare
 from durable.policies import governing
 from durable.policy import Effect, ToolPolicy
 
@@ -61,7 +62,8 @@ def tool(
     approval: Approval | bool | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
-    reconcile: Callable[[str, Any], Any] | None = None,
+    reconcile: Callable[..., Any] | None = None,
+    compensate: Callable[..., Any] | None = None,
     idempotency_key: Callable[[Any], str] | None = None,
     secrets: tuple[str, ...] = (),
     rate: Rate | None = None,
@@ -82,6 +84,7 @@ def tool(fn: Any = None, /, **options: Any) -> Any:
 
 
 def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
+    declare(str(getattr(fn, "name", None) or getattr(fn, "__name__", "")), policy)
     if not inspect.isroutine(fn):
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn

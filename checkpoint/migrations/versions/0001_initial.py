@@ -51,6 +51,7 @@ def _create_executions() -> None:
         sa.Column("waits_for", sa.Text()),
         sa.Column("deadline_at", sa.Double()),
         sa.Column("cancel_reason", sa.Text()),
+        sa.Column("compensate", sa.Boolean()),
         sa.Column("parent", ID),
         sa.Column("correlation_id", ID),
         sa.Column("tags", sa.Text(), nullable=False, server_default="{}"),
