@@ -1,7 +1,8 @@
-"""Admission: what must be so before a call may start, beside a person's approval.
+"""Admission: what must be so before a call may start.
 
-That its policy allows it, that the execution's budget has room for it, that the circuit of what it calls is closed, and
-that its rate has a turn. A call that is not allowed has that as its outcome; one that must wait lets go of its worker.
+That its policy allows it, that a person has approved it if the policy asks for that, that the execution's budget has
+room for it, that the circuit of what it calls is closed, and that its rate has a turn. A call that is not allowed has
+that as its outcome; one that must wait lets go of its worker.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from durable.budget import charge
 from durable.checkpoint.errors import Suspended
 from durable.checkpoint.records import NewRecord
+from durable.interrupt import ask_person
 from durable.rules import applies, facts_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def refusal(call: StepCall, outcome: Outcome, arguments: Any) -> Refusal | None:
     with ledger.lock:  # of calls side by side, each sees those that were allowed before it
         found = _refused(rule, facts_of(call, arguments))
         if found is None:
-            ledger.begin(outcome.key, call.kind, call.name)
+            ledger.allow(outcome.key, call.name)
         return found
 
 
@@ -56,6 +58,25 @@ def _refused(rule: Any, facts: Facts) -> Refusal | None:
     return Refusal(f"the policy allows this call only where {said!r} is true")
 
 
+def ask(call: StepCall, outcome: Outcome) -> None:
+    """Return if the call needs no decision by a person. Raises Suspended when one was asked."""
+    gate = call.policy.gate
+    if gate is None or (asked := gate.asks(facts_of(call, call.complete))) is None:
+        return
+    ask_person(
+        call.scope.segment,
+        outcome,
+        "approval",
+        {"arguments": call.complete, "tool": call.name},
+        tool=call.name,
+        arguments_hash=call.complete_hash,
+        rule=asked.rule,
+        gate=gate,
+        meta=call.meta(),
+    )
+    raise Suspended
+
+
 def admit(call: StepCall, outcome: Outcome) -> None:
     """Return if an attempt of this call may start now.
 
@@ -63,7 +84,7 @@ def admit(call: StepCall, outcome: Outcome) -> None:
     """
     policy, segment = call.policy, call.scope.segment
     runtime = segment.runtime
-    if runtime.budget is not None:
+    if runtime.budget is not None and segment.compensates is None:  # what was done may always be undone
         charge(runtime.budget, call, outcome.key)
     if policy.breaker is not None:
         call.circuit = policy.breaker.look(runtime, call.name)

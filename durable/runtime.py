@@ -105,10 +105,7 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
-        if budget is not None and self.policies.budget is not None:
-            msg = "two budgets: give one in the file of policies, or Runtime(budget=...)"
-            raise InvalidConfiguration(msg)
-        self.budget = budget or self.policies.budget
+        self.budget = self.policies.one_budget(budget)
         self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles

@@ -15,11 +15,10 @@ from durable.checkpoint.errors import CodecError, StepTimeout, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here
 from durable.declared import reference
-from durable.interrupt import Answer, answer_to, ask_person
+from durable.interrupt import Answer, answer_to
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
-from durable.rules import facts_of
 from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def begin_step(call: StepCall) -> Recorded | Pending:
         segment.runtime.telemetry.replayed(call, outcome)
         return Recorded(outcome)
     segment.check()
-    answer, gate = answer_to(segment, outcome), call.policy.gate
+    answer = answer_to(segment, outcome)
     if doubt.found(call, outcome, answer):
         settled = doubt.settle(call, outcome, answer)
         return Recorded(outcome) if settled == "finished" else _ready(call, outcome, started=settled == "started")
@@ -178,19 +177,8 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     if fresh and (refused := admission.refusal(call, outcome, call.complete)) is not None:
         segment.append(refused.record(call, outcome.key))
         return Recorded(outcome)
-    if gate is not None and fresh and (asked := gate.asks(facts_of(call, call.complete))):
-        ask_person(
-            segment,
-            outcome,
-            "approval",
-            {"arguments": call.complete, "tool": call.name},
-            tool=call.name,
-            arguments_hash=call.complete_hash,
-            rule=asked.rule,
-            gate=gate,
-            meta=call.meta(),
-        )
-        raise Suspended
+    if fresh:
+        admission.ask(call, outcome)
     return _ready(call, outcome)
 
 
