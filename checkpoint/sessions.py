@@ -18,7 +18,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
@@ -204,6 +204,17 @@ def read(
     return found if last is None else found[::-1]
 
 
+def ending(connection: Connection, place: Place, endings: Iterable[bytes]) -> set[bytes]:
+    """Which of these, all of one length, an item of any session of this app's user ends with."""
+    wanted = set(endings)
+    if not wanted:
+        return wanted
+    last = func.substr(ITEM.body, func.length(ITEM.body) + 1 - len(next(iter(wanted))), type_=LargeBinary())
+    query = select(last).join(schema.session_heads, ITEM.session == S.number)
+    of_user = query.where(S.namespace == place.namespace, S.app == place.app, S.user == place.user)
+    return {bytes(found) for found in connection.execute(of_user.where(last.in_(wanted))).scalars()}
+
+
 def withdraw(
     db: Database, connection: Connection, place: Place, *, since: int = 0, expect: int | None = None
 ) -> Session | None:
@@ -254,9 +265,7 @@ def state(connection: Connection, namespace: str, *scopes: tuple[str, ...]) -> l
     return [found[scope] for scope in named]
 
 
-def keep_state(
-    connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]
-) -> None:
+def keep_state(connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]) -> None:
     """Set these keys of a scope; the others stay. A scope is a path of names: an app, a user of it, a session."""
     rows = [
         {"namespace": namespace, "scope": _scope(scope), "key": key, "value": value}

@@ -14,6 +14,7 @@ from google.genai import types
 
 from durable import Decision, InvalidDecision, Unsupported
 from durable.adapters.google_adk import durable_runner
+from durable.adapters.google_adk.confirmations import cut_off
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text, told, user
 from tests.world import DAY, World, crashed
 
@@ -238,6 +239,25 @@ def test_a_tool_that_dies_after_its_own_confirmation_is_in_doubt_and_not_asked_a
     runner.runtime.decide(asked.id, Decision.happened({"paid": 300}), by="ann")
     runner.runtime.recover()
     assert (runner.runtime.get("e").status, world.effects) == ("succeeded", ["pay 300"])
+
+
+async def test_what_a_crash_cuts_off_where_a_tool_asks_is_made_up_for(world):
+    runner = Asking(world).runner()
+    await events_of(runner, execution_id="e")
+    kept = (await runner.session_service.get_session(app_name="shop", user_id=USER, session_id="s")).events
+    asks, announces = (
+        next(event for event in kept if event.get_function_calls() and event.long_running_tool_ids),
+        next(event for event in kept if event.actions.requested_tool_confirmations),
+    )
+    assert cut_off(kept, "e") == cut_off(kept, "other") == []
+    (request,) = cut_off([event for event in kept if event is not asks], "e")
+    assert (request.author, request.branch) == (asks.author, asks.branch)
+    assert request.get_function_calls()[0].args == asks.get_function_calls()[0].args
+    (announcement,) = cut_off([event for event in kept if event is not announces], "e")
+    assert announcement.actions.requested_tool_confirmations == announces.actions.requested_tool_confirmations
+    assert [one.id for one in announcement.get_function_responses()] == [
+        one.id for one in announces.get_function_responses()
+    ]
 
 
 def test_several_confirmations_are_decided_one_by_one(world):
