@@ -12,9 +12,10 @@ from google.adk.tools import FunctionTool, LongRunningFunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.genai import types
 
-from durable import Decision, InvalidDecision, Unsupported
+from durable import Approval, Decision, InvalidDecision, ToolPolicy, Unsupported
 from durable.adapters.google_adk import durable_runner
 from durable.adapters.google_adk.confirmations import cut_off
+from durable.checkpoint.errors import NotAllowedToDecide
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text, told, user
 from tests.world import DAY, World, crashed
 
@@ -118,6 +119,42 @@ def test_a_condition_decides_which_calls_are_confirmed(world):
     assert final(run(Small(world, [[call("pay", amount=3)], [text("paid")]]).runner())) == "paid"
     run(Small(world).runner(), session="other")
     assert world.effects == ["pay 3"]
+
+
+class Slow(Shop):
+    """Its tool takes days."""
+
+    def tool(self):
+        async def order(amount: int) -> dict:
+            """Order."""
+            self.world.did(f"order {amount}")
+            return {"ticket": 7}
+
+        return LongRunningFunctionTool(order)
+
+
+def test_who_may_decide_is_said_by_the_policy_also_where_the_tool_asks_for_the_confirmation(world):
+    runner = Shop(world).runner()
+    gate = Approval(when="arguments.amount > 1000", approvers=("bob",))
+    runner.runtime.policies["pay"] = ToolPolicy(approval=gate)
+    run(runner, execution_id="e")
+    with pytest.raises(NotAllowedToDecide):
+        runner.runtime.decide(only(runner).id, Decision.approve(), by="ann")
+    runner.runtime.decide(only(runner).id, Decision.approve(), by="bob")
+    runner.runtime.recover()
+    assert (runner.runtime.get("e").result(), world.effects) == ("paid", ["pay 300"])
+
+
+async def test_an_answer_reaches_the_session_it_is_for_whatever_the_names(world):
+    runner = Slow(world, [[call("order", amount=1)], [text("ordered")]]).runner()
+    service = runner.session_service
+    for user_id, session_id in (("a/b", "c"), ("a", "b/c")):
+        names = {"user_id": user_id, "session_id": session_id}
+        await service.create_session(app_name="shop", **names)
+        async for _ in runner.run_async(**names, new_message=user("go")):
+            pass
+    first, second = sorted(runner.runtime.executions(), key=lambda execution: execution.created_at)
+    assert (first.status, second.status, first.thread == second.thread) == ("suspended", "suspended", False)
 
 
 def test_a_double_approval_runs_the_tool_once(world):
@@ -314,15 +351,6 @@ def test_a_client_may_answer_a_question_in_adks_own_way_once(world):
 
 
 def test_the_answer_of_a_long_running_tool_is_delivered_once(world):
-    class Slow(Shop):
-        def tool(self):
-            async def order(amount: int) -> dict:
-                """Order."""
-                self.world.did(f"order {amount}")
-                return {"ticket": 7}
-
-            return LongRunningFunctionTool(order)
-
     shop = Slow(world, [[call("order", amount=1)], [text("ordered")], [text("arrived")]])
     run(shop.runner(), execution_id="e")
     runner = shop.runner(later=DAY)
