@@ -59,6 +59,7 @@ class Execution:
     waits_for: str | None
     deadline_at: float | None
     cancel_reason: str | None
+    compensate: bool | None
     parent: str | None
     correlation_id: str | None
     tags: Mapping[str, str]

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from durable.checkpoint import blobs, executions, schema
 from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, NotAllowedToDecide
@@ -88,8 +88,11 @@ def refused(db: Database, connection: Connection, interrupt_id: str, decision: N
     connection.execute(update(T).where(C.id == interrupt_id).values(votes=json.dumps(votes)))
 
 
+_ROW = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+
+
 def _row(connection: Connection, namespace: str, interrupt_id: str) -> Row[Any]:
-    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).first()
+    row = connection.execute(_ROW, {"of": interrupt_id, "within": namespace}).first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
     return row

@@ -7,9 +7,12 @@ SDK and Google ADK.
 
 from __future__ import annotations
 
+from durable.breaker import Breaker
+from durable.budget import Budget
 from durable.calls import ask, sleep, step, wait_signal
 from durable.checkpoint.errors import (
     AlreadyDecided,
+    BudgetExceeded,
     DecisionExpired,
     DurableError,
     ExecutionBusy,
@@ -22,6 +25,7 @@ from durable.checkpoint.errors import (
     StepFailed,
     Suspended,
     ThreadBusy,
+    ToolNotAllowed,
     ToolRejected,
     Unsupported,
 )
@@ -30,6 +34,7 @@ from durable.context import ToolContext, current
 from durable.handle import Handle, Result
 from durable.interrupt import Decision
 from durable.policy import Approval, Done, NotDone, ToolPolicy, Unknown
+from durable.rate import Rate
 from durable.retry import Retry
 from durable.runtime import Runtime
 from durable.tool import tool
@@ -37,6 +42,9 @@ from durable.tool import tool
 __all__ = [
     "AlreadyDecided",
     "Approval",
+    "Breaker",
+    "Budget",
+    "BudgetExceeded",
     "Decision",
     "DecisionExpired",
     "Done",
@@ -52,6 +60,7 @@ __all__ = [
     "LeaseLost",
     "NotAllowedToDecide",
     "NotDone",
+    "Rate",
     "Record",
     "Result",
     "Retry",
@@ -60,6 +69,7 @@ __all__ = [
     "Suspended",
     "ThreadBusy",
     "ToolContext",
+    "ToolNotAllowed",
     "ToolPolicy",
     "ToolRejected",
     "Unknown",

@@ -84,6 +84,8 @@ class Decision:
     def check(self, interrupt: Interrupt) -> None:
         """Raise InvalidDecision if this answer does not fit that question."""
         fits = self.FITS[interrupt.kind]
+        if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
+            fits = ("approve", "reject")
         if self.kind not in fits:
             msg = (
                 f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "
@@ -156,7 +158,7 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         tool=tool,
         subject=runtime.codec.encode(dict(subject), what="the question"),
         arguments_hash=arguments_hash,
-        rule=rule,
+        rule=None if rule is None else runtime.secrets.redactor.text(rule),
         expires_at=None if gate.expires_in is None else runtime.database.clock() + gate.expires_in,
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),

@@ -26,6 +26,7 @@ from durable.checkpoint.errors import (
 from durable.checkpoint.executions import NewExecution
 from durable.checkpoint.writer import Writer
 from durable.clock import Clock
+from durable.dependencies import Dependencies
 from durable.execution import drive, open_segment
 from durable.handle import Handle, Result
 from durable.ids import checked, new_id, text
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from durable.block import Block
+    from durable.budget import Budget
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
@@ -67,13 +69,15 @@ class App:
 class Runtime:
     """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
 
-    ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
-    a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
-    ``dependencies`` reach tools through their ToolContext. ``secrets`` replace the environment as the place to look
-    secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
-    says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
-    (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
-    times in a row is given up as ``dead``.
+    ``policies`` govern tools by name, pattern or tag, of any framework, also those that cannot be edited; they may
+    stand in a TOML or YAML file, given by its path. ``budget`` is what each execution may do. ``types`` are those of
+    your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext: objects, or
+    factories whose result is made once and closed with the runtime, see ``durable.dependencies``. ``secrets`` replace
+    the environment as the place to look secrets up: a mapping, a callable from a name to the value, or a list of these,
+    see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
+    directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
+    worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.compensation``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -84,12 +88,14 @@ class Runtime:
         *,
         namespace: str = "default",
         policies: Mapping[str, ToolPolicy] | str | Path | None = None,
+        budget: Budget | None = None,
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
         secrets: Sources | None = None,
         roles: Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]] | None = None,
         lease: float = 30.0,
         max_attempts: int = 10,
+        compensate: bool = False,
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -99,10 +105,15 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
-        self.dependencies = dict(dependencies or {})
+        if budget is not None and self.policies.budget is not None:
+            msg = "two budgets: give one in the file of policies, or Runtime(budget=...)"
+            raise InvalidConfiguration(msg)
+        self.budget = budget or self.policies.budget
+        self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles
         self.max_attempts = max_attempts
+        self.compensate = compensate
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -125,8 +136,11 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Close the database. Executions that are driven now stay claimed until their lease expires."""
-        self.database.close()
+        """Close dependencies and database. Executions that are driven now stay claimed until their lease expires."""
+        try:
+            self.dependencies.close()
+        finally:
+            self.database.close()
 
     def load(self, stored: bytes) -> Any:
         """The value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
@@ -233,7 +247,7 @@ class Runtime:
         handle = Handle(self, waiting)
         if handle.status != "suspended":
             return False
-        handle.cancel(f"superseded by execution {by!r}: new input on its thread")
+        handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
         return handle.status == "cancelled"
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
@@ -354,7 +368,10 @@ class Runtime:
 
     def reopen(self, execution_id: str) -> None:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
-        found = Handle(self, execution_id).execution()
+        handle = Handle(self, execution_id)
+        found = handle.execution()
+        if found.status == "failed" and "compensated" in handle.history()[-1].meta:
+            raise ExecutionClosed(execution_id, "failed, and what it had done was undone: start a new one", "retry")
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, found.status, "retry")

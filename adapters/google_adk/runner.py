@@ -31,7 +31,7 @@ from durable.execution import close
 from durable.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.run_config import RunConfig
@@ -48,7 +48,7 @@ class DurableRunner(Runner):
     name: str
     on_suspended: str
 
-    async def run_async(  # noqa: PLR0913 - ADK's signature, and execution_id=
+    async def run_async(  # noqa: PLR0913 - ADK's signature, and execution_id=, tags=
         self,
         *,
         user_id: str,
@@ -60,16 +60,18 @@ class DurableRunner(Runner):
         yield_user_message: bool = False,
         abort_signal: asyncio.Event | None = None,
         execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event, None]:
         """As the bare runner's. ``execution_id`` names the execution and the invocation.
 
-        The same id and message again is an exact resume; the events of one that has ended are read back.
+        The same id and message again is an exact resume; the events of one that has ended are read back. ``tags`` are
+        those of the execution it starts, as of ``Runtime.start``.
         """
         call = call_of(user_id, session_id, new_message, state_delta, run_config)
         surely = self.runtime.database.surely_on_journal_thread
         wanted = execution_id if execution_id is not None else invocation_id
         opened = await surely(
-            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended
+            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended, tags=tags
         )
         if isinstance(opened, Execution):
             for event in await self._recorded(opened):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
+from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.actions import actions_of, restore
@@ -27,10 +28,11 @@ from durable.adapters.google_adk.confirmations import believed, node_call
 from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
+from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
-from durable.tool import policy_of
+from durable.tool import left_out, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,6 +59,11 @@ class ToolAnswer:
 
     result: Any = None
     actions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tool_result(self) -> Any:
+        """What ``compensate=`` of the tool is given."""
+        return self.result
 
 
 class Paused(BaseException):
@@ -150,18 +157,20 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function, is_place = getattr(tool, "func", None), _is_place(tool)
-    named = here.segment.runtime.policies.of_tool(tool.name)
-    policy = named or policy_of(tool) or policy_of(function) or _default(tool)
+    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
+    policy = governing(here, tool.name, own, agent=agent)
     if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
         always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
         policy = replace(policy, approval=always)
     return StepCall(
         tool.name,
         arguments=args,
+        defaults=_left_out(tool, args),
         policy=policy,
         identity=_identity(context),
         kind="agent" if is_place else "tool",
         composite=is_place,
+        agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,
@@ -171,6 +180,14 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
 def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
     decided = believed(here.segment, context.function_call_id) or believed(here.segment, node_call(context))
     return None if decided is None else ToolConfirmation.model_validate(decided)
+
+
+def _left_out(tool: BaseTool, args: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of what the model did not give: a rule and a person see them, as the function will."""
+    if not isinstance(tool, FunctionTool):
+        return {}
+    defaults = left_out(tool.func, args)
+    return {name: value for name, value in defaults.items() if name not in tool._ignore_params}
 
 
 def _is_place(tool: BaseTool) -> bool:
