@@ -18,7 +18,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
@@ -202,6 +202,17 @@ def read(
     query = query.order_by(ITEM.seq) if last is None else query.order_by(ITEM.seq.desc()).limit(last)
     found = [Item(row.seq, row.id, bytes(row.body)) for row in connection.execute(query)]
     return found if last is None else found[::-1]
+
+
+def ending(connection: Connection, place: Place, endings: Iterable[bytes]) -> set[bytes]:
+    """Which of these, all of one length, an item of any session of this app's user ends with."""
+    wanted = set(endings)
+    if not wanted:
+        return wanted
+    last = func.substr(ITEM.body, func.length(ITEM.body) + 1 - len(next(iter(wanted))), type_=LargeBinary())
+    query = select(last).join(schema.session_heads, ITEM.session == S.number)
+    of_user = query.where(S.namespace == place.namespace, S.app == place.app, S.user == place.user)
+    return {bytes(found) for found in connection.execute(of_user.where(last.in_(wanted))).scalars()}
 
 
 def withdraw(

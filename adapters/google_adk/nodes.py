@@ -20,7 +20,7 @@ from google.adk.events.request_input import RequestInput
 from google.adk.sessions._session_util import make_json_safe_state
 
 from durable.adapters.google_adk.actions import actions_of, restore
-from durable.adapters.google_adk.questions import believe_node
+from durable.adapters.google_adk.confirmations import believe_node
 from durable.adapters.google_adk.suspension import others_first
 from durable.attempt import Ended
 from durable.checkpoint.errors import Suspended

@@ -3,10 +3,7 @@
 A confirmation that a tool asks for by itself, ``RequestInput`` of a workflow, and a long-running tool leave a function
 call behind that waits for a function response. Each is a row keyed by that call's id. A decision is taken into the
 journal once, and handed to ADK as the response of the user; if the session has that response already, it is not
-given again.
-
-A confirmation is believed only as far as the journal has it: neither the response that a client sends, nor one that a
-session holds, approves anything.
+given again. What confirms, and what does not, is in ``confirmations``.
 """
 
 from __future__ import annotations
@@ -15,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from google.genai import types
 
+from durable.adapters.google_adk.confirmations import CONFIRMATION, INPUT, confirmation, confirms, original_of
 from durable.checkpoint.errors import Cancelled, InvalidDecision, Unsupported
 from durable.interrupt import Decision, answer_to, ask_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from google.adk.agents.context import Context
     from google.adk.events.event import Event
 
     from durable.checkpoint.records import InterruptKind, Record
@@ -29,9 +26,7 @@ if TYPE_CHECKING:
     from durable.segment import Segment
 
 KEY = "native:"
-CONFIRMATION, INPUT, CREDENTIAL = "adk_request_confirmation", "adk_request_input", "adk_request_credential"
-_NODE_CONFIRMATION = "wf_tool_confirmation:"
-"""How the ids of those inputs begin by which a node of a workflow asks to be confirmed."""
+CREDENTIAL = "adk_request_credential"
 BY_CALLER = "run_async(new_message)"
 """Who answered, where the caller kept ADK's own way."""
 
@@ -68,14 +63,14 @@ def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> No
 def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
     args = dict(call.args or {})
     if call.name == CONFIRMATION:
-        original, asked = args.get("originalFunctionCall") or {}, args.get("toolConfirmation") or {}
+        original, asked = original_of(call), args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
         return (
             "approval",
             original.get("name"),
             {**subject, "payload": asked.get("payload"), "call": original.get("id")},
         )
-    if _confirms(call):
+    if confirms(call):
         asked = args.get("payload") or {}
         subject = {
             "arguments": asked.get("args") or {},
@@ -97,10 +92,6 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
         )
         raise Unsupported(msg)
     return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
-
-
-def _confirms(call: types.FunctionCall) -> bool:
-    return call.name == CONFIRMATION or (call.name == INPUT and (call.id or "").startswith(_NODE_CONFIRMATION))
 
 
 def take_answers(segment: Segment) -> None:
@@ -134,36 +125,9 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
     return types.Content(role="user", parts=parts) if parts else None
 
 
-def believed(segment: Segment, call_id: str | None) -> dict[str, Any] | None:
-    """What was decided about the call of this id, as ADK puts a confirmation; None if nothing was."""
-    for record in reversed(segment.records):
-        if record.kind == "interrupt_closed" and call_id is not None and record.meta.get("confirms") == call_id:
-            return _confirmation(record)
-    return None
-
-
-def node_call(context: Context) -> str:
-    """The id under which a node of a workflow asks to be confirmed."""
-    return f"{_NODE_CONFIRMATION}{context.node_path}"
-
-
-def believe_node(segment: Segment, context: Context) -> None:
-    """Put what was decided about a node in the place of what the session says about it."""
-    asked = node_call(context)
-    if context.resume_inputs.pop(asked, None) is not None and (given := believed(segment, asked)) is not None:
-        context.resume_inputs[asked] = given
-
-
-def _confirmation(record: Record) -> dict[str, Any]:
-    value = record.value()
-    if record.meta["decision"] == "reject":
-        return {"confirmed": False, "payload": {"reason": record.meta.get("reason")}}
-    return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}
-
-
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
-    if _confirms(call):
-        return _confirmation(record)
+    if confirms(call):
+        return confirmation(record)
     if record.meta["decision"] == "reject":
         return {"error": record.meta.get("reason")}
     value = record.value()

@@ -16,9 +16,10 @@ from google.adk.events.event import Event
 from google.adk.runners import Runner
 from google.genai import types
 
+from durable.adapters.google_adk.confirmations import CONFIRMATION, cut_off
 from durable.adapters.google_adk.models import hook_models
 from durable.adapters.google_adk.nodes import hook_nodes
-from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.questions import KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.suspension import waits_inside
 from durable.adapters.google_adk.tools import hook_tools
@@ -127,10 +128,11 @@ class DurableRunner(Runner):
     async def _resume(self, segment: Segment, call: AdkCall) -> dict[str, Any]:
         """The arguments with which ADK begins the invocation, or goes on with it."""
         invocation_id = segment.execution.id
-        session = await self.session_service.get_session(
-            app_name=self.app_name, user_id=call.user_id, session_id=call.session_id
-        )
-        events = [] if session is None else session.events
+        session = await self._session(call)
+        with within(segment.root()):
+            for event in cut_off(session.events, invocation_id):
+                await self.session_service.append_event(session, event)
+        events = session.events
         if not any(event.invocation_id == invocation_id for event in events):
             if call.answers:
                 msg = "the input of an execution begins an invocation: a function response in it answers nothing"

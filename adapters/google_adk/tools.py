@@ -24,7 +24,7 @@ from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.actions import actions_of, restore
-from durable.adapters.google_adk.questions import believed, node_call
+from durable.adapters.google_adk.confirmations import believed, node_call
 from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within

@@ -75,6 +75,7 @@ class AdkAgent(_Adk):
     app = "agent"
     effects = {"look_up": "read", "reserve": "idempotent", "charge": "once", "notify": "once"}
     gated = frozenset({"charge", "notify"})
+    side_by_side = 2
     expected = {"agent": ("succeeded", "look_up done reserve done charge done notify done")}
 
     def build(self, runtime: Runtime, world: World) -> None:
