@@ -10,6 +10,7 @@ from __future__ import annotations
 from durable.calls import ask, sleep, step, wait_signal
 from durable.checkpoint.errors import (
     AlreadyDecided,
+    ArgumentsChanged,
     DecisionExpired,
     DurableError,
     ExecutionBusy,
@@ -37,6 +38,7 @@ from durable.tool import tool
 __all__ = [
     "AlreadyDecided",
     "Approval",
+    "ArgumentsChanged",
     "Decision",
     "DecisionExpired",
     "Done",

@@ -23,6 +23,7 @@ from durable.interrupt import Answer, answer_to, ask_person
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
+from durable.schemas import misfit
 from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class StepCall:
     ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for
     telemetry. ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes,
     sub-agents) are scopes whose own body may run again. ``passing`` exceptions are a framework's control flow.
-    ``aliases`` are other names of the same function. ``defaults`` are the arguments that were left out: a person
+    ``schema`` is the JSON Schema of the arguments, for a call that is decided upon. ``aliases`` are other names of the
+    same function. ``defaults`` are the arguments that were left out: a person
     and a rule see them, a replay does not mind a new one.
     """
 
@@ -52,6 +54,7 @@ class StepCall:
     identity: str | None = None
     kind: str = "step"
     attributes: Mapping[str, Any] | None = None
+    schema: Callable[[], Mapping[str, Any] | None] | None = None
     aliases: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     gentle: bool = False
@@ -171,11 +174,14 @@ def begin_step(call: StepCall) -> Recorded | Pending:
         segment.withdraw(outcome)  # a default has changed since: what was decided is not what would run
     fresh = outcome.progress == "new" and outcome.epoch == 0
     if gate is not None and fresh and (asked := gate.asks(call.name, call.complete)):
+        schema = None if call.schema is None else call.schema()
+        if (why := misfit(schema, call.complete)) is not None:
+            return _refused(call, outcome, why)
         ask_person(
             segment,
             outcome,
             "approval",
-            {"arguments": call.complete, "tool": call.name},
+            {"arguments": call.complete, "tool": call.name, **({"schema": schema} if schema else {})},
             tool=call.name,
             arguments_hash=call.complete_hash,
             rule=asked.rule,
@@ -245,6 +251,13 @@ def _hash(segment: Segment, call: StepCall) -> str:
         if call.gentle:
             return ""
         raise
+
+
+def _refused(call: StepCall, outcome: Outcome, why: str) -> Recorded:
+    """A call that cannot run is not decided upon."""
+    rejected = call.meta(rejected=f"nobody was asked, its arguments do not fit: {why}", misfit=True)
+    call.scope.segment.append(NewRecord("step_failed", outcome.key, rejected))
+    return Recorded(outcome)
 
 
 def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:

@@ -17,6 +17,7 @@ from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended
 from durable.context import scope
 from durable.policy import Approval, ToolPolicy
+from durable.schemas import lenient
 from durable.step import StepCall, begin_step, place
 from durable.tool import plain, policy_of
 
@@ -84,6 +85,7 @@ def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: boo
         policy=policy,
         identity=f"tool:{call_id}",
         kind="tool",
+        schema=lambda: lenient(tool.params_json_schema) if isinstance(given, dict) else None,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
