@@ -19,7 +19,7 @@ from durable.checkpoint.errors import (
 from tests.races.racers import race
 from tests.world import HOUR, intact, kinds
 
-ROUNDS = 8
+ROUNDS = 6
 
 
 def paying(runtime, ledger, approval):
@@ -97,8 +97,8 @@ def test_approval_cancellation_and_expiry_at_once(asked, ledger):
     approved, cancelled, expired = race(url, approve, cancel, expire)
     assert (approved.said, cancelled.said, expired.said) == ("", "", "")
     ends = Counter()
-    with paying(Runtime(url), ledger, gate) as runtime:
-        runtime.recover()
+    with paying(Runtime(database=Database(url, clock_offset=HOUR + 2)), ledger, gate) as runtime:
+        runtime.recover()  # its clock is past that of the late worker, which may have put something off
         lines = Counter(ledger.lines())
         for place, name in enumerate(questions):
             handle, paid, undone = runtime.get(name), lines[f"pay {place}"], lines[f"undo {place}"]
