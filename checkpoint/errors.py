@@ -33,12 +33,14 @@
     ├── CompensationFailed        what it had done could not be undone
     ├── ExecutionSuspended        it waits, for what the framework's own result cannot show
     ├── DeadlineExceeded          the execution's own deadline has passed
+    ├── BudgetExceeded            the execution has used up what it may
     ├── StepFailed                a recorded failure whose type is not on the allow-list
     ├── StepTimeout               a timeout: the outcome is unknown
     ├── StepAborted               the tool raised SystemExit or another BaseException: the outcome is unknown
     ├── ResultLost                the step was done, its result could not be stored
     ├── NoExecution               asked for a context where there is no execution
     ├── ToolRejected              a person said no, with a reason
+    │   └── ToolNotAllowed        a policy said no
     ├── InterruptNotFound
     ├── InvalidDecision           a decision that does not fit this kind of interrupt
     ├── NotAllowedToDecide        somebody else is to decide
@@ -315,6 +317,13 @@ class DeadlineExceeded(DurableError):
     """The execution's deadline has passed; no further step was started."""
 
 
+class BudgetExceeded(DurableError):
+    """The execution has used up its budget; no further step was started."""
+
+    def __init__(self, execution_id: str, spent: str, why: str = "raise the budget, then `durable retry`") -> None:
+        super().__init__(f"execution {execution_id!r} has used up its budget ({spent}): {why}")
+
+
 class StepFailed(DurableError):
     """A step failed in an earlier attempt; its recorded error is replayed."""
 
@@ -362,6 +371,14 @@ class ToolRejected(DurableError):
         self.tool = tool
         self.reason = reason
         super().__init__(f"{tool} was rejected: {reason}")
+
+
+class ToolNotAllowed(ToolRejected):
+    """A policy does not allow the call; it did not run."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(tool, reason)
+        self.args = (f"{tool} is not allowed: {reason}",)
 
 
 class InterruptNotFound(DurableError):

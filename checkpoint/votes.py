@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from durable.checkpoint import blobs, executions, schema
 from durable.checkpoint.errors import (
@@ -137,8 +137,11 @@ def delegate(db: Database, connection: Connection, namespace: str, interrupt_id:
         raise DatabaseBusy(msg)
 
 
+_ROW = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+
+
 def _row(connection: Connection, namespace: str, interrupt_id: str) -> Row[Any]:
-    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).first()
+    row = connection.execute(_ROW, {"of": interrupt_id, "within": namespace}).first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
     return row

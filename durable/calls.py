@@ -16,6 +16,7 @@ from durable.checkpoint.records import NewRecord
 from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
+from durable.policies import governing
 from durable.policy import ONCE, Approval, ToolPolicy
 from durable.schemas import fitting, of_function
 from durable.shells import run_step, run_step_async
@@ -75,7 +76,7 @@ class Step:
         """Run it, or return what is recorded; see the class."""
         name = _name(fn)
         scope = here()
-        policy = scope.segment.runtime.policies.of_tool(name) or policy_of(fn) or ONCE
+        policy = governing(scope, name, policy_of(fn))
         if self._changes:
             policy = replace(policy, **self._changes)
         kind = "step" if policy_of(fn) is None else "tool"

@@ -150,6 +150,12 @@ def _meant(error: BaseException | None) -> BaseException | None:
     return next((leaf for leaf in leaves if isinstance(leaf, Suspended)), error)
 
 
+def _stopped(segment: Segment, error: BaseException | None) -> BaseException | None:
+    """An execution that was stopped fails with that, also where its code, or its framework, went on regardless."""
+    first = (LeaseLost, StorageError, Cancelled, *_GIVEN_BACK)
+    return error if segment.stopped is None or isinstance(error, first) else segment.stopped
+
+
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
@@ -170,7 +176,7 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """
     segment.close()
     try:
-        meant = segment.overtaken or _meant(error)
+        meant = segment.overtaken or _stopped(segment, _meant(error))
         clean = None if meant is None else scrubbed(segment.runtime.secrets.redactor, meant)
         error = _close(segment, output, clean)
     except LeaseLost as lost:

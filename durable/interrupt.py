@@ -85,6 +85,8 @@ class Decision:
     def check(self, interrupt: Interrupt) -> None:
         """Raise InvalidDecision if this answer does not fit that question."""
         fits = self.FITS[interrupt.kind]
+        if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
+            fits = ("approve", "reject")
         if self.kind not in fits:
             msg = (
                 f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "

@@ -136,6 +136,10 @@ class Replay:
             outcome.taken = False
         self._first.clear()
 
+    def entered(self, scope: str) -> bool:
+        """Whether something inside this scope is on record."""
+        return any(outcome.progress != "new" or outcome.interrupt is not None for outcome in self._under(scope))
+
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from durable.block import Block
+    from durable.budget import Budget
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
@@ -65,15 +66,15 @@ class App:
 class Runtime:
     """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
 
-    ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
-    a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
-    ``dependencies`` reach tools through their ToolContext: objects, or factories whose result is made once and closed
-    with the runtime, see ``durable.dependencies``. ``secrets`` replace the environment as the place to look
-    secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
-    says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
-    (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
-    times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail or are cancelled have
-    done, by the ``compensate=`` of their tools, see ``durable.compensation``.
+    ``policies`` govern tools by name, pattern or tag, of any framework, also those that cannot be edited; they may
+    stand in a TOML or YAML file, given by its path. ``budget`` is what each execution may do. ``types`` are those of
+    your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext: objects, or
+    factories whose result is made once and closed with the runtime, see ``durable.dependencies``. ``secrets`` replace
+    the environment as the place to look secrets up: a mapping, a callable from a name to the value, or a list of these,
+    see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
+    directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
+    worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.compensation``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -84,6 +85,7 @@ class Runtime:
         *,
         namespace: str = "default",
         policies: Mapping[str, ToolPolicy] | str | Path | None = None,
+        budget: Budget | None = None,
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
         secrets: Sources | None = None,
@@ -100,6 +102,10 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
+        if budget is not None and self.policies.budget is not None:
+            msg = "two budgets: give one in the file of policies, or Runtime(budget=...)"
+            raise InvalidConfiguration(msg)
+        self.budget = budget or self.policies.budget
         self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from durable.admission import tell
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import Unsupported
 from durable.context import within
@@ -106,6 +107,7 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
     except _RolledBack:
         pass  # by the body's own error
     else:
+        tell(call, outcome, ended)
         return ended, outcome.result is not None and as_returned(outcome.result)
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 

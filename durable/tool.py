@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from durable.checkpoint.errors import Unsupported
 from durable.context import ToolContext, detached, scope
 from durable.declared import declare
+from durable.policies import governing
 from durable.policy import Effect, ToolPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from durable.breaker import Breaker
     from durable.policy import Approval
+    from durable.rate import Rate
     from durable.retry import Retry
+    from durable.rules import Rule
 
 F = TypeVar("F")
 
@@ -62,6 +66,10 @@ def tool(
     compensate: Callable[..., Any] | None = None,
     idempotency_key: Callable[[Any], str] | None = None,
     secrets: tuple[str, ...] = (),
+    rate: Rate | None = None,
+    breaker: Breaker | None = None,
+    allowed_when: Rule | None = None,
+    tags: tuple[str, ...] = (),
 ) -> Callable[[F], F]: ...
 
 
@@ -94,8 +102,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
             return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
         from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
-        policies = here.segment.runtime.policies
-        found = policies.of_tool(fn.__name__) or policy
+        found = governing(here, fn.__name__, policy)
         return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
 
     wrapper = call

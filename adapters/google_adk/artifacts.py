@@ -164,14 +164,13 @@ class DurableArtifactService(BaseArtifactService):
         return None if item is None else _described(file, item)
 
     def _version(self, file: _File, version: int | None) -> Item | None:
-        found = self._versions(file, last=1 if version is None else None)
-        wanted = found[-1:] if version is None else [item for item in found if item.seq == version + 1]
-        return wanted[0] if wanted else None
+        found = self._versions(file, last=1, revision=None if version is None else version + 1)
+        return found[0] if found and version in {None, found[0].seq - 1} else None
 
-    def _versions(self, file: _File, last: int | None = None) -> list[Item]:
+    def _versions(self, file: _File, **which: int | None) -> list[Item]:
         with self._runtime.database.read() as connection:
             session = sessions.get(connection, self._place(file))
-            return [] if session is None else sessions.read(connection, session, last=last)
+            return [] if session is None else sessions.read(connection, session, **which)
 
     def _place(self, file: _File) -> Place:
         name = json.dumps([file.session, file.name], ensure_ascii=False)

@@ -3,7 +3,10 @@
 A confirmation that a tool asks for by itself, ``RequestInput`` of a workflow, and a long-running tool leave a function
 call behind that waits for a function response. Each is a row keyed by that call's id. A decision is taken into the
 journal once, and handed to ADK as the response of the user; if the session has that response already, it is not
-given again. A response that a client sends for a confirmation approves nothing: only the table is believed.
+given again.
+
+A confirmation is believed only as far as the journal has it: neither the response that a client sends, nor one that a
+session holds, approves anything.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from durable.interrupt import Decision, answer_to, ask_person
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from google.adk.agents.context import Context
     from google.adk.events.event import Event
 
     from durable.checkpoint.records import InterruptKind, Record
@@ -66,7 +70,11 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
     if call.name == CONFIRMATION:
         original, asked = args.get("originalFunctionCall") or {}, args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
-        return "approval", original.get("name"), {**subject, "payload": asked.get("payload")}
+        return (
+            "approval",
+            original.get("name"),
+            {**subject, "payload": asked.get("payload"), "call": original.get("id")},
+        )
     if _confirms(call):
         asked = args.get("payload") or {}
         subject = {
@@ -74,7 +82,11 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
             "tool": asked.get("tool_name"),
             "question": args.get("message"),
         }
-        return "approval", asked.get("tool_name"), {**subject, "payload": asked.get("confirmation_payload")}
+        return (
+            "approval",
+            asked.get("tool_name"),
+            {**subject, "payload": asked.get("confirmation_payload"), "call": call.id},
+        )
     if call.name == INPUT:
         schema = args.get("response_schema") or args.get("responseSchema")
         return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
@@ -99,7 +111,7 @@ def take_answers(segment: Segment) -> None:
             continue
         answer = answer_to(segment, outcome)
         if answer is not None:
-            closed, consume = answer.closing(segment)
+            closed, consume = answer.closing(segment, confirms=interrupt.subject.get("call"))
             segment.append(closed, companions=[consume])
             if answer.decision.kind == "reject" and interrupt.tool is None:
                 raise Cancelled(answer.decision.reason or "rejected")
@@ -122,14 +134,39 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
     return types.Content(role="user", parts=parts) if parts else None
 
 
+def believed(segment: Segment, call_id: str | None) -> dict[str, Any] | None:
+    """What was decided about the call of this id, as ADK puts a confirmation; None if nothing was."""
+    for record in reversed(segment.records):
+        if record.kind == "interrupt_closed" and call_id is not None and record.meta.get("confirms") == call_id:
+            return _confirmation(record)
+    return None
+
+
+def node_call(context: Context) -> str:
+    """The id under which a node of a workflow asks to be confirmed."""
+    return f"{_NODE_CONFIRMATION}{context.node_path}"
+
+
+def believe_node(segment: Segment, context: Context) -> None:
+    """Put what was decided about a node in the place of what the session says about it."""
+    asked = node_call(context)
+    if context.resume_inputs.pop(asked, None) is not None and (given := believed(segment, asked)) is not None:
+        context.resume_inputs[asked] = given
+
+
+def _confirmation(record: Record) -> dict[str, Any]:
+    value = record.value()
+    if record.meta["decision"] == "reject":
+        return {"confirmed": False, "payload": {"reason": record.meta.get("reason")}}
+    return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}
+
+
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
-    value, decision, reason = record.value(), record.meta["decision"], record.meta.get("reason")
     if _confirms(call):
-        if decision == "reject":
-            return {"confirmed": False, "payload": {"reason": reason}}
-        return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}
-    if decision == "reject":
-        return {"error": reason}
+        return _confirmation(record)
+    if record.meta["decision"] == "reject":
+        return {"error": record.meta.get("reason")}
+    value = record.value()
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 
 

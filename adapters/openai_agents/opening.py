@@ -11,17 +11,28 @@ from durable.ids import new_id
 from durable.owner import is_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable.adapters.openai_agents.calls import AgentCall
     from durable.runtime import Runtime
 
 
-def open_call(runtime: Runtime, name: str, call: AgentCall, execution_id: str | None, on_suspended: str) -> Drive:
+def open_call(  # noqa: PLR0913 - a call, and how it was made
+    runtime: Runtime,
+    name: str,
+    call: AgentCall,
+    execution_id: str | None,
+    on_suspended: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+) -> Drive:
     """Start the execution of this call, or go on with it: the same id and the same call is the same execution. Blocks.
 
     Raises ExecutionConflict, ThreadBusy, ExecutionBusy, ExecutionCancelled.
     """
     wanted = new_id() if execution_id is None else execution_id
-    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": on_suspended, "tags": {SDK: sdk_version()}}
+    named = {**(tags or {}), SDK: sdk_version()}
+    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": on_suspended, "tags": named}
     try:
         found = runtime.start(name, call, id=wanted, **options).execution()
     except ThreadBusy as busy:

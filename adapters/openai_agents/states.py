@@ -124,7 +124,8 @@ def adopt(state: RunState[Any]) -> None:
         if item.call_id is None or item.tool_name is None:
             continue
         tool = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
-        found = verdict(step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True))
+        call = step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True, agent=item.agent)
+        found = verdict(call)
         if found is None:
             continue
         if found.rejected is None:

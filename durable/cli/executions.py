@@ -134,6 +134,9 @@ def history(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the chain of digests; exit 1 if it is broken.")
     ] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Without checkpoints, and without steps that only hold other steps.")
+    ] = False,
 ) -> None:
     """Show what happened in an execution, in order: its journal."""
     with session.runtime() as runtime:
@@ -155,7 +158,7 @@ def history(
         lines = histories.lines(records, gone=found.status == "running" and is_dead(found.lease_owner or ""))
 
     def text(console: Any) -> None:
-        console.print(histories.shown(lines))
+        console.print(histories.shown(histories.brief(lines) if brief else lines))
         if verified is not None:
             console.print(f"the chain of {verified['length']} records is intact, its head is {head[:16]}")
 
