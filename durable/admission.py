@@ -1,8 +1,8 @@
 """Admission: what must be so before a call may start.
 
-That its policy allows it, that a person has approved it if the policy asks for that, that the execution's budget has
-room for it, that the circuit of what it calls is closed, and that its rate has a turn. A call that is not allowed has
-that as its outcome; one that must wait lets go of its worker.
+That its policy allows it, that the execution's budget has room for it, that the circuit of what it calls is closed, and
+that its rate has a turn. (That a person has approved it: ``durable.gate``.) A call that is not allowed has that as its
+outcome; one that must wait lets go of its worker.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from durable.budget import charge
 from durable.checkpoint.errors import Suspended
 from durable.checkpoint.records import NewRecord
-from durable.interrupt import ask_person
 from durable.rules import applies, facts_of
 
 if TYPE_CHECKING:
@@ -56,25 +55,6 @@ def _refused(rule: Any, facts: Facts) -> Refusal | None:
     except Exception as exc:  # noqa: BLE001 - a rule that cannot be evaluated is never taken for a yes
         return Refusal(f"the policy's rule {said!r} could not be evaluated: {type(exc).__name__}: {exc}")
     return Refusal(f"the policy allows this call only where {said!r} is true")
-
-
-def ask(call: StepCall, outcome: Outcome) -> None:
-    """Return if the call needs no decision by a person. Raises Suspended when one was asked."""
-    gate = call.policy.gate
-    if gate is None or (asked := gate.asks(facts_of(call, call.complete))) is None:
-        return
-    ask_person(
-        call.scope.segment,
-        outcome,
-        "approval",
-        {"arguments": call.complete, "tool": call.name},
-        tool=call.name,
-        arguments_hash=call.complete_hash,
-        rule=asked.rule,
-        gate=gate,
-        meta=call.meta(),
-    )
-    raise Suspended
 
 
 def admit(call: StepCall, outcome: Outcome) -> None:
