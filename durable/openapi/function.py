@@ -92,7 +92,7 @@ def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, con
     here = scope()
     if here is None:
         return False
-    running = here.segment.runtime.policies.get(operation.name) or policy
+    running = here.segment.runtime.policies.of_tool(operation.name) or policy
     if isinstance(error, AnswerLost) and running.effect == "once":
         return True
     return running.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None
