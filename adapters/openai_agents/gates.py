@@ -20,12 +20,12 @@ from durable.context import scope
 from durable.policies import governing
 from durable.policy import Approval
 from durable.rules import facts_of
-from durable.schemas import lenient
+from durable.schemas import fitting, lenient
 from durable.step import StepCall, begin_step, place
 from durable.tool import plain, policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from durable.context import Scope
     from durable.segment import Segment
@@ -80,7 +80,7 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
         policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
-        schema=functools.partial(_schema, tool, arguments),
+        schema=functools.partial(_schema, tool, arguments, native=native),
         agent=name,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
@@ -96,9 +96,13 @@ def asks(call: StepCall) -> bool:
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
 
 
-def _schema(tool: Any, arguments: str) -> dict[str, Any] | None:
-    """None for what is no JSON object: that is the SDK's own affair."""
-    return lenient(tool.params_json_schema) if isinstance(arguments_of(arguments), dict) else None
+def _schema(tool: Any, arguments: str, *, native: bool) -> Mapping[str, Any] | None:
+    """None for what is no JSON object, or does not fit and the SDK itself asks: that is its own, fail-closed check."""
+    given = arguments_of(arguments)
+    if not isinstance(given, dict):
+        return None
+    schema = lenient(tool.params_json_schema)
+    return fitting(schema, given) if native else schema
 
 
 def natively(here: Scope, call_id: str) -> bool:

@@ -116,15 +116,13 @@ def desk(request, sqlite_url):
 GATED = {"pay": ToolPolicy(approval=True)}
 
 
-@pytest.mark.parametrize("wrong", [{"amount": "much"}, {"to": "acme"}])
-def test_nobody_is_asked_about_a_call_that_cannot_run_and_the_agent_is_told(desk, wrong):
-    agent, runtime = desk([("pay", wrong)], policies=GATED)
+def test_nobody_is_asked_about_a_call_that_cannot_run_and_the_agent_is_told(desk):
+    agent, runtime = desk([("pay", {"amount": "much"}), ("pay", {"to": "acme"})], policies=GATED)
     agent.run()
     assert runtime.get("x").status == "succeeded"
     assert (agent.did, runtime.interrupts(status=None)) == ([], [])
-    (told,) = agent.told
-    assert "amount" in told
-    assert "do not fit" in told
+    assert len(agent.told) == 2
+    assert all("amount" in told and "do not fit" in told for told in agent.told)
 
 
 def test_an_edit_must_fit_the_schema_and_runs_with_its_types(desk):

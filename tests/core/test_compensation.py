@@ -128,8 +128,10 @@ def test_new_input_in_its_place_undoes_nothing(world):
     assert (runtime.get(first.id).status, trip.undone) == ("cancelled", [])
 
 
-@pytest.mark.parametrize("effect", ["once", "idempotent"])
-@pytest.mark.parametrize("when", ["undo car", "undo hotel", "undo flight"])
+@pytest.mark.parametrize(
+    ("effect", "when"),
+    [("once", "undo car"), ("once", "undo hotel"), ("once", "undo flight"), ("idempotent", "undo hotel")],
+)
 def test_a_crash_in_the_middle_undoes_each_once_and_says_what_is_in_doubt(world, when, effect):
     """The compensation that was cut off is in doubt; the others are done once. An idempotent one has its key again."""
     trip = Trip(world)
