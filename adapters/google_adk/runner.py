@@ -16,13 +16,14 @@ from google.adk.events.event import Event
 from google.adk.runners import Runner
 from google.genai import types
 
+from durable.adapters.google_adk.confirmations import CONFIRMATION, cut_off
 from durable.adapters.google_adk.models import hook_models
 from durable.adapters.google_adk.nodes import hook_nodes
-from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.questions import KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.suspension import waits_inside
 from durable.adapters.google_adk.tools import hook_tools
-from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, Unsupported
+from durable.checkpoint.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
 from durable.checkpoint.records import Execution
 from durable.context import segment as segment_here
 from durable.context import within
@@ -127,11 +128,15 @@ class DurableRunner(Runner):
     async def _resume(self, segment: Segment, call: AdkCall) -> dict[str, Any]:
         """The arguments with which ADK begins the invocation, or goes on with it."""
         invocation_id = segment.execution.id
-        session = await self.session_service.get_session(
-            app_name=self.app_name, user_id=call.user_id, session_id=call.session_id
-        )
-        events = [] if session is None else session.events
+        session = await self._session(call)
+        with within(segment.root()):
+            for event in cut_off(session.events, invocation_id):
+                await self.session_service.append_event(session, event)
+        events = session.events
         if not any(event.invocation_id == invocation_id for event in events):
+            if call.answers:
+                msg = "the input of an execution begins an invocation: a function response in it answers nothing"
+                raise InvalidDecision(msg)
             return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
         answer = responses(segment, pending(events, invocation_id))
         return {"invocation_id": invocation_id, "new_message": answer}

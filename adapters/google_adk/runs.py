@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from google.adk.agents.run_config import RunConfig
 from google.genai import types
@@ -50,6 +51,11 @@ class AdkCall:
         return types.Content.model_validate(self.message)
 
     @property
+    def answers(self) -> bool:
+        """Whether the message holds function responses, which belong to an invocation that waits for them."""
+        return any(part.function_response for part in self.content.parts or ())
+
+    @property
     def config(self) -> RunConfig:
         """The run's config."""
         return RunConfig.model_validate(dict(self.run_config))
@@ -87,10 +93,10 @@ def open_run(  # noqa: PLR0913 - a call, and how it was made
             "execution_id of its own"
         )
         raise Unsupported(msg)
-    thread = f"{call.user_id}/{call.session_id}"
+    thread = "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))  # no two sessions look alike
     if call.message is None:
         execution = _left(runtime, name, thread, execution_id)
-    elif any(part.function_response for part in call.content.parts or ()):
+    elif call.answers:
         execution = _left(runtime, name, thread, execution_id)
         decide_natively(runtime, execution.id, call.content)
     else:

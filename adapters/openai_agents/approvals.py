@@ -13,7 +13,7 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.gates import complete, policy_for, step_of, verdict
+from durable.adapters.openai_agents.gates import asks, step_of, verdict
 from durable.adapters.openai_agents.seams import seam
 from durable.context import scope
 
@@ -34,13 +34,14 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
             return found
         tool, call = about["func_tool"], about["tool_call"]
         item, native = _interruption(found), True
-        if found is None and _gated(here, tool, call.arguments):
+        agent = self.public_agent
+        if found is None and asks(step_of(here, tool, call.call_id, call.arguments, native=False, agent=agent)):
             asking = FunctionToolApproval("require_approval", tool, tool.on_invoke_tool, call.arguments)
             found = await approve(self, approval_evaluation=asking, **about)
             item, native, approval_evaluation = _interruption(found), False, asking
         if item is None:
             return found
-        step = step_of(here, tool, call.call_id, call.arguments, native=native)
+        step = step_of(here, tool, call.call_id, call.arguments, native=native, agent=agent)
         decided = await here.segment.runtime.database.on_journal_thread(verdict, step)
         if decided is None:
             return found
@@ -51,11 +52,6 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
         return await approve(self, approval_evaluation=approval_evaluation, **about)
 
     return durable_approve
-
-
-def _gated(here: Any, tool: Any, arguments: str) -> bool:
-    gate = policy_for(here, tool).gate
-    return gate is not None and gate.asks(tool.qualified_name, complete(tool, arguments)) is not None
 
 
 def _interruption(found: Any) -> ToolApprovalItem | None:

@@ -71,7 +71,14 @@ class ForeignSession:
             return prints
 
         policy = ToolPolicy(effect="once", reconcile=is_there)
-        call = StepCall("session.add_items", {"items": items}, policy, portions.identity(here(), items), scope=here())
+        call = StepCall(
+            "session.add_items",
+            {"items": items},
+            policy,
+            portions.identity(here(), items),
+            kind="framework",
+            scope=here(),
+        )
         await run_step_async(call, add)
 
     async def pop_item(self, **more: Any) -> Any:
@@ -90,4 +97,4 @@ async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[],
     async def body(_: Any) -> Any:
         return await act()
 
-    return await run_step_async(StepCall(name, arguments, policy, gentle=True, scope=here()), body)
+    return await run_step_async(StepCall(name, arguments, policy, kind="framework", gentle=True, scope=here()), body)

@@ -7,6 +7,7 @@ evaluates ``needs_approval`` itself, with its fail-closed check of the arguments
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ from agents.run_internal import tool_execution, turn_resolution
 from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended
 from durable.context import scope
-from durable.policy import Approval, ToolPolicy
+from durable.policies import governing
+from durable.policy import Approval
+from durable.rules import facts_of
+from durable.schemas import lenient
 from durable.step import StepCall, begin_step, place
 from durable.tool import plain, policy_of
 
@@ -65,43 +69,36 @@ def arguments_of(given: str) -> Any:
         return given
 
 
-def left_out(tool: Any, given: Any) -> dict[str, Any]:
-    """The defaults of what the model did not give, as its schema has them: a rule and a person see them."""
-    if not isinstance(given, dict):
-        return {}
-    known = getattr(tool, "params_json_schema", {}).get("properties", {})
-    return {name: one["default"] for name, one in known.items() if "default" in one and name not in given}
-
-
-def complete(tool: Any, arguments: str) -> Any:
-    """The arguments as the tool will see them."""
-    given = arguments_of(arguments)
-    return {**left_out(tool, given), **given} if isinstance(given, dict) else given
-
-
-def policy_for(here: Scope, tool: Any) -> ToolPolicy:
-    """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
-    policies = here.segment.runtime.policies
-    named = policies.of_tool(tool.qualified_name) or policies.of_tool(tool.name)
-    return named or policy_of(tool) or ToolPolicy()
-
-
-def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool) -> StepCall:
+def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
+    here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool, agent: Any
+) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
-    policy, given = policy_for(here, tool), arguments_of(arguments)
-    if native and not (policy.gate is not None and policy.gate.asks(tool.qualified_name, complete(tool, arguments))):
-        policy = replace(policy, approval=Approval(rule=NATIVE))
-    function = getattr(tool, "__wrapped__", None)
-    return StepCall(
+    function, name = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
+    call = StepCall(
         tool.qualified_name,
-        arguments=given,
-        defaults=left_out(tool, given),
-        policy=policy,
+        arguments=arguments_of(arguments),
+        policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
+        schema=functools.partial(_schema, tool, arguments),
+        agent=name,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
+    if native and not asks(call):
+        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+    return call
+
+
+def asks(call: StepCall) -> bool:
+    """Whether the call's policy asks for a decision on it."""
+    gate = call.policy.gate
+    return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
+
+
+def _schema(tool: Any, arguments: str) -> dict[str, Any] | None:
+    """None for what is no JSON object: that is the SDK's own affair."""
+    return lenient(tool.params_json_schema) if isinstance(arguments_of(arguments), dict) else None
 
 
 def natively(here: Scope, call_id: str) -> bool:

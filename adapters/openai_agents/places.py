@@ -69,7 +69,7 @@ def pass_answers(here: Scope, path: str, count: int) -> None:
 
 async def _sub_run(here: Scope, agent: Any, given: Any) -> str:
     about = {"agent": agent.name, "input": None if isinstance(given, RunState) else given}
-    call = StepCall("run", about, READ, kind="step", gentle=True, scope=here)
+    call = StepCall("run", about, READ, kind="framework", gentle=True, scope=here)
 
     async def begun(_: Any) -> None:
         return None

@@ -27,7 +27,7 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.gates import key_of, natively, step_of
+from durable.adapters.openai_agents.gates import asks, key_of, natively, step_of
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.results import recordable
 from durable.adapters.openai_agents.seams import seam
@@ -96,7 +96,8 @@ def _twin(tool: Any, here: Scope) -> Any:
 async def _function(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
+    native = natively(here, context.tool_call_id)
+    call = step_of(here, tool, context.tool_call_id, arguments, native=native, agent=context.agent)
     live: list[Any] = []
 
     async def body(pending: Pending) -> Any:
@@ -158,8 +159,9 @@ async def _told_of_timeout(tool: Any, context: Any) -> Any:
 async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
-    if call.policy.gate is not None and call.policy.gate.asks(call.name, call.complete):
+    native = natively(here, context.tool_call_id)
+    call = step_of(here, tool, context.tool_call_id, arguments, native=native, agent=context.agent)
+    if call.policy.guarded or asks(call):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed

@@ -172,11 +172,15 @@ def cancel(
     id_: Id,
     *,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "cancelled by request",
+    compensate: Annotated[
+        bool | None,
+        typer.Option("--compensate/--no-compensate", help="Undo what it has done, or not; else as its app says."),
+    ] = None,
 ) -> None:
     """Ask an execution to end: at once if nobody drives it, else before its next step."""
     with session.runtime() as runtime:
         handle = runtime.get(id_)
-        handle.cancel(reason)
+        handle.cancel(reason, compensate=compensate)
         _told_state(session, handle, "is asked to end; its worker does so before the next step")
 
 
@@ -191,6 +195,8 @@ def retry(session: Session, id_: Id) -> None:
 def _told_state(session: Session, handle: Handle, if_running: str) -> None:
     found = handle.execution()
     note = f" ({if_running})" if found.status == "running" and if_running else ""
+    if found.status == "pending" and found.cancel_reason is not None:
+        note = " (is asked to end; a worker of its app undoes what it has done first)"
     session.output.tell(
         plain.execution(found), lambda console: console.print(clean(f"{found.id} {found.status}{note}"))
     )

@@ -205,9 +205,9 @@ def _step_done(record: Record) -> str:
 
 def _step_failed(record: Record) -> str:
     meta = record.meta
-    return f"{_name(record)} " + (
-        f"rejected: {meta['rejected']}" if "rejected" in meta else f"failed: {_failure(meta)}"
-    )
+    if "rejected" in meta:
+        return f"{_name(record)} {'not allowed' if meta.get('not_allowed') else 'rejected'}: {meta['rejected']}"
+    return f"{_name(record)} failed: {_failure(meta)}"
 
 
 def _step_retry(record: Record) -> str:
@@ -217,7 +217,7 @@ def _step_retry(record: Record) -> str:
 
 
 def _opened(record: Record) -> str:
-    name = _name(record)
+    name = f"the budget, {record.meta['budget']}" if "budget" in record.meta else _name(record)
     return f"{record.meta.get('interrupt_kind')} {record.meta.get('interrupt')} asked" + (
         f" for {name}" if name else ""
     )
@@ -226,6 +226,7 @@ def _opened(record: Record) -> str:
 def _closed(record: Record) -> str:
     meta = record.meta
     why = "".join(f", {key}: {meta[key]}" for key in ("reason", "comment") if meta.get(key))
+    why += "".join(f", handed to {one['to']} by {one['by']}" for one in meta.get("delegations", ()))
     return f"{meta.get('decision')} by {meta.get('by', 'nobody')}{why}"
 
 
@@ -236,10 +237,23 @@ def _note(record: Record) -> str:
         if meta.get("until") is not None:
             waits.append(moment(meta["until"]))
         return "waits for " + ", ".join(waits)
+    if event == "compensating":
+        return f"undoes {', '.join(meta['tools'])}; then {_ending(meta['ending'])}"
     if event == "outcome_unknown":
         return f"outcome unknown: {_failure(meta)}"
+    if event in {"rate_limited", "circuit_open"}:
+        return f"{event.replace('_', ' ')}: {meta.get('of')}, again at {moment(meta.get('until'))}"
     more = {key: value for key, value in meta.items() if key not in _UNSAID}
     return event.replace("_", " ") + (f" {short(more)}" if more else "")
+
+
+def _ending(ending: Mapping[str, Any]) -> str:
+    return f"{ending['status']}: {ending.get('reason') or _failure(ending)}"
+
+
+def _undone(record: Record) -> str:
+    tools = record.meta.get("compensated")
+    return f"; undone: {', '.join(tools)}" if tools else ""
 
 
 _UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
@@ -255,6 +269,6 @@ _SAY: Mapping[str, Callable[[Record], str]] = {
     "interrupt_closed": _closed,
     "timer": lambda record: f"until {moment(record.meta.get('due_at'))}",
     "note": _note,
-    "failed": lambda record: _failure(record.meta),
-    "cancelled": lambda record: str(record.meta.get("reason", "")),
+    "failed": lambda record: _failure(record.meta) + _undone(record),
+    "cancelled": lambda record: str(record.meta.get("reason", "")) + _undone(record),
 }

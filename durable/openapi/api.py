@@ -65,7 +65,8 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
     The tools are plain functions, to be given to LangGraph, the OpenAI Agents SDK or Google ADK as they are. GET,
     HEAD and OPTIONS are ``read``, PUT and DELETE ``idempotent``; POST and PATCH are ``once``, unless the operation
     declares an ``Idempotency-Key`` header: that one gets the step's key, as a structured field in quotes unless
-    ``quoted_keys`` is false. ``policies`` change that by name or pattern: a ToolPolicy, or the fields that differ.
+    ``quoted_keys`` is false. ``policies`` change that by name or pattern: a ToolPolicy, or the fields that differ. The
+    operation's tags are the tool's, for ``Runtime(policies={"tag:...": ...})``.
 
     ``include`` and ``exclude`` choose by operation id, or by method and path (``"GET /pets/*"``). ``headers`` are sent
     with each call; ``auth`` gives security schemes their secret. Both refer to secrets as ``${NAME}``, which
@@ -109,6 +110,7 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
 
 
 def _tool(server: Server, operation: Operation, policy: ToolPolicy) -> Callable[..., Any]:
+    policy = replace(policy, tags=(*policy.tags, *operation.tags))
     fields: dict[str, Any] = {name: getattr(policy, name) for name in policy.__slots__}
     return tool(**fields)(function(server, operation, policy))
 

@@ -80,6 +80,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
     security: tuple[Mapping[str, list[str]], ...] = field(default=())
+    tags: tuple[str, ...] = ()
 
     @property
     def keyed(self) -> Parameter | None:
@@ -158,6 +159,7 @@ def _operation(document: Document, name: str, method: str, path: str) -> Operati
         tuple((_old_parameter if old else _parameter)(one) for one in sent if one["in"] not in {"body", "formData"}),
         _old_body(document, said, sent) if old else _body(document, said),
         tuple(said.get("security", document.root.get("security", ()))),
+        tuple(str(tag) for tag in said.get("tags", ())),
     )
 
 
