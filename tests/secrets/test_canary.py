@@ -147,9 +147,7 @@ def printed(sqlite_url, *executions):
     return "".join(said).encode()
 
 
-def test_a_secret_is_nowhere(  # noqa: PLR0915 - one scene
-    runtime, sqlite_url, listener, caplog
-):
+def test_a_secret_is_nowhere(runtime, sqlite_url, listener, caplog):
     seen = {}
 
     @runtime.function("all")
