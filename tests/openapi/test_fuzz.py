@@ -102,13 +102,13 @@ WRONG = (
 
 @st.composite
 def calls(draw):
-    """Arguments that fit, and in half of the cases one of them that need not."""
+    """Arguments that fit, and in most cases some of them that need not."""
     made = {"state_body" if name == "state" else name: value for name, value in draw(valid(TREE)).items()}
     made["code"] = draw(valid(CODE))
     made |= draw(st.fixed_dictionaries({}, optional={n: valid(PLACES[n][1]) for n in ("names", "count", "X-Flag")}))
     made["state"] = draw(valid(STATE))
-    if draw(st.booleans()):
-        made[draw(st.sampled_from(sorted(made)))] = draw(WRONG)
+    for name in draw(st.lists(st.sampled_from(sorted(made)), max_size=3)):
+        made[name] = draw(WRONG)
     return made
 
 
@@ -160,4 +160,4 @@ def test_what_is_valid_arrives_as_the_document_says_and_nothing_else_leaves(serv
         assert arrived.headers.get("x-flag") == (json.dumps(outside["X-Flag"]) if "X-Flag" in outside else None)
 
     fuzz()
-    assert min(seen.values()) > 10, seen
+    assert min(seen.values()) > 5, seen

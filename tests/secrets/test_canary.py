@@ -248,9 +248,9 @@ def test_nor_do_tools_of_an_api_leave_it_anywhere(runtime, sqlite_url, listener,
         if arrived.path == "/token":
             return Reply(body={"access_token": ISSUED, "expires_in": 3600})
         said = {"target": arrived.target, "headers": list(arrived.headers.items()), "Set-Cookie": f"sid={ASCII_SECRET}"}
-        return [Reply(body=said), Reply(502, said), Reply(422, said, {"Content-Type": "application/problem+json"})][
-            len(server.arrived) % 3
-        ]
+        more = {"Set-Cookie": f"sid={ASCII_SECRET}", "X-Again": arrived.headers.get("authorization", "")}
+        problem = Reply(422, said, {**more, "Content-Type": "application/problem+json"})
+        return (Reply(body=said, headers=more), Reply(502, said, more), problem)[len(server.arrived) % 3]
 
     server.replies = [echo] * 100
 
