@@ -122,7 +122,7 @@ class Schemas:
                 name += "_"
             self._names[pointer] = name
             self.definitions[name] = {}  # it may refer to itself
-            self.definitions[name] = self.translated(self._document.at(pointer))
+            self.definitions[name] = _sound(self.translated(self._document.at(pointer)))
         return self._names[pointer]
 
     def resolved(self, schema: Any) -> Any:
@@ -154,15 +154,19 @@ class Schemas:
 
     def checker(self, schema: Mapping[str, Any]) -> Draft202012Validator:
         """What checks values by a translated schema. It fetches nothing. Raises SpecInvalid for what is no schema."""
-        for one in (schema, *self.definitions.values()):
-            try:
-                Draft202012Validator.check_schema(one)
-            except SchemaError as exc:
-                where = "/".join(map(str, exc.absolute_path))
-                msg = f"a schema is none: {where}: {exc.message[:500]}"
-                raise SpecInvalid(msg) from exc
-        whole = {**schema, "$defs": self.definitions}
+        whole = {**_sound(schema), "$defs": self.definitions}
         return _Validator(whole, format_checker=FormatChecker(), registry=Registry())  # type: ignore[no-any-return]  # the class that extend() makes
+
+
+def _sound(schema: Any) -> Any:
+    """The schema. Raises SpecInvalid for what is none."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as exc:
+        where = "/".join(map(str, exc.absolute_path))
+        msg = f"a schema is none: {where}: {exc.message[:500]}"
+        raise SpecInvalid(msg) from exc
+    return schema
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:

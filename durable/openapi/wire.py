@@ -19,11 +19,15 @@ import httpcore
 
 from durable.checkpoint.api_errors import AnswerLost, ApiUnreachable, ArgumentsInvalid
 from durable.openapi.addresses import resolve
+from durable.secrets.logs import redacting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     import httpx
+
+for _name in ("httpcore.connection", "httpcore.http11"):
+    redacting(_name)  # at DEBUG they tell the headers of answers
 
 _REFUSED_BEFORE_SENDING = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.UnsupportedProtocol)
 

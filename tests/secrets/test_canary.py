@@ -13,7 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from durable import Decision, Retry, Runtime, ToolContext, ToolPolicy, ask, current, step, tool, wait_signal
+from durable.checkpoint.api_errors import AnswerLost
 from durable.cli import app as cli
+from durable.openapi import api_tools
+from tests.openapi.server import Api, Reply
 
 SECRET = 'pa$$/w"ö\\rd+canary=7f3e9c'
 OTHER = str(uuid.UUID("5fd0bd13-8f41-4f79-a4a2-2f6b9e0c1d11"))
@@ -43,6 +46,18 @@ def looks():
     yield from (data, repr(SECRET)[1:-1].encode(), quote(SECRET, safe="").encode(), OTHER.encode())
     yield SECRET.replace("\\", "\\\\").replace('"', '\\"').encode()
     yield b"canary=7f3e9c"  # the part that no escaping changes
+    for place in range(3):
+        yield base64.b64encode(b"\0" * place + data)[4:-4]
+
+
+ASCII_SECRET, ISSUED = "pa$$/w+rd=canary&7f3e9c?", "issued+by/the=server&0a41"
+"""A key that fits into a header, and a token that nobody has declared."""
+
+
+def looks_of(key):
+    """As it stands, URL-encoded, and in base64 at each place."""
+    data = key.encode()
+    yield from (data, quote(key, safe="").encode(), quote(key).encode())
     for place in range(3):
         yield base64.b64encode(b"\0" * place + data)[4:-4]
 
@@ -119,9 +134,20 @@ def files(sqlite_url):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_secret_is_nowhere(  # noqa: PLR0915 - one scene
-    runtime, sqlite_url, listener, caplog
-):
+def printed(sqlite_url, *executions):
+    """All that the command line says of them, as text and as JSON: their whole history, and the inbox."""
+    each = [[verb, execution] for verb in ("show", "history") for execution in executions]
+    said = []
+    for command in (["list"], ["approvals", "list", "--status", "all"], *each):
+        for form in ([], ["--json"]):
+            told = CliRunner().invoke(cli, [*command, *form, "--db", sqlite_url])
+            assert told.exit_code == 0, told.output
+            assert told.stdout
+            said.append(told.output)
+    return "".join(said).encode()
+
+
+def test_a_secret_is_nowhere(runtime, sqlite_url, listener, caplog):
     seen = {}
 
     @runtime.function("all")
@@ -192,12 +218,64 @@ def test_a_secret_is_nowhere(  # noqa: PLR0915 - one scene
     assert seen["gated"] == "got [redacted:KEY]"
     runtime.get("x").verify()
 
-    for command in (["history", "x"], ["show", "x"], ["list"], ["show", "y"], ["history", "y"]):
-        for form in ([], ["--json"]):
-            printed = CliRunner().invoke(cli, [*command, *form, "--db", sqlite_url])
-            assert printed.exit_code == 0
-            assert printed.stdout
-            assert found_in(printed.output.encode()) == []
+    assert found_in(printed(sqlite_url, "x", "y")) == []
+
+
+def test_nor_do_tools_of_an_api_leave_it_anywhere(runtime, sqlite_url, listener, caplog):
+    """Each way to show a key, to a server that says it back in each of its own: as it came, as a problem, as a page."""
+    server, template = Api(), {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}}
+    schemes = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {"type": "http", "scheme": "basic"},
+        "query": {"type": "apiKey", "in": "query", "name": "key"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": "sid"},
+        "oauth": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": f"{server.url}/token", "scopes": {}}}},
+    }
+    answers = {"responses": {"200": {"description": "ok"}}}
+    paths = {f"/{name}": {"post": {"operationId": name, "security": [{name: []}], **answers}} for name in schemes}
+    calls = api_tools(
+        {**template, "paths": paths, "components": {"securitySchemes": schemes}},
+        base_url=server.url,
+        private_hosts=["127.0.0.1"],
+        headers={"X-Also": "${OTHER}"},
+        auth={name: "ann:${KEY}" if name in {"basic", "oauth"} else "${KEY}" for name in schemes},
+        credentials=["KEY", "OTHER"],
+        secrets={"KEY": ASCII_SECRET, "OTHER": OTHER},
+        policies={"*": {"retry": Retry(attempts=2, initial=0, on=(AnswerLost,)), "effect": "read"}},
+    )
+
+    def echo(arrived):
+        if arrived.path == "/token":
+            return Reply(body={"access_token": ISSUED, "expires_in": 3600})
+        said = {"target": arrived.target, "headers": list(arrived.headers.items()), "Set-Cookie": f"sid={ASCII_SECRET}"}
+        more = {"Set-Cookie": f"sid={ASCII_SECRET}", "X-Again": arrived.headers.get("authorization", "")}
+        problem = Reply(422, said, {**more, "Content-Type": "application/problem+json"})
+        return (Reply(body=said, headers=more), Reply(502, said, more), problem)[len(server.arrived) % 3]
+
+    server.replies = [echo] * 100
+
+    @runtime.function("api")
+    def app():
+        return [call() for call in calls for _ in range(3)]
+
+    try:
+        with caplog.at_level(logging.DEBUG):
+            done = runtime.run("api", id="x")
+    finally:
+        server.close()
+    assert done.status == "succeeded", done.error
+    shown = "".join(f"{arrived.target} {arrived.headers}" for arrived in server.arrived)
+    assert all(key in shown for key in (quote(ASCII_SECRET, safe=""), f"Bearer {ISSUED}", OTHER))  # they were sent
+    places = {
+        **files(sqlite_url),
+        "logs": (caplog.text + "".join(str(vars(record)) for record in caplog.records)).encode(),
+        "traces": "".join(span.to_json() for span in listener.spans).encode(),
+        "metrics": repr(listener.measured()).encode(),
+        "result": repr(done).encode(),
+        "command line": printed(sqlite_url, "x"),
+    }
+    looked_for = [look for key in (ASCII_SECRET, ISSUED, OTHER) for look in looks_of(key)]
+    assert {(name, look) for name, data in places.items() for look in looked_for if look in data} == set()
 
 
 def test_the_places_would_tell_it_without_a_resolved_secret(sqlite_url):
