@@ -178,14 +178,19 @@ def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
     return withdraw
 
 
+def terms_of(stored: str) -> Terms:
+    """The terms as they are stored."""
+    terms: dict[str, Any] = json.loads(stored)
+    for name in ("approvers", "escalate_to", "delegations"):
+        terms[name] = tuple(terms.get(name, ()))
+    return Terms(**terms)
+
+
 def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
     fields: dict[str, Any] = {str(key): value for key, value in row.items()}
     subject, decision = fields.pop("subject"), fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
-    terms: dict[str, Any] = json.loads(fields["terms"])
-    for name in ("approvers", "escalate_to"):
-        terms[name] = tuple(terms.get(name, ()))
-    fields["terms"] = Terms(**terms)
+    fields["terms"] = terms_of(fields["terms"])
     return Interrupt(
         **fields,
         stored_subject=bytes(subject),

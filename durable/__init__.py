@@ -12,6 +12,7 @@ from durable.budget import Budget
 from durable.calls import ask, sleep, step, wait_signal
 from durable.checkpoint.errors import (
     AlreadyDecided,
+    ArgumentsChanged,
     BudgetExceeded,
     DecisionExpired,
     DurableError,
@@ -42,6 +43,7 @@ from durable.tool import tool
 __all__ = [
     "AlreadyDecided",
     "Approval",
+    "ArgumentsChanged",
     "Breaker",
     "Budget",
     "BudgetExceeded",

@@ -1,7 +1,8 @@
-"""Admission: what must be so before a call may start, beside a person's approval.
+"""Admission: what must be so before a call may start.
 
 That its policy allows it, that the execution's budget has room for it, that the circuit of what it calls is closed, and
-that its rate has a turn. A call that is not allowed has that as its outcome; one that must wait lets go of its worker.
+that its rate has a turn. (That a person has approved it: ``durable.gate``.) A call that is not allowed has that as its
+outcome; one that must wait lets go of its worker.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def refusal(call: StepCall, outcome: Outcome, arguments: Any) -> Refusal | None:
     with ledger.lock:  # of calls side by side, each sees those that were allowed before it
         found = _refused(rule, facts_of(call, arguments))
         if found is None:
-            ledger.begin(outcome.key, call.kind, call.name)
+            ledger.allow(outcome.key, call.name)
         return found
 
 
@@ -63,7 +64,7 @@ def admit(call: StepCall, outcome: Outcome) -> None:
     """
     policy, segment = call.policy, call.scope.segment
     runtime = segment.runtime
-    if runtime.budget is not None:
+    if runtime.budget is not None and segment.compensates is None:  # what was done may always be undone
         charge(runtime.budget, call, outcome.key)
     if policy.breaker is not None:
         call.circuit = policy.breaker.look(runtime, call.name)

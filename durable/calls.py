@@ -18,6 +18,7 @@ from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
 from durable.policies import governing
 from durable.policy import ONCE, Approval, ToolPolicy
+from durable.schemas import fitting, of_function
 from durable.shells import run_step, run_step_async
 from durable.step import StepCall, place
 from durable.tool import bound, left_out, plain, policy_of, unbound, with_context
@@ -106,6 +107,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
     call = StepCall(name, arguments, policy, identity, kind=kind, defaults=left_out(inner, arguments), scope=scope)
+    call.schema = lambda: fitting(of_function(inner), call.complete)
 
     def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))

@@ -20,7 +20,7 @@ from durable.checkpoint import executions, interrupts, journal
 from durable.checkpoint.errors import Cancelled, CompensationFailed, LeaseLost, ResultLost, StorageError, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope
-from durable.declared import declared
+from durable.declared import declared, reference
 from durable.interrupt import answer_to
 from durable.policy import ONCE, ToolPolicy
 from durable.reconcile import given_context
@@ -118,7 +118,14 @@ def known_to(runtime: Runtime, outcome: Outcome) -> ToolPolicy | None:
     policy = runtime.policies.of_tool(outcome.name)
     if policy is not None and policy.compensate is not None:
         return policy
-    return None if outcome.given is None else declared(outcome.name, outcome.given.meta["compensate"])
+    if outcome.given is None:
+        return None
+    name = outcome.given.meta["compensate"]
+    # the key under which the call was made may be for an app, an agent or a tag
+    same = [
+        one for one in runtime.policies.values() if one.compensate is not None and reference(one.compensate) == name
+    ]
+    return same[0] if len(same) == 1 else declared(outcome.name, name)
 
 
 def is_for_others(runtime: Runtime, execution_id: str) -> bool:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from durable.checkpoint.records import NewRecord
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.policy import ToolPolicy
+    from durable.replay import Outcome
+    from durable.step import StepCall
 
 _declared: dict[str, dict[str, ToolPolicy]] = {}
 """By the reference of ``compensate``, and then by the name of the tool: functions made in a loop have one reference."""
@@ -39,3 +43,12 @@ def declared(tool: str, name: str) -> ToolPolicy | None:
     if tool in known:
         return known[tool]
     return next(iter(known.values())) if len(known) == 1 else None
+
+
+def started_record(call: StepCall, outcome: Outcome, arguments: Any) -> NewRecord:
+    """The record that an attempt begins; with the arguments, if the call may have to be undone without its app."""
+    meta, undo = call.meta(attempt=outcome.attempts + 1), call.policy.compensate
+    if undo is None:
+        return NewRecord("step_started", outcome.key, meta)
+    value = call.scope.segment.runtime.codec.encode(arguments, what=f"the arguments of {call.name}")
+    return NewRecord("step_started", outcome.key, {**meta, "compensate": reference(undo)}, value)

@@ -14,6 +14,7 @@ from durable.checkpoint.errors import InvalidConfiguration, InvalidDecision, Sus
 from durable.checkpoint.records import NewRecord
 from durable.ids import interrupt_id
 from durable.policy import Approval
+from durable.schemas import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,9 @@ class Decision:
                     f"missing: {missing or 'none'}"
                 )
                 raise InvalidDecision(msg)
+            if (why := misfit(interrupt.subject.get("schema"), self.value)) is not None:
+                msg = f"the edited arguments do not fit the schema of {interrupt.tool!r}: {why}"
+                raise InvalidDecision(msg)
         if self.kind == "respond" and interrupt.kind in {"question", "choice"}:
             self._check_schema(interrupt)
 
@@ -192,6 +196,11 @@ class Answer:
                 "by": self.interrupt.decided_by or "timer",
                 **({"reason": self.decision.reason} if self.decision.reason else {}),
                 **({"comment": self.interrupt.comment} if self.interrupt.comment else {}),
+                **(
+                    {"delegations": [dict(one) for one in handed]}
+                    if (handed := self.interrupt.terms.delegations)
+                    else {}
+                ),
                 **meta,
             },
             encoded,

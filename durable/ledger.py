@@ -35,6 +35,7 @@ class Ledger:
         self._records = records
         self._seen = 0
         self._begun: dict[str, tuple[str, str]] = {}
+        self._allowed: dict[str, str] = {}
 
     def knows(self, key: str) -> bool:
         """Whether this step is counted."""
@@ -45,11 +46,16 @@ class Ledger:
         """Count a step that is let on now."""
         self._begun.setdefault(key, (kind, name))
 
+    def allow(self, key: str, name: str) -> None:
+        """Let other rules see a step that its own rule has allowed, though it may have to wait before it begins."""
+        self._allowed[key] = name
+
     def calls(self, name: str, *, but: str = "") -> int:
         """How many steps of this name there are, apart from the one with the key ``but``."""
         with self.lock:
             self._catch_up()
-            return sum(1 for key, (_, found) in self._begun.items() if found == name and key != but)
+            found = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
+            return sum(1 for key, made in found.items() if made == name and key != but)
 
     def count(self, *kinds: str) -> int:
         """How many steps there are of these kinds; without any, of all that are not only places for others."""

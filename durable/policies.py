@@ -103,6 +103,13 @@ class Policies(dict[str, ToolPolicy]):
                 raise InvalidConfiguration(msg)
         return self
 
+    def one_budget(self, given: Budget | None) -> Budget | None:
+        """The budget that is given beside the policies, or that of their file. Raises InvalidConfiguration for both."""
+        if given is not None and self.budget is not None:
+            msg = "two budgets: give one in the file of policies, or Runtime(budget=...)"
+            raise InvalidConfiguration(msg)
+        return given or self.budget
+
     def of_tool(self, name: str, *, app: str = "", agent: str = "", tags: tuple[str, ...] = ()) -> ToolPolicy | None:
         """The policy of the most specific key that fits; None if none does."""
         fitting = [(key.rank, each) for each in self if (key := parsed(each)).fits(name, app, agent, tags)]

@@ -48,7 +48,7 @@ def _runs(call: StepCall) -> bool:
     """Whether the body may run, and is a tool's or a step's: a node or an agent asks in the steps inside of it."""
     place(call)
     answered = call.outcome is not None and call.outcome.progress in {"done", "failed"}
-    return not answered and not call.composite and call.kind not in {"model", "agent", "node"}
+    return not answered and not call.composite and call.kind not in {"model", "agent", "node", "framework"}
 
 
 def _wait(call: StepCall, failed: DependencyFailed) -> None:

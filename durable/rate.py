@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from durable.checkpoint import rates
 from durable.checkpoint.errors import InvalidConfiguration
-from durable.ids import checked
+from durable.ids import LONGEST, checked
 
 if TYPE_CHECKING:
     from durable.runtime import Runtime
@@ -39,7 +39,7 @@ class Rate:
 
     def take(self, runtime: Runtime, tool: str) -> float | None:
         """Let one attempt through: None; else the instant at which to ask again."""
-        name, db = self.name or tool, runtime.database
+        name, db = self.name or tool[:LONGEST], runtime.database
         return db.transact(
             lambda connection: rates.take(db, connection, runtime.namespace, name, calls=self.calls, per=self.per)
         )

@@ -6,19 +6,16 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from durable import deciding
 from durable.aio import Aio
-from durable.checkpoint import blobs, claims, executions, interrupts, migrations, votes
+from durable.checkpoint import blobs, claims, executions, interrupts, migrations
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
-    AlreadyDecided,
-    ArgumentsChanged,
-    DecisionExpired,
     ExecutionClosed,
     InvalidConfiguration,
     LeaseLost,
-    NotAllowedToDecide,
     StorageError,
     ThreadBusy,
     UnknownApp,
@@ -29,7 +26,7 @@ from durable.clock import Clock
 from durable.dependencies import Dependencies
 from durable.execution import drive, open_segment
 from durable.handle import Handle, Result
-from durable.ids import checked, new_id, text
+from durable.ids import checked, new_id
 from durable.leases import Leases
 from durable.owner import owner_name
 from durable.policies import Policies
@@ -105,10 +102,7 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
-        if budget is not None and self.policies.budget is not None:
-            msg = "two budgets: give one in the file of policies, or Runtime(budget=...)"
-            raise InvalidConfiguration(msg)
-        self.budget = budget or self.policies.budget
+        self.budget = self.policies.one_budget(budget)
         self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles
@@ -336,28 +330,17 @@ class Runtime:
         Raises NotAllowedToDecide, AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged,
         InterruptNotFound, NotEncodable.
         """
-        by = checked(by, "the name of the person who decides")
-        comment = None if comment is None else self.secrets.redactor.text(text(comment, "the comment"))
-        interrupt = self.interrupt(interrupt_id)
-        decision.check(interrupt)
-        if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:
-            raise ArgumentsChanged(f"interrupt {interrupt_id!r} is about other arguments than those you decided on")
-        answer = {"kind": decision.kind, "value": decision.value, "reason": decision.reason}
-        new = votes.NewDecision(
-            self.codec.encode(answer, what="the decision"),
-            self.codec.fingerprint(answer),
-            by,
-            comment,
-            roles=self.roles_of(by),
-            alone=decision.kind in {"reject", "cancel"},
-        )
-        db = self.database
-        try:
-            return db.transact(lambda connection: votes.decide(db, connection, self.namespace, interrupt_id, new))
-        except (NotAllowedToDecide, AlreadyDecided, DecisionExpired) as exc:
-            why = type(exc).__name__
-            db.transact(lambda connection: votes.refused(db, connection, interrupt_id, new, why))
-            raise
+        answer = deciding.Given(by, comment, arguments_hash)
+        return deciding.decide(self, interrupt_id, decision, answer)
+
+    def delegate(self, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:
+        """Hand the decision of one person to another: ``to`` may decide then, and ``by`` no more.
+
+        It is kept with the interrupt, and in the history with the decision. Who asked for the call gets it from nobody.
+        Raises NotAllowedToDecide, AlreadyDecided if ``by`` has answered, DecisionExpired, InterruptNotFound, and
+        InvalidDecision for one who may decide anyway: a person counts once.
+        """
+        deciding.delegate(self, interrupt_id, to=to, by=by, comment=comment)
 
     def roles_of(self, person: str) -> tuple[str, ...]:
         """The roles that a person has, as ``Runtime(roles=...)`` says."""

@@ -14,12 +14,12 @@ from durable import admission, again, doubt, drift, failure, idempotency, teleme
 from durable.checkpoint.errors import CodecError, StepTimeout, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here
-from durable.declared import reference
-from durable.interrupt import Answer, answer_to, ask_person
+from durable.declared import started_record
+from durable.gate import asked_first
+from durable.interrupt import Answer, answer_to
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
-from durable.rules import facts_of
 from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class StepCall:
     ``kind`` (tool, model, agent, node, task, framework, step) is what is counted; ``attributes`` (of the gen_ai
     conventions, never content) are for telemetry. ``agent`` makes the call. ``gentle`` calls (models) take their record
     even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own body may run again.
-    ``passing`` exceptions are a framework's control flow. ``aliases`` are other names of the same function.
+    ``passing`` exceptions are a framework's control flow. ``schema`` is the JSON Schema of the arguments, for a call
+    that is decided upon. ``aliases`` are other names of the same function.
     ``defaults`` are the arguments that were left out: a person and a rule see them, a replay does not mind a new one.
     """
 
@@ -51,6 +52,7 @@ class StepCall:
     kind: str = "step"
     agent: str = ""
     attributes: Mapping[str, Any] | None = None
+    schema: Callable[[], Mapping[str, Any] | None] | None = None
     aliases: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     gentle: bool = False
@@ -166,7 +168,7 @@ def begin_step(call: StepCall) -> Recorded | Pending:
         segment.runtime.telemetry.replayed(call, outcome)
         return Recorded(outcome)
     segment.check()
-    answer, gate = answer_to(segment, outcome), call.policy.gate
+    answer = answer_to(segment, outcome)
     if doubt.found(call, outcome, answer):
         settled = doubt.settle(call, outcome, answer)
         return Recorded(outcome) if settled == "finished" else _ready(call, outcome, started=settled == "started")
@@ -178,19 +180,9 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     if fresh and (refused := admission.refusal(call, outcome, call.complete)) is not None:
         segment.append(refused.record(call, outcome.key))
         return Recorded(outcome)
-    if gate is not None and fresh and (asked := gate.asks(facts_of(call, call.complete))):
-        ask_person(
-            segment,
-            outcome,
-            "approval",
-            {"arguments": call.complete, "tool": call.name},
-            tool=call.name,
-            arguments_hash=call.complete_hash,
-            rule=asked.rule,
-            gate=gate,
-            meta=call.meta(),
-        )
-        raise Suspended
+    if fresh and (misfit := asked_first(call, outcome)) is not None:
+        segment.append(misfit)
+        return Recorded(outcome)
     return _ready(call, outcome)
 
 
@@ -268,7 +260,7 @@ def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pe
         case "approve" | "edit" if refused is not None:
             segment.append(closed, refused.record(call, outcome.key), companions=[consume])
         case "approve" | "edit":
-            segment.append(closed, _started(call, outcome, arguments), companions=[consume])
+            segment.append(closed, started_record(call, outcome, arguments), companions=[consume])
             return _ready(call, outcome, started=True)
         case "reject":
             rejected = call.meta(rejected=decision.reason or "", by=answer.interrupt.decided_by)
@@ -291,15 +283,6 @@ def _needs_start(call: StepCall, outcome: Outcome) -> bool:
     return (call.policy.effect == "once" or call.policy.compensate is not None) and not call.composite
 
 
-def _started(call: StepCall, outcome: Outcome, arguments: Any) -> NewRecord:
-    """The record that an attempt begins; with the arguments, if the call may have to be undone without its app."""
-    meta, undo = call.meta(attempt=outcome.attempts + 1), call.policy.compensate
-    if undo is None:
-        return NewRecord("step_started", outcome.key, meta)
-    value = call.scope.segment.runtime.codec.encode(arguments, what=f"the arguments of {call.name}")
-    return NewRecord("step_started", outcome.key, {**meta, "compensate": reference(undo)}, value)
-
-
 def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pending:
     segment, policy = call.scope.segment, call.policy
     now = segment.runtime.database.clock()
@@ -312,7 +295,7 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
         admission.admit(call, outcome)
     arguments = call.complete if outcome.edited is None else outcome.edited.value()
     if _needs_start(call, outcome) and not started and not delay:
-        segment.append(_started(call, outcome, arguments))
+        segment.append(started_record(call, outcome, arguments))
     context = segment.context(
         outcome.key,
         call.name,

@@ -13,7 +13,7 @@ PUBLIC = {
         ToolContext ToolPolicy Approval Budget Rate Breaker Decision Retry Done NotDone Unknown
         DurableError Suspended Unsupported
         ExecutionBusy ExecutionCancelled ExecutionConflict ExecutionFailed LeaseLost ThreadBusy
-        AlreadyDecided DecisionExpired InvalidDecision NotAllowedToDecide StepFailed ToolRejected
+        AlreadyDecided ArgumentsChanged DecisionExpired InvalidDecision NotAllowedToDecide StepFailed ToolRejected
         ToolNotAllowed BudgetExceeded
     """,
     "durable.adapters": "",

@@ -30,6 +30,7 @@ from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
 from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
+from durable.schemas import lenient
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
 from durable.tool import left_out, policy_of
@@ -169,12 +170,19 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         policy=policy,
         identity=_identity(context),
         kind="agent" if is_place else "tool",
+        schema=functools.partial(_schema, tool),
         composite=is_place,
         agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,
     )
+
+
+def _schema(tool: BaseTool) -> dict[str, Any] | None:
+    declared = tool._get_declaration()
+    found = None if declared is None else declared.parameters_json_schema
+    return lenient(found) if isinstance(found, dict) else None
 
 
 def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:

@@ -27,6 +27,7 @@ from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import scope
 from durable.policies import governing
 from durable.policy import ToolPolicy
+from durable.schemas import lenient, of_model
 from durable.shells import run_step, run_step_async
 from durable.step import Pending, StepCall
 from durable.tool import policy_of
@@ -108,6 +109,7 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCa
         policy=policy,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
         kind="tool",
+        schema=functools.partial(_schema, tool, arguments),
         agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(GraphBubbleUp,),
@@ -128,6 +130,11 @@ def _left_out(tool: BaseTool, arguments: Any) -> dict[str, Any]:
         return {}
     left = {name: schema for name, schema in tool.args.items() if name not in arguments}
     return {name: schema["default"] for name, schema in left.items() if "default" in schema}
+
+
+def _schema(tool: BaseTool, arguments: Any) -> Any:
+    found = tool.tool_call_schema
+    return lenient(found) if isinstance(found, dict) else of_model(found, arguments)
 
 
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:

@@ -7,6 +7,7 @@ evaluates ``needs_approval`` itself, with its fail-closed check of the arguments
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from durable.context import scope
 from durable.policies import governing
 from durable.policy import Approval
 from durable.rules import facts_of
+from durable.schemas import lenient
 from durable.step import StepCall, begin_step, place
 from durable.tool import plain, policy_of
 
@@ -78,6 +80,7 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
         policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
+        schema=functools.partial(_schema, tool, arguments),
         agent=name,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
@@ -91,6 +94,11 @@ def asks(call: StepCall) -> bool:
     """Whether the call's policy asks for a decision on it."""
     gate = call.policy.gate
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
+
+
+def _schema(tool: Any, arguments: str) -> dict[str, Any] | None:
+    """None for what is no JSON object: that is the SDK's own affair."""
+    return lenient(tool.params_json_schema) if isinstance(arguments_of(arguments), dict) else None
 
 
 def natively(here: Scope, call_id: str) -> bool:

@@ -226,6 +226,7 @@ def _opened(record: Record) -> str:
 def _closed(record: Record) -> str:
     meta = record.meta
     why = "".join(f", {key}: {meta[key]}" for key in ("reason", "comment") if meta.get(key))
+    why += "".join(f", handed to {one['to']} by {one['by']}" for one in meta.get("delegations", ()))
     return f"{meta.get('decision')} by {meta.get('by', 'nobody')}{why}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -129,20 +131,38 @@ def test_a_rule_sees_who_calls_in_which_execution_and_what_was_done(world, rule)
 
 
 async def test_calls_side_by_side_count_each_other(world):
-    runtime = world.process()
+    runtime, together, came = world.process(), threading.Barrier(2, timeout=0.2), []
 
-    @tool(allowed_when="calls('pay') < 1")
+    def first_only(_, facts):
+        before = facts.calls("pay")
+        with suppress(threading.BrokenBarrierError):  # two that look at once would both see none
+            together.wait()
+        return before < 1
+
+    @tool(effect="read", allowed_when=first_only)
     async def pay(amount):
-        await asyncio.sleep(0)
-        return world.did(amount)
+        world.did(amount)
+        came.append(amount)
+        while len(came) < 4:  # on its way until all have come by
+            await asyncio.sleep(0.001)
 
     @runtime.function("app")
     async def app():
-        found = await asyncio.gather(*(pay(n) for n in range(4)), return_exceptions=True)
-        return sum(isinstance(one, ToolNotAllowed) for one in found)
+        async def one(amount):
+            try:
+                await pay(amount)
+            except ToolNotAllowed:
+                came.append(amount)
 
-    assert (await runtime.aio.run("app", id="a")).output == 3
+        await asyncio.gather(*(one(n) for n in range(4)))
+
+    assert (await runtime.aio.run("app", id="a")).status == "succeeded"
     assert len(world.effects) == 1
+
+
+def test_what_was_not_allowed_does_not_count_as_a_call(world):
+    runtime = paying(world, 900, 20, 30, allowed_when="arguments.amount <= 100 && calls('pay') < 1")
+    assert [isinstance(one, int) for one in runtime.run("app").output] == [False, True, False]
 
 
 def test_nobody_is_asked_about_what_is_not_allowed_and_an_edit_is_looked_at_too(world):

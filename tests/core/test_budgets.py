@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from durable import Approval, Budget, BudgetExceeded, Decision, Retry, Runtime, step, tool
+from durable import Approval, Budget, BudgetExceeded, Decision, Retry, Runtime, ToolPolicy, step, tool
 from durable.checkpoint.errors import ExecutionFailed, InvalidConfiguration, InvalidDecision
 from durable.context import here
 from durable.policy import READ
@@ -110,6 +110,35 @@ def test_a_crash_neither_loses_nor_doubles(world):
     assert working(world, body, world.process(later=60, budget=budget)).run("app", id="a").output == "fine"
     assert world.effects == [0, 1, 2, 3]
     assert working(world, body, world.process(budget=budget)).run("app", id="b").output == "fine"
+
+
+def test_a_call_that_a_rule_allows_is_counted_as_well(world):
+    runtime = world.process(budget=Budget(tool_calls=1))
+
+    @tool(allowed_when="calls('pay') < 5")
+    def pay(amount):
+        return world.did(amount)
+
+    runtime.function("app")(lambda: [pay(number) for number in range(3)])
+    assert runtime.run("app").error["type"] == "BudgetExceeded"
+    assert world.effects == [0]
+
+
+@pytest.mark.parametrize("budget", [{"tool_calls": 2}, {"steps": 2}])
+def test_what_was_done_is_undone_whatever_the_budget_and_whatever_key_the_policy_has(world, budget):
+    def undo(arguments, _):
+        world.did(-arguments["amount"])
+
+    policies = {"app:app/tag:money": ToolPolicy(compensate=undo)}
+    runtime = world.process(budget=Budget(**budget), compensate=True, policies=policies)
+
+    @tool(tags=("money",))
+    def pay(amount):
+        return world.did(amount)
+
+    runtime.function("app")(lambda: [pay(number) for number in (1, 2, 3)])
+    assert runtime.run("app").error["type"] == "BudgetExceeded"
+    assert world.effects == [1, 2, -2, -1]
 
 
 def test_attempts_of_one_call_are_one_call(world):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from durable import Decision, Done, NotDone, Retry, Runtime, ToolContext, ToolPolicy, ask, tool
+from durable import Budget, Decision, Done, NotDone, Retry, Runtime, ToolContext, ToolPolicy, ask, tool
 from durable.checkpoint.errors import CompensationFailed, ExecutionCancelled, ExecutionClosed, ExecutionFailed
 from durable.execution import open_segment
 from tests.world import World, crashed, intact
@@ -113,6 +113,12 @@ def test_a_failed_execution_too_and_it_fails_as_it_did(world, compensate):
             runtime.get("a").retry()
         assert runtime.run("trip", id="a").status == "failed"
         assert len(world.effects) == 9
+
+
+def test_what_ended_for_its_budget_is_undone_beyond_it(world):
+    runtime = (trip := Trip(world)).process(compensate=True, budget=Budget(steps=5))
+    assert runtime.run("trip", id="a").error["type"] == "BudgetExceeded"
+    assert (runtime.get("a").status, trip.undone) == ("failed", ALL)
 
 
 def test_new_input_in_its_place_undoes_nothing(world):

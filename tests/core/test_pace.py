@@ -149,11 +149,13 @@ def test_waiting_for_a_circuit_takes_no_turn_of_the_rate(world):
         (Answered(404), False),
         (Answered(401), False),
         (KeyError(), False),
+        (RecursionError(), False),
         (StepTimeout("s", 1.0), True),
     ],
 )
 def test_only_what_says_something_about_who_was_called_counts(error, opens):
-    assert Breaker(never=(KeyError,)).counts(error) is opens
+    breaker = Breaker(on=(OSError, LookupError, Answered, StepTimeout), never=(KeyError,))
+    assert breaker.counts(error) is opens
 
 
 def test_a_success_in_between_starts_the_count_again(world):
