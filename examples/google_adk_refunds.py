@@ -108,13 +108,13 @@ def main() -> None:
         command = [sys.executable, "-m", "examples.google_adk_refunds", "ask"]
         child = subprocess.run(command, env={**os.environ, DIES: "1"}, check=False)
         print("a process was killed inside refund:", child.returncode == -signal.SIGKILL)
-        runtime = made().runtime
-        runtime.recover()
-        [asked] = runtime.interrupts()
-        print("another went on and waits for a person:", asked.tool, asked.arguments)
-        runtime.decide(asked.id, Decision.approve(), by="ann")
-        runtime.recover()
-        print("it came to:", runtime.get("refund-A-1").result())
+        with made().runtime as runtime:
+            runtime.recover()
+            [asked] = runtime.interrupts()
+            print("another went on and waits for a person:", asked.tool, asked.arguments)
+            runtime.decide(asked.id, Decision.approve(), by="ann")
+            runtime.recover()
+            print("it came to:", runtime.get("refund-A-1").result())
         print("effects outside:", [line.split()[0] for line in (Path(folder) / "ledger").read_text().splitlines()])
 
 
