@@ -18,7 +18,7 @@ from durable.checkpoint.errors import Suspended
 from durable.context import scope
 from durable.policy import Approval, ToolPolicy
 from durable.step import StepCall, begin_step, place
-from durable.tool import plain, policy_of
+from durable.tool import left_out, plain, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,28 +65,51 @@ def arguments_of(given: str) -> Any:
         return given
 
 
+def name_of(tool: Any) -> str:
+    """The name of a tool as policies and rows have it: with its namespace, where it has one."""
+    return str(getattr(tool, "qualified_name", None) or tool.name)
+
+
 def policy_for(here: Scope, tool: Any) -> ToolPolicy:
     """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
     policies = here.segment.runtime.policies
-    named = policies.of_tool(tool.qualified_name) or policies.of_tool(tool.name)
+    named = policies.of_tool(name_of(tool)) or policies.of_tool(tool.name)
     return named or policy_of(tool) or ToolPolicy()
 
 
-def step_of(here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool) -> StepCall:
+def step_of(here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
-    policy, given = policy_for(here, tool), arguments_of(arguments)
-    if native and not (policy.gate is not None and policy.gate.asks(tool.qualified_name, given)):
-        policy = replace(policy, approval=Approval(rule=NATIVE))
     function = getattr(tool, "__wrapped__", None)
-    return StepCall(
-        tool.qualified_name,
-        arguments=given,
-        policy=policy,
+    call = StepCall(
+        name_of(tool),
+        arguments=arguments,
+        defaults=_left_out(tool, function, arguments),
+        policy=policy_for(here, tool),
         identity=f"tool:{call_id}",
         kind="tool",
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
+    if native and not gated(call):
+        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+    return call
+
+
+def gated(call: StepCall) -> bool:
+    """Whether the policy of this call asks for approval of it."""
+    return call.policy.gate is not None and call.policy.gate.asks(call.name, call.complete) is not None
+
+
+def _left_out(tool: Any, function: Any, arguments: Any) -> dict[str, Any]:
+    """The defaults that the tool will fill in: those its schema names, and those of its function."""
+    if not isinstance(arguments, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    named = {name: about["default"] for name, about in known.items() if "default" in about and name not in arguments}
+    if function is None:
+        return named
+    left = left_out(plain(function), arguments)
+    return {**{name: value for name, value in left.items() if name in known}, **named}
 
 
 def natively(here: Scope, call_id: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agents import exceptions, tool
+from agents.editor import ApplyPatchResult
 from agents.items import ModelResponse
 from agents.usage import Usage
 
@@ -20,6 +21,10 @@ FRAMEWORK_TYPES: tuple[type, ...] = (
     tool.ToolOutputText,
     tool.ToolOutputImage,
     tool.ToolOutputFileContent,
+    tool.ShellResult,
+    tool.ShellCommandOutput,
+    tool.ShellCallOutcome,
+    ApplyPatchResult,
     exceptions.AgentsException,
     exceptions.MaxTurnsExceeded,
     exceptions.ModelBehaviorError,

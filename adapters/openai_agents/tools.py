@@ -27,7 +27,7 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.gates import key_of, natively, step_of
+from durable.adapters.openai_agents.gates import arguments_of, gated, key_of, natively, step_of
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.results import recordable
 from durable.adapters.openai_agents.seams import seam
@@ -96,7 +96,7 @@ def _twin(tool: Any, here: Scope) -> Any:
 async def _function(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
+    call = _step(tool, here, context, arguments)
     live: list[Any] = []
 
     async def body(pending: Pending) -> Any:
@@ -116,6 +116,11 @@ async def _function(
             raise _TimedOut from over
         raise
     return live[-1] if live else recorded
+
+
+def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> StepCall:
+    native = natively(here, context.tool_call_id)
+    return step_of(here, tool, context.tool_call_id, arguments_of(arguments), native=native)
 
 
 def waits_below(segment: Segment, key: str) -> bool:
@@ -158,8 +163,8 @@ async def _told_of_timeout(tool: Any, context: Any) -> Any:
 async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = step_of(here, tool, context.tool_call_id, arguments, native=natively(here, context.tool_call_id))
-    if call.policy.gate is not None and call.policy.gate.asks(call.name, call.complete):
+    call = _step(tool, here, context, arguments)
+    if gated(call):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed
