@@ -17,6 +17,11 @@ from durable.checkpoint.errors import CodecError
 if TYPE_CHECKING:
     from durable.runtime import Runtime
 
+
+class CalledOff(Exception):
+    """A tool raised CancelledError though nobody had cancelled it: an outcome like any other error."""
+
+
 FRAMEWORK_TYPES: tuple[type, ...] = (
     tool.ToolOutputText,
     tool.ToolOutputImage,
@@ -35,6 +40,7 @@ FRAMEWORK_TYPES: tuple[type, ...] = (
     exceptions.UserError,
     ModelResponse,
     Usage,
+    CalledOff,
 )
 """The SDK's own types that may be rebuilt from storage."""
 

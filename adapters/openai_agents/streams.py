@@ -48,12 +48,20 @@ async def opened(result: RunResultStreaming) -> AsyncIterator[None]:
         result.is_complete = True
         result._event_queue.put_nowait(QueueCompleteSentinel())
         raise
-    async with driven(drive):
-        try:
-            yield
-        except asyncio.CancelledError:
-            drive.segment.abandoned = True
+    returned = False
+    try:
+        async with driven(drive):
+            try:
+                yield
+                returned = True
+                if result._stored_exception is not None:  # the loop returned, its consumer is told by this
+                    raise result._stored_exception
+            except asyncio.CancelledError:
+                drive.segment.abandoned = True
+                raise
+            stopped = result._cancel_mode != "none" and result.final_output is None and not result.interruptions
+            drive.segment.abandoned = stopped
+            drive.finish(result)
+    except BaseException as exc:
+        if not returned or exc is not result._stored_exception:
             raise
-        stopped = result._cancel_mode != "none" and result.final_output is None and not result.interruptions
-        drive.segment.abandoned = stopped
-        drive.finish(result)

@@ -29,7 +29,7 @@ from agents.tool import (
 
 from durable.adapters.openai_agents.gates import arguments_of, gated, key_of, natively, step_of
 from durable.adapters.openai_agents.places import own_run
-from durable.adapters.openai_agents.results import recordable
+from durable.adapters.openai_agents.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import running, scope, within
@@ -102,7 +102,7 @@ async def _function(
     async def body(pending: Pending) -> Any:
         given = _edited(context, pending)
         seen = _get_function_tool_invoke_context(tool, given)
-        live.append(await _in_time(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
+        live.append(await _called(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
         if waits_below(here.segment, call.key):
             raise Suspended
         return recordable(here.segment.runtime, live[-1])
@@ -115,6 +115,8 @@ async def _function(
         if tool.timeout_seconds is not None and over.timeout_seconds == tool.timeout_seconds:
             raise _TimedOut from over
         raise
+    except CalledOff:
+        raise asyncio.CancelledError from None
     return live[-1] if live else recorded
 
 
@@ -135,6 +137,16 @@ def _edited(context: ToolContext[Any], pending: Pending) -> ToolContext[Any]:
     edited.tool_arguments = json.dumps(pending.arguments)
     edited._function_tool_arguments = None
     return edited
+
+
+async def _called(tool: Any, result: Awaitable[Any]) -> Any:
+    try:
+        return await _in_time(tool, result)
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise CalledOff(tool.name) from exc
 
 
 async def _in_time(tool: Any, result: Awaitable[Any]) -> Any:

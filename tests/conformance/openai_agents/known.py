@@ -1,0 +1,2 @@
+FAILS={}
+DIFFERS={}
