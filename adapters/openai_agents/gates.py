@@ -142,7 +142,8 @@ def verdict(call: StepCall) -> Verdict | None:
         if outcome.progress != "new":
             return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
         asked = segment.interrupt(outcome.interrupt or "")
-        if asked is not None and asked.status == "decided" and (asked.decision or {}).get("kind") != "reject":
+        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
+        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
             return Verdict()
     try:
         with segment.working():

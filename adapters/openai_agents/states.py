@@ -133,7 +133,7 @@ def adopt(state: RunState[Any]) -> None:
         if item.call_id is None or item.tool_name is None:
             continue
         call_id, arguments = described(item.raw_item)
-        found = verdict(step_of(_place_of(call_id), _tool_of(item), call_id, arguments, native=True))
+        found = verdict(step_of(_place_of(call_id), _tool_of(state, item), call_id, arguments, native=True))
         if found is None:
             continue
         if found.rejected is None:
@@ -142,8 +142,11 @@ def adopt(state: RunState[Any]) -> None:
             state.reject(item, rejection_message=found.rejected)
 
 
-def _tool_of(item: ToolApprovalItem) -> Any:
-    """The tool of a call; only its name, where the agent has no such tool of its own (one of an MCP server)."""
+def _tool_of(state: RunState[Any], item: ToolApprovalItem) -> Any:
+    """The tool of a call; only its name, where neither the state nor the agent knows it."""
+    for made in getattr(state._last_processed_response, "functions", ()):
+        if made.tool_call.call_id == item.call_id:
+            return made.function_tool
     for tool in item.agent.tools:
         if item.qualified_name in {getattr(tool, "qualified_name", None), tool.name}:
             return tool

@@ -17,6 +17,7 @@ import uuid
 from contextvars import ContextVar
 
 import pytest
+from agents import RunResultStreaming
 from agents.run import AgentRunner, Runner, set_default_agent_runner
 from agents.run_state import RunState
 
@@ -84,7 +85,12 @@ class Call:
 
     async def again(self):
         given = await RunState.from_json(self.durable.agent, self.given) if self.state else self.given
-        return await self.durable.run(given, execution_id=self.execution, **self.options)
+        if not isinstance(self.result, RunResultStreaming):
+            return await self.durable.run(given, execution_id=self.execution, **self.options)
+        streamed = self.durable.run_streamed(given, execution_id=self.execution, **self.options)
+        async for _ in streamed.stream_events():
+            pass
+        return streamed
 
     def came_to(self):
         if self.error is None and self.result is not None:
