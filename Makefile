@@ -3,6 +3,8 @@ PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# The tests of the house itself: `make check` runs them, beside the linters.
+CHECKED := tests/test_layers.py tests/test_public_api.py tests/test_packaging.py tests/test_docs_snippets.py
 
 .PHONY: install demo test crash check bench conformance-openai clean
 
@@ -12,7 +14,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@if command -v uv >/dev/null 2>&1 && \
-	    uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev]'; then :; \
+	    uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[all,dev]'; then :; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'; fi
 	@touch $@
 
@@ -20,7 +22,7 @@ demo: install
 	@$(BIN)/python -m examples.provisioning
 
 test: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(CHECKED:%=--ignore=%)
 
 crash: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --every-point --timeout 600 tests/crash
@@ -31,7 +33,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/api.py
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_public_api.py tests/test_packaging.py tests/test_docs_snippets.py
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(CHECKED)
 
 bench: install
 	@$(BIN)/python -m benchmarks

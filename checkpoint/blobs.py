@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import JournalCorrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
@@ -40,9 +40,20 @@ def stash(db: Database, data: bytes) -> tuple[bytes, Callable[[Connection], obje
     return _MARK + digest, keep
 
 
+def is_reference(stored: bytes) -> bool:
+    """Whether this stands for a blob, and is not the bytes themselves."""
+    return stored.startswith(_MARK)
+
+
+def discard(connection: Connection, references: Iterable[bytes]) -> None:
+    """Delete what these stand for. Whoever calls this knows that nothing else refers to it."""
+    digests = [stored[1:].hex() for stored in references]
+    connection.execute(delete(schema.blobs).where(schema.blobs.c.digest.in_(digests)))
+
+
 def fetch(db: Database, stored: bytes) -> bytes:
     """The bytes that ``stash`` was given. Raises JournalCorrupt if the blob is gone or was changed."""
-    if not stored.startswith(_MARK):
+    if not is_reference(stored):
         return stored
     digest = stored[1:].hex()
     with db.read() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, func, insert, or_, select, update
+from sqlalchemy import Double, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import journal, schema
@@ -19,7 +19,7 @@ from durable.checkpoint.records import NewRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from durable.checkpoint.database import Database
 
@@ -38,9 +38,12 @@ class Owner:
     ttl: float
 
 
+_OWNERS = select(C.lease_owner).where(C.namespace == bindparam("within"), C.status == "running").distinct()
+
+
 def owners(connection: Connection, namespace: str) -> set[str]:
     """The names of all that hold a lease now."""
-    found = connection.execute(select(C.lease_owner).where(C.namespace == namespace, C.status == "running").distinct())
+    found = connection.execute(_OWNERS, {"within": namespace})
     return {name for (name,) in found if name}
 
 
@@ -50,6 +53,32 @@ def queues(connection: Connection, namespace: str) -> list[str]:
         select(C.queue).where(C.namespace == namespace, C.status.in_(schema.OPEN)).distinct().order_by(C.queue)
     )
     return list(found.scalars())
+
+
+_CLAIMABLE = or_(
+    and_(C.status.in_(("pending", "suspended")), C.run_after <= bindparam("due")),
+    and_(
+        C.status == "running",
+        or_(C.lease_expires_at < bindparam("now"), C.lease_owner.in_(bindparam("dead", expanding=True))),
+    ),
+)
+_TAKE = (
+    update(T)
+    .where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+    .values(
+        status="running",
+        epoch=C.epoch + 1,
+        attempts=C.attempts + 1,
+        lease_owner=bindparam("owner"),
+        lease_expires_at=bindparam("until"),
+        started_at=func.coalesce(C.started_at, bindparam("now", type_=Double)),
+        waits_for=None,
+    )
+    .returning(C.epoch)
+)
+_CLAIM = _TAKE.where(_CLAIMABLE)
+_CLAIM_FORCED = _TAKE.where(or_(_CLAIMABLE, C.status.in_(("pending", "suspended"))))
+_RECORD = insert(schema.journal)
 
 
 def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
@@ -68,34 +97,34 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
     ExecutionNotFound, and DatabaseBusy if the transaction must be tried again.
     """
     now = db.sync_clock(connection)
-    allowed = _claimable(now, tuple(dead))
-    if forced:
-        allowed = or_(allowed, C.status.in_(("pending", "suspended")))
-    epoch = connection.execute(
-        update(T)
-        .where(C.id == execution_id, C.namespace == namespace, allowed)
-        .values(
-            status="running",
-            epoch=C.epoch + 1,
-            attempts=C.attempts + 1,
-            lease_owner=owner.name,
-            lease_expires_at=now + owner.ttl,
-            started_at=func.coalesce(C.started_at, now),
-            waits_for=None,
-        )
-        .returning(C.epoch)
-    ).scalar()
+    what = {"of": execution_id, "within": namespace, "owner": owner.name, "until": now + owner.ttl}
+    taking = _CLAIM_FORCED if forced else _CLAIM
+    epoch = connection.execute(taking, {**what, "now": now, "due": now + TICK, "dead": tuple(dead)}).scalar()
     if epoch is None:
         raise _why_not(connection, namespace, execution_id, now)
     seq, digest = journal.head(connection, execution_id)
     record = NewRecord("claimed", meta={"owner": owner.name})
     row = journal.new_row(execution_id, seq + 1, epoch, record, now, digest)
     try:
-        connection.execute(insert(schema.journal), row)
+        connection.execute(_RECORD, row)
     except IntegrityError as exc:
         msg = f"the owner before wrote to execution {execution_id!r} at the moment of the claim; try again"
         raise DatabaseBusy(msg) from exc
     return epoch, (row["seq"], row["digest"])
+
+
+_RUNNABLE = (
+    select(C.id)
+    .where(
+        C.namespace == bindparam("within"),
+        C.queue.in_(bindparam("queues", expanding=True)),
+        C.app.in_(bindparam("apps", expanding=True)),
+        _CLAIMABLE,
+    )
+    .order_by(C.priority.desc(), C.run_after, C.created_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
 
 
 def runnable(  # noqa: PLR0913, PLR0917 - the filters of one query
@@ -107,34 +136,19 @@ def runnable(  # noqa: PLR0913, PLR0917 - the filters of one query
     dead: Iterable[str] = (),
 ) -> str | None:
     """The id of the next execution to claim: oldest first within priority; locked ones are skipped on PostgreSQL."""
-    return connection.execute(
-        select(C.id)
-        .where(
-            C.namespace == namespace,
-            C.queue.in_(tuple(queues)),
-            C.app.in_(tuple(apps)),
-            _claimable(db.sync_clock(connection), tuple(dead)),
-        )
-        .order_by(C.priority.desc(), C.run_after, C.created_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).scalar()
+    now = db.sync_clock(connection)
+    among = {"within": namespace, "queues": tuple(queues), "apps": tuple(apps)}
+    return connection.execute(_RUNNABLE, {**among, "now": now, "due": now + TICK, "dead": tuple(dead)}).scalar()
+
+
+_NEXT_DUE = select(func.min(case((C.status == "running", C.lease_expires_at), else_=C.run_after))).where(
+    C.namespace == bindparam("within"), C.queue.in_(bindparam("queues", expanding=True)), C.status.in_(schema.OPEN)
+)
 
 
 def next_due(connection: Connection, namespace: str, queues: Sequence[str]) -> float | None:
     """The next instant at which something becomes claimable by itself; None if nothing will."""
-    due = case((C.status == "running", C.lease_expires_at), else_=C.run_after)
-    return connection.execute(
-        select(func.min(due)).where(C.namespace == namespace, C.queue.in_(tuple(queues)), C.status.in_(schema.OPEN))
-    ).scalar()
-
-
-def _claimable(now: float, dead: tuple[str, ...]) -> ColumnElement[bool]:
-    expired = or_(C.lease_expires_at < now, C.lease_owner.in_(dead)) if dead else C.lease_expires_at < now
-    return or_(
-        and_(C.status.in_(("pending", "suspended")), C.run_after <= now + TICK),
-        and_(C.status == "running", expired),
-    )
+    return connection.execute(_NEXT_DUE, {"within": namespace, "queues": tuple(queues)}).scalar()
 
 
 def _why_not(connection: Connection, namespace: str, execution_id: str, now: float) -> Exception:
@@ -148,13 +162,16 @@ def _why_not(connection: Connection, namespace: str, execution_id: str, now: flo
     return ExecutionClosed(execution_id, row.status, "claim")
 
 
+_RENEW = (
+    update(T)
+    .where(C.id.in_(bindparam("those", expanding=True)), C.lease_owner == bindparam("owner"), C.status == "running")
+    .values(lease_expires_at=bindparam("until"))
+    .returning(C.id, C.epoch, C.cancel_reason)
+)
+
+
 def renew(db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]) -> dict[str, str | None]:
     """Extend all leases of this owner in one statement: the ids still owned, each with its reason to cancel, if any."""
     now = db.sync_clock(connection)
-    kept = connection.execute(
-        update(T)
-        .where(C.id.in_(tuple(epochs)), C.lease_owner == owner.name, C.status == "running")
-        .values(lease_expires_at=now + owner.ttl)
-        .returning(C.id, C.epoch, C.cancel_reason)
-    )
+    kept = connection.execute(_RENEW, {"those": tuple(epochs), "owner": owner.name, "until": now + owner.ttl})
     return {row.id: row.cancel_reason for row in kept if epochs[row.id] == row.epoch}

@@ -17,7 +17,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sqlalchemy import URL, create_engine, event, make_url, select
@@ -54,6 +54,9 @@ JOURNAL_THREADS = 32
 class _Now(ColumnElement[float]):
     type = Double()
     inherit_cache = True
+
+
+_CLOCK = select(_Now())
 
 
 @compiles(_Now, "sqlite")
@@ -221,7 +224,7 @@ class Database:
 
     def sync_clock(self, connection: Connection) -> float:
         """Read the database's clock, and remember how far this process's monotonic clock is from it."""
-        at = float(connection.execute(select(self.now())).scalar_one())
+        at = float(connection.execute(_CLOCK).scalar_one()) + self.clock_offset
         self._clock = (at, time.monotonic())
         return at
 
@@ -235,8 +238,7 @@ class Database:
 
     def insert_or_ignore(self, table: Table) -> Any:
         """An INSERT that leaves an existing row as it is; its ``rowcount`` tells whether there was none."""
-        insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return _insert_or_ignore(table, self.engine.dialect.name)
 
     async def on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call on this database's own threads, context variables copied; the event loop goes on."""
@@ -260,6 +262,12 @@ class Database:
         self._executor.shutdown(wait=False)
         self._drop_kept()
         self.engine.dispose()
+
+
+@cache
+def _insert_or_ignore(table: Table, dialect: str) -> Any:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def _patiently(call: Callable[[], object], seconds: float) -> None:

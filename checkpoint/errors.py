@@ -4,6 +4,7 @@
     ├── InvalidConfiguration      a url, option or name that cannot be used
     ├── SecretUndeclared          a secret that the tool's policy does not name
     ├── SecretMissing             no resolver of this worker knows it
+    ├── DependencyFailed          its factory raised; the execution waits and tries again
     ├── InvalidId                 empty, too long, or with control characters
     ├── Unsupported               a framework feature that cannot be made durable, by name
     ├── UnknownApp                no handler of that name in this process
@@ -29,14 +30,17 @@
     ├── LeaseLost                 another worker owns the execution now
     ├── ExecutionFailed           what handle.result() raises
     ├── ExecutionCancelled
+    ├── CompensationFailed        what it had done could not be undone
     ├── ExecutionSuspended        it waits, for what the framework's own result cannot show
     ├── DeadlineExceeded          the execution's own deadline has passed
+    ├── BudgetExceeded            the execution has used up what it may
     ├── StepFailed                a recorded failure whose type is not on the allow-list
     ├── StepTimeout               a timeout: the outcome is unknown
     ├── StepAborted               the tool raised SystemExit or another BaseException: the outcome is unknown
     ├── ResultLost                the step was done, its result could not be stored
     ├── NoExecution               asked for a context where there is no execution
     ├── ToolRejected              a person said no, with a reason
+    │   └── ToolNotAllowed        a policy said no
     ├── InterruptNotFound
     ├── InvalidDecision           a decision that does not fit this kind of interrupt
     ├── NotAllowedToDecide        somebody else is to decide
@@ -88,6 +92,17 @@ class SecretMissing(DurableError, KeyError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
             f"secret {name!r} cannot be had: {reason}; set it in the worker's environment or in Runtime(secrets=...)"
+        )
+
+
+class DependencyFailed(DurableError):
+    """The factory of a dependency raised; no step has started, the execution waits and tries again."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        self.name = name
+        super().__init__(
+            f"dependency {name!r} could not be made: {type(error).__qualname__}: {error}; no step was started, what "
+            "needs it waits and tries again"
         )
 
 
@@ -272,6 +287,19 @@ class ExecutionCancelled(DurableError):
         super().__init__(f"execution {execution_id!r} was cancelled: {reason}")
 
 
+class CompensationFailed(DurableError):
+    """A call could not be undone; what was to be undone after it was not touched."""
+
+    def __init__(self, tool: str, why: str, rest: list[str]) -> None:
+        self.tool = tool
+        self.rest = rest
+        untouched = f"not undone either: {', '.join(rest)}" if rest else "it was the last one"
+        super().__init__(
+            f"{tool} could not be compensated: {why}; {untouched}; `durable history` shows what was undone, "
+            "`durable retry` tries this one again and goes on"
+        )
+
+
 class ExecutionSuspended(DurableError):
     """The execution waits for a decision, a signal or a time."""
 
@@ -287,6 +315,13 @@ class ExecutionSuspended(DurableError):
 
 class DeadlineExceeded(DurableError):
     """The execution's deadline has passed; no further step was started."""
+
+
+class BudgetExceeded(DurableError):
+    """The execution has used up its budget; no further step was started."""
+
+    def __init__(self, execution_id: str, spent: str, why: str = "raise the budget, then `durable retry`") -> None:
+        super().__init__(f"execution {execution_id!r} has used up its budget ({spent}): {why}")
 
 
 class StepFailed(DurableError):
@@ -336,6 +371,14 @@ class ToolRejected(DurableError):
         self.tool = tool
         self.reason = reason
         super().__init__(f"{tool} was rejected: {reason}")
+
+
+class ToolNotAllowed(ToolRejected):
+    """A policy does not allow the call; it did not run."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(tool, reason)
+        self.args = (f"{tool} is not allowed: {reason}",)
 
 
 class InterruptNotFound(DurableError):

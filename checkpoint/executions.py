@@ -6,7 +6,7 @@
                failed | dead | suspended -> pending   (an explicit retry)
 
 Each function is one conditional statement per state change, run on the caller's connection. ``claims`` says who may
-drive one.
+drive one. Statements stand beside their function, built once: SQLAlchemy takes longer to build one than to run it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Double, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import blobs, journal, schema
@@ -63,6 +63,9 @@ class NewExecution:
     traceparent: str | None = None
 
 
+_RECORD = insert(schema.journal)
+
+
 def start(db: Database, connection: Connection, new: NewExecution) -> bool:
     """Insert the execution and its ``started`` record; False if this very execution exists already.
 
@@ -96,12 +99,15 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
     if keep is not None:
         keep(connection)
     record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
-    connection.execute(insert(schema.journal), journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
+    connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
     return True
 
 
+_SAME = select(C.namespace, C.app, C.thread, C.input_digest).where(C.id == bindparam("of"))
+
+
 def _refuse_other(connection: Connection, new: NewExecution) -> None:
-    same = connection.execute(select(C.namespace, C.app, C.thread, C.input_digest).where(C.id == new.id)).first()
+    same = connection.execute(_SAME, {"of": new.id}).first()
     if same is None:
         busy = connection.execute(
             select(C.id, C.status).where(
@@ -119,9 +125,12 @@ def _refuse_other(connection: Connection, new: NewExecution) -> None:
         raise ExecutionConflict(new.id, "input")
 
 
+_GET = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+
+
 def get(connection: Connection, namespace: str, execution_id: str, load: Callable[[bytes], Any]) -> Execution:
     """The execution. Raises ExecutionNotFound."""
-    row = connection.execute(select(T).where(C.id == execution_id, C.namespace == namespace)).mappings().first()
+    row = connection.execute(_GET, {"of": execution_id, "within": namespace}).mappings().first()
     if row is None:
         raise ExecutionNotFound(execution_id, namespace)
     return _execution(row, load)
@@ -157,18 +166,45 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     return [_execution(row, load) for row in found.mappings()]
 
 
+_ON_THREAD = select(T).where(
+    C.namespace == bindparam("within"),
+    C.app == bindparam("by"),
+    C.thread == bindparam("on"),
+    C.status.in_(schema.OPEN),
+)
+
+
 def open_on_thread(
     connection: Connection, namespace: str, app: str, thread: str, load: Callable[[bytes], Any]
 ) -> Execution | None:
     """The open execution of a thread, if there is one."""
-    row = (
-        connection.execute(
-            select(T).where(C.namespace == namespace, C.app == app, C.thread == thread, C.status.in_(schema.OPEN))
-        )
-        .mappings()
-        .first()
-    )
+    row = connection.execute(_ON_THREAD, {"within": namespace, "by": app, "on": thread}).mappings().first()
     return None if row is None else _execution(row, load)
+
+
+_COME = or_(
+    exists().where(
+        schema.interrupts.c.execution_id == bindparam("of"),
+        schema.interrupts.c.status == "decided",
+        schema.interrupts.c.id.not_in(bindparam("seen", expanding=True)),
+    ),
+    exists().where(
+        schema.signals.c.execution_id == bindparam("of"),
+        schema.signals.c.name.in_(bindparam("signals", expanding=True)),
+        schema.signals.c.consumed_at.is_(None),
+    ),
+    C.cancel_reason.isnot(None),
+)
+_SUSPEND = (
+    update(T)
+    .where(C.id == bindparam("of"))
+    .values(
+        status=case((_COME, "pending"), else_="suspended"),
+        run_after=case((_COME, bindparam("now", type_=Double)), else_=bindparam("wake_at", type_=Double)),
+        attempts=0,
+        waits_for=bindparam("names"),
+    )
+)
 
 
 def suspend(  # noqa: PLR0913 - what it waits for
@@ -186,27 +222,10 @@ def suspend(  # noqa: PLR0913 - what it waits for
     ``seen`` are interrupts whose decision it knew of and did not get to.
     """
     _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
-    decided = exists().where(
-        schema.interrupts.c.execution_id == execution_id,
-        schema.interrupts.c.status == "decided",
-        schema.interrupts.c.id.not_in(tuple(seen)),
-    )
-    arrived = exists().where(
-        schema.signals.c.execution_id == execution_id,
-        schema.signals.c.name.in_(tuple(signals)),
-        schema.signals.c.consumed_at.is_(None),
-    )
     # a second statement: the first took the row's lock, so this one sees what whoever held it before has committed
-    connection.execute(
-        update(T)
-        .where(C.id == execution_id)
-        .values(
-            status=case((or_(decided, arrived, C.cancel_reason.isnot(None)), "pending"), else_="suspended"),
-            run_after=case((or_(decided, arrived, C.cancel_reason.isnot(None)), now), else_=wake_at),
-            attempts=0,
-            waits_for=json.dumps(list(signals)) if signals else None,
-        )
-    )
+    names = json.dumps(list(signals)) if signals else None
+    come = {"seen": tuple(seen), "signals": tuple(signals)}
+    connection.execute(_SUSPEND, {"of": execution_id, **come, "now": now, "wake_at": wake_at, "names": names})
 
 
 def release(connection: Connection, execution_id: str, epoch: int, *, run_after: float, blameless: bool = True) -> None:
@@ -215,52 +234,74 @@ def release(connection: Connection, execution_id: str, epoch: int, *, run_after:
     _owned(connection, execution_id, epoch, {**values, "attempts": 0} if blameless else values)
 
 
+_CLOSE_INBOX = (
+    update(schema.interrupts)
+    .where(schema.interrupts.c.execution_id == bindparam("of"), schema.interrupts.c.status.in_(("open", "decided")))
+    .values(status="cancelled")
+)
+
+
 def finish(connection: Connection, execution_id: str, epoch: int, **values: Any) -> None:
     """Set the final status; what is still open in the inbox is closed with it. Raises LeaseLost."""
     _owned(
         connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None, "waits_for": None, **values}
     )
-    connection.execute(
-        update(schema.interrupts)
-        .where(schema.interrupts.c.execution_id == execution_id, schema.interrupts.c.status.in_(("open", "decided")))
-        .values(status="cancelled")
-    )
+    connection.execute(_CLOSE_INBOX, {"of": execution_id})
+
+
+_OWNED = update(T).where(C.id == bindparam("of"), C.epoch == bindparam("since"), C.status == "running")
 
 
 def _owned(connection: Connection, execution_id: str, epoch: int, values: Mapping[str, Any]) -> None:
-    changed = connection.execute(
-        update(T).where(C.id == execution_id, C.epoch == epoch, C.status == "running").values(**values)
-    )
+    changed = connection.execute(_OWNED, {"of": execution_id, "since": epoch, **values})
     if changed.rowcount != 1:
         raise LeaseLost(execution_id, epoch)
 
 
+_LOCK = select(C.id).where(C.id == bindparam("of")).with_for_update()
+
+
 def lock(connection: Connection, execution_id: str) -> None:
     """Hold the execution's row to the end of the transaction: taken first by all that wake it or let it go."""
-    connection.execute(select(C.id).where(C.id == execution_id).with_for_update())
+    connection.execute(_LOCK, {"of": execution_id})
+
+
+_WAKE = (
+    update(T)
+    .where(C.id == bindparam("of"), C.status == "suspended")
+    .values(status="pending", run_after=bindparam("now"))
+)
 
 
 def wake(connection: Connection, execution_id: str, *, now: float, signal: str | None = None) -> None:
     """Make a suspended execution claimable; for a signal only if it waits for one of that name."""
-    waiting = and_(C.id == execution_id, C.status == "suspended")
-    if signal is not None:
-        waiting = and_(waiting, C.waits_for.contains(json.dumps(signal), autoescape=True))
-    connection.execute(update(T).where(waiting).values(status="pending", run_after=now))
+    waiting = _WAKE if signal is None else _WAKE.where(C.waits_for.contains(json.dumps(signal), autoescape=True))
+    connection.execute(waiting, {"of": execution_id, "now": now})
 
 
-def request_cancel(connection: Connection, execution_id: str, reason: str, *, now: float) -> None:
+def request_cancel(
+    connection: Connection, execution_id: str, reason: str, *, now: float, compensate: bool | None = None
+) -> None:
     """Raise the flag the owner looks at; one that nobody owns becomes claimable. The first reason counts."""
     lock(connection, execution_id)
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(schema.OPEN))
-        .values(cancel_reason=func.coalesce(C.cancel_reason, reason))
+        .values(
+            cancel_reason=func.coalesce(C.cancel_reason, reason), compensate=func.coalesce(C.compensate, compensate)
+        )
     )
     connection.execute(
         update(T)
         .where(C.id == execution_id, C.status.in_(("pending", "suspended")))
         .values(status="pending", run_after=now)
     )
+
+
+def begin_compensation(connection: Connection, execution_id: str, epoch: int) -> None:
+    """Take the cancellation as read, and close what is open in the inbox: the app does not go on. Raises LeaseLost."""
+    _owned(connection, execution_id, epoch, {"cancel_reason": None})
+    connection.execute(_CLOSE_INBOX, {"of": execution_id})
 
 
 def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
@@ -271,7 +312,15 @@ def retry(connection: Connection, execution_id: str, *, now: float) -> bool:
     again = update(T).where(C.id == execution_id, C.status.in_(("failed", "dead", "suspended")))
     try:
         changed = connection.execute(
-            again.values(status="pending", run_after=now, attempts=0, error=None, finished_at=None, cancel_reason=None)
+            again.values(
+                status="pending",
+                run_after=now,
+                attempts=0,
+                error=None,
+                finished_at=None,
+                cancel_reason=None,
+                compensate=None,
+            )
         )
     except IntegrityError as exc:
         raise ThreadBusy("of " + execution_id, "another execution", "open") from exc

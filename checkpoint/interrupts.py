@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from durable.checkpoint import blobs, schema
 from durable.checkpoint.errors import InterruptNotFound, LeaseLost
@@ -22,7 +23,7 @@ from durable.checkpoint.records import Interrupt, InterruptKind, Terms
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping, Select
 
     from durable.checkpoint.database import Database
 
@@ -48,6 +49,9 @@ class NewInterrupt:
     terms: Terms = field(default_factory=Terms)
 
 
+_INSERT = insert(T)
+
+
 def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
     """The statement that puts the question into the inbox; it commits with the ``interrupt_opened`` record."""
     stored, keep = blobs.stash(db, new.subject)
@@ -56,7 +60,7 @@ def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
         if keep is not None:
             keep(connection)
         connection.execute(
-            insert(T),
+            _INSERT,
             {
                 "id": new.id,
                 "namespace": new.namespace,
@@ -78,12 +82,21 @@ def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
     return insert_it
 
 
+_GET = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+
+
 def get(connection: Connection, namespace: str, interrupt_id: str, load: Callable[[bytes], Any]) -> Interrupt:
     """The interrupt. Raises InterruptNotFound."""
-    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).mappings().first()
+    row = connection.execute(_GET, {"of": interrupt_id, "within": namespace}).mappings().first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
     return _interrupt(row, load)
+
+
+@cache
+def _finding(*by: str) -> Select[Any]:
+    wanted = (C[name].in_(bindparam(f"of_{name}", expanding=True)) for name in by)
+    return select(T).where(C.namespace == bindparam("within"), *wanted).order_by(C.created_at, C.id)
 
 
 def find(  # noqa: PLR0913 - each is a filter of one query
@@ -98,16 +111,12 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     limit: int | None = 1000,
 ) -> list[Interrupt]:
     """Interrupts that match, oldest first."""
-    query = select(T).where(C.namespace == namespace)
+    filters = {"execution_id": execution_id, "tool": tool, "kind": kind}
+    wanted: dict[str, Sequence[str]] = {name: (value,) for name, value in filters.items() if value is not None}
     if status:
-        query = query.where(C.status.in_(status))
-    if execution_id is not None:
-        query = query.where(C.execution_id == execution_id)
-    if tool is not None:
-        query = query.where(C.tool == tool)
-    if kind is not None:
-        query = query.where(C.kind == kind)
-    found = connection.execute(query.order_by(C.created_at, C.id).limit(limit))
+        wanted["status"] = tuple(status)
+    values = {"within": namespace, **{f"of_{name}": value for name, value in wanted.items()}}
+    found = connection.execute(_finding(*wanted).limit(limit), values)
     return [_interrupt(row, load) for row in found.mappings()]
 
 
@@ -143,38 +152,45 @@ def escalating(interrupt: Interrupt, db: Database) -> Callable[[Connection], obj
     return escalate
 
 
+_CONSUME = update(T).where(C.id == bindparam("of"), C.status == "decided").values(status="consumed")
+
+
 def consuming(interrupt: Interrupt) -> Callable[[Connection], object]:
     """The statement that uses the decision up; it commits with the record of what was done with it."""
 
     def consume(connection: Connection) -> None:
-        used = connection.execute(
-            update(T).where(C.id == interrupt.id, C.status == "decided").values(status="consumed")
-        )
+        used = connection.execute(_CONSUME, {"of": interrupt.id})
         if used.rowcount != 1:
             raise LeaseLost(interrupt.execution_id, -1)
 
     return consume
 
 
+_WITHDRAW = update(T).where(C.id == bindparam("of"), C.status.in_(("open", "decided"))).values(status="cancelled")
+
+
 def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
     """The statement that takes back a question nobody needs to answer any more."""
 
     def withdraw(connection: Connection) -> object:
-        return connection.execute(
-            update(T).where(C.id == interrupt_id, C.status.in_(("open", "decided"))).values(status="cancelled")
-        )
+        return connection.execute(_WITHDRAW, {"of": interrupt_id})
 
     return withdraw
+
+
+def terms_of(stored: str) -> Terms:
+    """The terms as they are stored."""
+    terms: dict[str, Any] = json.loads(stored)
+    for name in ("approvers", "escalate_to", "delegations"):
+        terms[name] = tuple(terms.get(name, ()))
+    return Terms(**terms)
 
 
 def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
     fields: dict[str, Any] = {str(key): value for key, value in row.items()}
     subject, decision = fields.pop("subject"), fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
-    terms: dict[str, Any] = json.loads(fields["terms"])
-    for name in ("approvers", "escalate_to"):
-        terms[name] = tuple(terms.get(name, ()))
-    fields["terms"] = Terms(**terms)
+    fields["terms"] = terms_of(fields["terms"])
     return Interrupt(
         **fields,
         stored_subject=bytes(subject),

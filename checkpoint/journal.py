@@ -14,7 +14,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import JournalCorrupt
@@ -133,29 +133,30 @@ def record_of(row: dict[str, Any], load: Callable[[bytes], Any]) -> Record:
     )
 
 
+_T = schema.journal
+_C = _T.c
+_READ = select(_T).where(_C.execution_id == bindparam("of"), _C.seq > bindparam("after")).order_by(_C.seq)
+
+
 def read(connection: Connection, execution_id: str, load: Callable[[bytes], Any], *, after: int = 0) -> list[Record]:
     """The records behind seq ``after``, in order: one range read."""
-    table = schema.journal
-    found = connection.execute(
-        select(table).where(table.c.execution_id == execution_id, table.c.seq > after).order_by(table.c.seq)
-    )
+    found = connection.execute(_READ, {"of": execution_id, "after": after})
     return [record_of(dict(row), load) for row in found.mappings()]
+
+
+_HEAD = select(_C.seq, _C.digest).where(_C.execution_id == bindparam("of")).order_by(_C.seq.desc()).limit(1)
 
 
 def head(connection: Connection, execution_id: str) -> tuple[int, bytes]:
     """Seq and digest of the last record; (0, GENESIS) if there is none."""
-    table = schema.journal.c
-    last = connection.execute(
-        select(table.seq, table.digest).where(table.execution_id == execution_id).order_by(table.seq.desc()).limit(1)
-    ).first()
+    last = connection.execute(_HEAD, {"of": execution_id}).first()
     return (0, GENESIS) if last is None else (last.seq, bytes(last.digest))
 
 
 def verify(connection: Connection, execution_id: str) -> tuple[int, bytes]:
     """Recompute the chain and return its head. Raises JournalCorrupt naming the first seq that does not fit."""
-    table = schema.journal
     seq, digest = 0, GENESIS
-    found = connection.execute(select(table).where(table.c.execution_id == execution_id).order_by(table.c.seq))
+    found = connection.execute(_READ, {"of": execution_id, "after": 0})
     for row in found.mappings():
         seq += 1
         fields = dict(row)

@@ -30,11 +30,16 @@ class Prepared:
         if rows:
             self._execute(connection, rows).close()
 
+    def fetch(self, connection: Connection, row: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The first row found; None if there is none."""
+        cursor = self._execute(connection, [row])
+        found: Sequence[Any] | None = cursor.fetchone()
+        cursor.close()
+        return found
+
     def scalar(self, connection: Connection, row: Mapping[str, Any]) -> Any:
         """The first column of the first row found; None if there is none."""
-        cursor = self._execute(connection, [row])
-        found = cursor.fetchone()
-        cursor.close()
+        found = self.fetch(connection, row)
         return None if found is None else found[0]
 
     def _execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Any:

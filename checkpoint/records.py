@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from durable.checkpoint.errors import CorruptPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Status = Literal["pending", "running", "suspended", "succeeded", "failed", "cancelled", "dead"]
 Kind = Literal[
@@ -59,6 +59,7 @@ class Execution:
     waits_for: str | None
     deadline_at: float | None
     cancel_reason: str | None
+    compensate: bool | None
     parent: str | None
     correlation_id: str | None
     tags: Mapping[str, str]
@@ -129,13 +130,28 @@ class Terms:
 
     ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` is the person who must not
     decide, for having asked for it. ``escalate_to`` are the approvers that come in addition when the time is over, for
-    ``expires_in`` seconds more.
+    ``expires_in`` seconds more. ``delegations`` say who handed the decision to whom: ``by``, ``to``, ``at``,
+    ``comment``.
     """
 
     approvers: tuple[str, ...] = ()
     requester: str | None = None
     escalate_to: tuple[str, ...] = ()
     expires_in: float | None = None
+    delegations: tuple[Mapping[str, Any], ...] = ()
+
+    def refuses(self, person: str, roles: Iterable[str]) -> str | None:
+        """Why this person may not decide; None if they may. What was handed on is held by one person at a time."""
+        if person == self.requester:
+            return "who asked for the call does not decide on it"
+        holds = next((one for one in reversed(self.delegations) if person in {one["by"], one["to"]}), None)
+        if holds is not None and holds["by"] == person:
+            return f"it was handed to {holds['to']}"
+        named = person in self.approvers and not person.startswith("role:")
+        if not self.approvers or named or holds is not None:
+            return None
+        in_role = {f"role:{role}" for role in roles} & set(self.approvers)
+        return None if in_role else f"it is for {', '.join(self.approvers)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +160,7 @@ class Interrupt:
 
     It is decided when ``required`` persons have given the same answer. ``votes`` are all answers that were tried, in
     order: ``by``, ``at``, ``digest`` (the same answer has the same), and ``refused`` with the error for those that did
-    not count.
+    not count (``repeated`` for the same answer of the same person, which is no error).
     """
 
     id: str

@@ -15,6 +15,8 @@ frameworks have tables of that name.) ``session_items`` are what was said, by th
 taken back keeps its row with ``gone``, the revision at which it went.
 ``session_state`` is key and value by scope: of a session, a user, an app.
 
+``rates`` and ``circuits`` are what the workers know together of the things they call: how often, and whether in vain.
+
 Instants (``*_at``, ``run_after``) are epoch seconds on the database's clock.
 """
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 from sqlalchemy import (
     TEXT,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -79,6 +82,7 @@ executions = Table(
     Column("waits_for", Text),
     Column("deadline_at", Double),
     Column("cancel_reason", Text),
+    Column("compensate", Boolean),
     Column("parent", ID),
     Column("correlation_id", ID),
     Column("tags", Text, nullable=False, server_default="{}"),
@@ -252,4 +256,22 @@ session_state = Table(
     Column("key", KEY, primary_key=True),
     Column("value", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("namespace", ID, primary_key=True),
+    Column("name", ID, primary_key=True),
+    Column("next_at", Double, nullable=False),
+    Column("turn_at", Double, nullable=False),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("namespace", ID, primary_key=True),
+    Column("name", ID, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Double),
 )

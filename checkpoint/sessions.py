@@ -18,20 +18,24 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import ItemConflict, SessionChanged, SessionExists, SessionNotFound
+from durable.checkpoint.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from durable.checkpoint.database import Database
 
 S, ITEM, STATE = schema.session_heads.c, schema.session_items.c, schema.session_state.c
+
+SCOPES = 500
+"""Scopes of state that are asked for in one query: databases limit the parameters of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,30 @@ class Place:
     user: str
     id: str
 
-    def here(self) -> ColumnElement[bool]:
-        """The session's row."""
-        return (S.namespace == self.namespace) & (S.app == self.app) & (S.user == self.user) & (S.id == self.id)
+    @property
+    def names(self) -> dict[str, str]:
+        """By column."""
+        return {"namespace": self.namespace, "app": self.app, "user": self.user, "id": self.id}
+
+
+_HERE = (
+    (S.namespace == bindparam("namespace"))
+    & (S.app == bindparam("app"))
+    & (S.user == bindparam("user"))
+    & (S.id == bindparam("id"))
+)
+_GET = Prepared(lambda _: select(schema.session_heads).where(_HERE))
+_HOLD = Prepared(lambda _: select(schema.session_heads).where(_HERE).with_for_update())
+_DROP = Prepared(lambda _: delete(schema.session_heads).where(_HERE))
+_KNOWN = Prepared(lambda _: select(ITEM.body).where(ITEM.session == bindparam("session"), ITEM.id == bindparam("id")))
+_ADD = Prepared(lambda _: insert(schema.session_items))
+_MOVE = Prepared(
+    lambda _: (
+        update(schema.session_heads)
+        .where(S.number == bindparam("session"))
+        .values(revision=bindparam("to"), updated_at=bindparam("now"))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +111,7 @@ def create(db: Database, connection: Connection, place: Place, *, at: float | No
 
 def get(connection: Connection, place: Place) -> Session | None:
     """The session; None if there is none."""
-    row = connection.execute(select(schema.session_heads).where(place.here())).first()
-    return None if row is None else _session(row)
+    return _session(_GET.fetch(connection, place.names))
 
 
 def find(connection: Connection, namespace: str, app: str, *, user: str | None = None) -> list[Session]:
@@ -95,12 +119,12 @@ def find(connection: Connection, namespace: str, app: str, *, user: str | None =
     query = select(schema.session_heads).where(S.namespace == namespace, S.app == app)
     if user is not None:
         query = query.where(S.user == user)
-    return [_session(row) for row in connection.execute(query.order_by(S.updated_at, S.user, S.id))]
+    return [_made(row) for row in connection.execute(query.order_by(S.updated_at, S.user, S.id))]
 
 
 def drop(connection: Connection, place: Place) -> None:
     """Delete the session, its items and its own state."""
-    connection.execute(delete(schema.session_heads).where(place.here()))
+    _DROP.run(connection, [place.names])
     scope = _scope((place.app, place.user, place.id))
     connection.execute(delete(schema.session_state).where(STATE.namespace == place.namespace, STATE.scope == scope))
 
@@ -123,25 +147,39 @@ def append(  # noqa: PLR0913 - where, what, and what is assumed
     """
     if make and get(connection, place) is None:
         _insert(db, connection, place, at)
-    session = hold(connection, place)
-    known = _known(connection, session, [item.id for item in items if item.id is not None])
+    return add(db, connection, hold(connection, place), items, expect=expect, at=at)
+
+
+def add(  # noqa: PLR0913 - where, what, and what is assumed
+    db: Database,
+    connection: Connection,
+    session: Session,
+    items: Sequence[NewItem],
+    *,
+    expect: int | None = None,
+    at: float | None = None,
+) -> Session:
+    """As ``append``, to a session that is held in this transaction: at the same revision if nothing was new."""
     new: list[NewItem] = []
+    known: dict[str, bytes] = {}
     for item in items:
-        body = None if item.id is None else known.get(item.id)
+        if item.id is None:
+            new.append(item)
+            continue
+        body = known.get(item.id) or _KNOWN.scalar(connection, {"session": session.number, "id": item.id})
         if body is None:
             new.append(item)
-            if item.id is not None:
-                known[item.id] = item.body
-        elif body != item.body:
-            raise ItemConflict(place.id, item.id or "")
+            known[item.id] = item.body
+        elif bytes(body) != item.body:
+            raise ItemConflict(session.place.id, item.id)
     if not new:
         return session
     _expect(session, expect)
     rows = [
-        {"session": session.number, "seq": session.revision + place_in, "id": item.id, "at": item.at, "body": item.body}
-        for place_in, item in enumerate(new, 1)
+        {"session": session.number, "seq": seq, "id": item.id, "at": item.at, "gone": None, "body": item.body}
+        for seq, item in enumerate(new, session.revision + 1)
     ]
-    connection.execute(insert(schema.session_items), rows)
+    _ADD.run(connection, rows)
     return _changed(db, connection, session, len(new), at)
 
 
@@ -164,6 +202,17 @@ def read(
     query = query.order_by(ITEM.seq) if last is None else query.order_by(ITEM.seq.desc()).limit(last)
     found = [Item(row.seq, row.id, bytes(row.body)) for row in connection.execute(query)]
     return found if last is None else found[::-1]
+
+
+def ending(connection: Connection, place: Place, endings: Iterable[bytes]) -> set[bytes]:
+    """Which of these, all of one length, an item of any session of this app's user ends with."""
+    wanted = set(endings)
+    if not wanted:
+        return wanted
+    last = func.substr(ITEM.body, func.length(ITEM.body) + 1 - len(next(iter(wanted))), type_=LargeBinary())
+    query = select(last).join(schema.session_heads, ITEM.session == S.number)
+    of_user = query.where(S.namespace == place.namespace, S.app == place.app, S.user == place.user)
+    return {bytes(found) for found in connection.execute(of_user.where(last.in_(wanted))).scalars()}
 
 
 def withdraw(
@@ -208,27 +257,30 @@ def state(connection: Connection, namespace: str, *scopes: tuple[str, ...]) -> l
     """What is kept under each of these scopes: encoded values by key."""
     named = [_scope(scope) for scope in scopes]
     found: dict[str, dict[str, bytes]] = {scope: {} for scope in named}
-    query = select(STATE.scope, STATE.key, STATE.value).where(STATE.namespace == namespace, STATE.scope.in_(found))
-    for row in connection.execute(query.order_by(STATE.key)):
-        found[row.scope][row.key] = bytes(row.value)
+    wanted = list(found)
+    query = select(STATE.scope, STATE.key, STATE.value).where(STATE.namespace == namespace).order_by(STATE.key)
+    for first in range(0, len(wanted), SCOPES):
+        for row in connection.execute(query.where(STATE.scope.in_(wanted[first : first + SCOPES]))):
+            found[row.scope][row.key] = bytes(row.value)
     return [found[scope] for scope in named]
 
 
-def keep_state(
-    db: Database, connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]
-) -> None:
+def keep_state(connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]) -> None:
     """Set these keys of a scope; the others stay. A scope is a path of names: an app, a user of it, a session."""
     rows = [
         {"namespace": namespace, "scope": _scope(scope), "key": key, "value": value}
         for key, value in sorted(values.items())
     ]
-    if rows:
-        statement = (sqlite.insert if db.is_sqlite else postgresql.insert)(schema.session_state)
-        replaced = {"value": statement.excluded["value"]}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=[STATE.namespace, STATE.scope, STATE.key], set_=replaced),
-            rows,
-        )
+    _KEEP.run(connection, rows)
+
+
+def _upsert(dialect: str) -> Any:
+    statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(schema.session_state)
+    keys = [STATE.namespace, STATE.scope, STATE.key]
+    return statement.on_conflict_do_update(index_elements=keys, set_={"value": statement.excluded["value"]})
+
+
+_KEEP = Prepared(_upsert)
 
 
 def _scope(path: Iterable[str]) -> str:
@@ -237,22 +289,25 @@ def _scope(path: Iterable[str]) -> str:
 
 def _insert(db: Database, connection: Connection, place: Place, at: float | None) -> bool:
     now = db.sync_clock(connection) if at is None else at
-    names = {"namespace": place.namespace, "app": place.app, "user": place.user, "id": place.id}
-    row = {**names, "revision": 0, "created_at": now, "updated_at": now}
+    row = {**place.names, "revision": 0, "created_at": now, "updated_at": now}
     return bool(connection.execute(db.insert_or_ignore(schema.session_heads), row).rowcount == 1)
 
 
 def hold(connection: Connection, place: Place) -> Session:
     """The session; nobody else writes to it until the end of the transaction. Raises SessionNotFound."""
-    row = connection.execute(select(schema.session_heads).where(place.here()).with_for_update()).first()
-    if row is None:
+    session = _session(_HOLD.fetch(connection, place.names))
+    if session is None:
         raise SessionNotFound(place.id)
-    return _session(row)
+    return session
 
 
-def _session(row: Any) -> Session:
-    place = Place(row.namespace, row.app, row.user, row.id)
-    return Session(row.number, place, row.revision, row.created_at, row.updated_at)
+def _session(row: Any) -> Session | None:
+    return None if row is None else _made(row)
+
+
+def _made(row: Any) -> Session:
+    number, namespace, app, user, name, revision, created_at, updated_at = row
+    return Session(number, Place(namespace, app, user, name), revision, created_at, updated_at)
 
 
 def _expect(session: Session, expect: int | None) -> None:
@@ -260,15 +315,7 @@ def _expect(session: Session, expect: int | None) -> None:
         raise SessionChanged(session.place.id, expect, session.revision)
 
 
-def _known(connection: Connection, session: Session, ids: Sequence[str]) -> dict[str, bytes]:
-    if not ids:
-        return {}
-    query = select(ITEM.id, ITEM.body).where(ITEM.session == session.number, ITEM.id.in_(ids))
-    return {row.id: bytes(row.body) for row in connection.execute(query)}
-
-
 def _changed(db: Database, connection: Connection, session: Session, by: int, at: float | None) -> Session:
     now = db.clock() if at is None else at
-    values = {"revision": session.revision + by, "updated_at": now}
-    connection.execute(update(schema.session_heads).where(S.number == session.number).values(**values))
+    _MOVE.run(connection, [{"session": session.number, "to": session.revision + by, "now": now}])
     return Session(session.number, session.place, session.revision + by, session.created_at, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from durable.checkpoint import blobs, executions, schema
 from durable.checkpoint.errors import LeaseLost, SignalConflict
@@ -54,14 +54,17 @@ def _sent(connection: Connection, execution_id: str, signal: NewSignal, stored: 
     return row is not None
 
 
+_FIRST = (
+    select(C.id, C.payload)
+    .where(C.execution_id == bindparam("of"), C.name == bindparam("named"), C.consumed_at.is_(None))
+    .order_by(C.id)
+    .limit(1)
+)
+
+
 def first(connection: Connection, execution_id: str, name: str) -> tuple[int, bytes] | None:
     """Id and payload of the oldest signal of this name that was not taken yet."""
-    row = connection.execute(
-        select(C.id, C.payload)
-        .where(C.execution_id == execution_id, C.name == name, C.consumed_at.is_(None))
-        .order_by(C.id)
-        .limit(1)
-    ).first()
+    row = connection.execute(_FIRST, {"of": execution_id, "named": name}).first()
     return None if row is None else (row.id, bytes(row.payload))
 
 

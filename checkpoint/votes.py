@@ -7,13 +7,21 @@ not count is kept too, with its reason: a late answer, another one, one of someb
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from durable.checkpoint import blobs, executions, schema
-from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, NotAllowedToDecide
+from durable.checkpoint.errors import (
+    AlreadyDecided,
+    DatabaseBusy,
+    DecisionExpired,
+    InterruptNotFound,
+    InvalidDecision,
+    NotAllowedToDecide,
+)
+from durable.checkpoint.interrupts import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +64,7 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
         counted = [vote for vote in votes if "refused" not in vote]
         again = any((vote["by"], vote["digest"]) == (decision.by, decision.digest) for vote in counted)
         if again and row.status in {"open", "decided", "consumed"}:
+            refused(db, connection, interrupt_id, decision, REPEATED)
             return False
         _refuse(row, decision, counted, now)
         votes.append({"by": decision.by, "at": now, "digest": decision.digest})
@@ -74,6 +83,9 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
             return True
 
 
+REPEATED = "repeated"
+"""Why the same answer of the same person does not count again: it is no error."""
+
 MOST = 200
 """Answers that did not count and are kept, of one interrupt."""
 
@@ -88,8 +100,48 @@ def refused(db: Database, connection: Connection, interrupt_id: str, decision: N
     connection.execute(update(T).where(C.id == interrupt_id).values(votes=json.dumps(votes)))
 
 
+@dataclass(frozen=True, slots=True)
+class NewDelegation:
+    """Who hands the decision to whom; the roles are theirs."""
+
+    by: str
+    to: str
+    comment: str | None = None
+    by_roles: tuple[str, ...] = ()
+    to_roles: tuple[str, ...] = ()
+
+
+def delegate(db: Database, connection: Connection, namespace: str, interrupt_id: str, new: NewDelegation) -> None:
+    """Hand the decision of one person to another: the one may then decide, and the other no more.
+
+    Raises InterruptNotFound, NotAllowedToDecide, AlreadyDecided if they have answered or it is decided,
+    DecisionExpired, and InvalidDecision for somebody who may decide without it: nobody counts twice.
+    """
+    executions.lock(connection, _row(connection, namespace, interrupt_id).execution_id)
+    row, now = _row(connection, namespace, interrupt_id), db.sync_clock(connection)
+    counted = [vote for vote in json.loads(row.votes) if "refused" not in vote]
+    _refuse(row, NewDecision(b"", "", new.by, roles=new.by_roles), counted, now)
+    terms = terms_of(row.terms)
+    if new.to == terms.requester:
+        raise NotAllowedToDecide(row.id, new.to, "who asked for the call does not decide on it")
+    if new.to == new.by or (terms.approvers and terms.refuses(new.to, new.to_roles) is None):
+        msg = f"{new.to!r} may decide interrupt {row.id!r} already, and counts once; hand it to somebody else"
+        raise InvalidDecision(msg)
+    told = {"by": new.by, "to": new.to, "at": now, "comment": new.comment}
+    handed = replace(terms, delegations=(*terms.delegations, told))
+    won = connection.execute(
+        update(T).where(C.id == interrupt_id, C.status == "open").values(terms=json.dumps(asdict(handed)))
+    )
+    if won.rowcount != 1:
+        msg = f"interrupt {interrupt_id!r} was closed at this very moment; try again"
+        raise DatabaseBusy(msg)
+
+
+_ROW = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within"))
+
+
 def _row(connection: Connection, namespace: str, interrupt_id: str) -> Row[Any]:
-    row = connection.execute(select(T).where(C.id == interrupt_id, C.namespace == namespace)).first()
+    row = connection.execute(_ROW, {"of": interrupt_id, "within": namespace}).first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
     return row
@@ -100,14 +152,9 @@ def _refuse(row: Row[Any], decision: NewDecision, counted: Sequence[Mapping[str,
         raise DecisionExpired(row.id)
     if row.status != "open":
         raise AlreadyDecided(row.id, row.status, row.decided_by if row.status != "cancelled" else None)
-    terms = json.loads(row.terms)
-    if terms.get("requester") == decision.by:
-        why = "who asked for the call does not decide on it"
+    why = terms_of(row.terms).refuses(decision.by, decision.roles)
+    if why is not None:
         raise NotAllowedToDecide(row.id, decision.by, why)
-    approvers = terms.get("approvers") or ()
-    named = decision.by in approvers and not decision.by.startswith("role:")
-    if approvers and not named and not {f"role:{role}" for role in decision.roles} & set(approvers):
-        raise NotAllowedToDecide(row.id, decision.by, f"it is for {', '.join(approvers)}")
     if any(vote["by"] == decision.by for vote in counted):
         raise AlreadyDecided(row.id, "answered otherwise", decision.by)
 

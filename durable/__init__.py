@@ -7,9 +7,13 @@ SDK and Google ADK.
 
 from __future__ import annotations
 
+from durable.breaker import Breaker
+from durable.budget import Budget
 from durable.calls import ask, sleep, step, wait_signal
 from durable.checkpoint.errors import (
     AlreadyDecided,
+    ArgumentsChanged,
+    BudgetExceeded,
     DecisionExpired,
     DurableError,
     ExecutionBusy,
@@ -22,6 +26,7 @@ from durable.checkpoint.errors import (
     StepFailed,
     Suspended,
     ThreadBusy,
+    ToolNotAllowed,
     ToolRejected,
     Unsupported,
 )
@@ -30,6 +35,7 @@ from durable.context import ToolContext, current
 from durable.handle import Handle, Result
 from durable.interrupt import Decision
 from durable.policy import Approval, Done, NotDone, ToolPolicy, Unknown
+from durable.rate import Rate
 from durable.retry import Retry
 from durable.runtime import Runtime
 from durable.tool import tool
@@ -37,6 +43,10 @@ from durable.tool import tool
 __all__ = [
     "AlreadyDecided",
     "Approval",
+    "ArgumentsChanged",
+    "Breaker",
+    "Budget",
+    "BudgetExceeded",
     "Decision",
     "DecisionExpired",
     "Done",
@@ -52,6 +62,7 @@ __all__ = [
     "LeaseLost",
     "NotAllowedToDecide",
     "NotDone",
+    "Rate",
     "Record",
     "Result",
     "Retry",
@@ -60,6 +71,7 @@ __all__ = [
     "Suspended",
     "ThreadBusy",
     "ToolContext",
+    "ToolNotAllowed",
     "ToolPolicy",
     "ToolRejected",
     "Unknown",

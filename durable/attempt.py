@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.errors import Cancelled, LeaseLost, StepAborted, StepTimeout, StorageError, Suspended
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 PASSING: tuple[type[BaseException], ...] = (
     Suspended,
@@ -95,3 +95,14 @@ def _in_thread(body: Callable[[], Any], key: str, timeout: float) -> Any:
     if thread.is_alive():
         raise StepTimeout(key, timeout)
     return future.result()
+
+
+def on_own_loop(output: Coroutine[Any, Any, Any]) -> Any:
+    """Run it to its end on an event loop of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(output)
+    # called from async code without ``runtime.aio``: that code waits here, this one needs a loop that runs
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, output).result()

@@ -126,7 +126,8 @@ def leave(held: Held, error: BaseException | None, *, patience: float | None = N
     if isinstance(error, Cancelled):
         raise ExecutionCancelled(segment.execution.id, error.reason) from None
     if raised is not None and raised is not error:
-        raise raised
+        # never "during handling of" the error in whose place it stands, which may tell a secret
+        raise raised from raised.__cause__ or raised.__context__
     if isinstance(error, Suspended):
         raise ExecutionSuspended(segment.execution.id, list(segment.waiting)) from None
 

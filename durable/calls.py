@@ -16,7 +16,9 @@ from durable.checkpoint.records import NewRecord
 from durable.context import here
 from durable.ids import checked
 from durable.interrupt import answer_to, ask_person, check_schema
+from durable.policies import governing
 from durable.policy import ONCE, Approval, ToolPolicy
+from durable.schemas import fitting, of_function
 from durable.shells import run_step, run_step_async
 from durable.step import StepCall, place
 from durable.tool import bound, left_out, plain, policy_of, unbound, with_context
@@ -74,7 +76,7 @@ class Step:
         """Run it, or return what is recorded; see the class."""
         name = _name(fn)
         scope = here()
-        policy = scope.segment.runtime.policies.of_tool(name) or policy_of(fn) or ONCE
+        policy = governing(scope, name, policy_of(fn))
         if self._changes:
             policy = replace(policy, **self._changes)
         kind = "step" if policy_of(fn) is None else "tool"
@@ -105,6 +107,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
     call = StepCall(name, arguments, policy, identity, kind=kind, defaults=left_out(inner, arguments), scope=scope)
+    call.schema = lambda: fitting(of_function(inner), call.complete)
 
     def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.errors import NoExecution, Unsupported
+from durable.dependencies import Dependencies
 from durable.ids import new_id
 from durable.secrets.logs import redacting
 from durable.secrets.store import Secrets, SecretStore
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from durable.segment import Segment
 
@@ -30,7 +31,8 @@ class ToolContext:
     """What a tool may know of the call it serves.
 
     ``idempotency_key`` is the same on every attempt and worker: hand it to the outside system. ``deadline_at`` is an
-    instant in epoch seconds. ``connection`` is the open transaction of a ``transactional`` tool, None for others.
+    instant in epoch seconds. ``dependencies`` are those of ``Runtime(dependencies=...)``. ``connection`` is the open
+    transaction of a ``transactional`` tool, None for others.
     """
 
     execution_id: str
@@ -39,7 +41,7 @@ class ToolContext:
     idempotency_key: str
     deadline_at: float | None
     thread: str | None
-    dependencies: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    dependencies: Dependencies = field(default_factory=Dependencies, repr=False)
     secrets: Secrets = field(default_factory=Secrets)
     log: logging.Logger | logging.LoggerAdapter[logging.Logger] = field(default=redacting("durable.tool"), repr=False)
     connection: Any = field(default=None, repr=False)
@@ -117,6 +119,16 @@ def within(inner: Scope) -> Iterator[Scope]:
     token = _scope.set(inner)
     try:
         yield inner
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def undriven() -> Iterator[None]:
+    """Run the block as if it stood in no execution: what it calls is no step."""
+    token = _scope.set(None)
+    try:
+        yield
     finally:
         _scope.reset(token)
 

@@ -6,15 +6,13 @@ Never guessed: an effect that may be repeated is repeated with the same idempote
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from typing import TYPE_CHECKING, Literal
 
-from durable import idempotency
 from durable.checkpoint.errors import Cancelled, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.interrupt import ask_person
 from durable.policy import Done, NotDone
+from durable.reconcile import reconciled
 
 if TYPE_CHECKING:
     from durable.interrupt import Answer
@@ -40,22 +38,14 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         return "run"
     segment = call.scope.segment
     arguments = call.complete if outcome.edited is None else outcome.edited.value()
-    if call.policy.reconcile is not None:
-        key = (
-            call.policy.idempotency_key(arguments)
-            if call.policy.idempotency_key is not None
-            else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
-        )
-        verdict = call.policy.reconcile(key, arguments)
-        if inspect.iscoroutine(verdict):
-            verdict = asyncio.run(verdict)
-        if isinstance(verdict, Done):
-            value = segment.runtime.codec.encode(verdict.result, what=f"the reconciled result of {call.name}")
-            segment.append(NewRecord("step_done", outcome.key, call.meta(reconciled=True), value))
-            return "finished"
-        if isinstance(verdict, NotDone):
-            segment.append(NewRecord("note", None, {"event": "reconciled", "step": outcome.key, "happened": False}))
-            return "run"
+    verdict = reconciled(call, outcome, arguments)
+    if isinstance(verdict, Done):
+        value = segment.runtime.codec.encode(verdict.result, what=f"the reconciled result of {call.name}")
+        segment.append(NewRecord("step_done", outcome.key, call.meta(reconciled=True), value))
+        return "finished"
+    if isinstance(verdict, NotDone):
+        segment.append(NewRecord("note", None, {"event": "reconciled", "step": outcome.key, "happened": False}))
+        return "run"
     ask_person(
         segment,
         outcome,
@@ -63,7 +53,8 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         {"arguments": arguments, "tool": call.name, "question": f"did {call.name} happen?"},
         tool=call.name,
         arguments_hash=call.complete_hash,
-        meta=call.meta(),
+        rule=verdict,
+        meta=call.meta(because=verdict),
     )
     raise Suspended
 

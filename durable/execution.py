@@ -7,14 +7,13 @@ transaction. A process that dies before it leaves a lease behind, and another on
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from durable import failure
+from durable import compensation, failure
+from durable.attempt import on_own_loop
 from durable.checkpoint import blobs, claims, executions, interrupts, journal
 from durable.checkpoint.errors import (
     Cancelled,
@@ -29,10 +28,11 @@ from durable.checkpoint.journal import Journal
 from durable.checkpoint.records import NewRecord
 from durable.context import within
 from durable.owner import is_dead
+from durable.secrets.scrubbing import scrubbed
 from durable.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from durable.runtime import App, Runtime
 
@@ -48,7 +48,8 @@ _GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledEr
 def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -> Segment:
     """Claim the execution and read its journal.
 
-    An owner of this machine whose process is gone need not be waited for. Raises ExecutionBusy, ExecutionClosed,
+    An owner of this machine whose process is gone need not be waited for. One that is being compensated goes on with
+    that here, and is closed for anything else. Raises ExecutionBusy, ExecutionClosed,
     ExecutionNotFound.
     """
     db, owner = runtime.database, runtime.leases.owner
@@ -60,7 +61,13 @@ def open_segment(runtime: Runtime, execution_id: str, *, forced: bool = False) -
             db, connection, runtime.namespace, execution_id, owner, dead=dead, forced=forced
         )
     )
-    return load_segment(runtime, execution_id, epoch, head, claimed_at=claimed_at)
+    segment = load_segment(runtime, execution_id, epoch, head, claimed_at=claimed_at)
+    if segment.replay.ending is None:
+        return segment
+    error = close(segment, None, None)
+    if isinstance(error, (LeaseLost, StorageError)):
+        raise error
+    raise ExecutionClosed(execution_id, "compensated", "go on with")
 
 
 def load_segment(
@@ -102,25 +109,15 @@ def drive(app: App, segment: Segment) -> BaseException | None:
     runtime = segment.runtime
     with runtime.telemetry.segment(segment):
         output, error = None, refused(segment)
-        if error is None and not poisoned(segment):
+        if error is None and not poisoned(segment) and segment.replay.ending is None:
             try:
                 with within(segment.root()):
                     output = app.run(segment)
                     if inspect.isawaitable(output):
-                        output = _run(_awaited(output, segment))
+                        output = on_own_loop(_awaited(output, segment))
             except BaseException as exc:  # noqa: BLE001 - close() sorts it out
                 error = exc
         return close(segment, output, error)
-
-
-def _run(output: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(output)
-    # called from async code without ``runtime.aio``: that code waits here, the app needs a loop that runs
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(contextvars.copy_context().run, asyncio.run, output).result()
 
 
 async def _awaited(output: Any, segment: Segment) -> Any:
@@ -153,6 +150,12 @@ def _meant(error: BaseException | None) -> BaseException | None:
     return next((leaf for leaf in leaves if isinstance(leaf, Suspended)), error)
 
 
+def _stopped(segment: Segment, error: BaseException | None) -> BaseException | None:
+    """An execution that was stopped fails with that, also where its code, or its framework, went on regardless."""
+    first = (LeaseLost, StorageError, Cancelled, *_GIVEN_BACK)
+    return error if segment.stopped is None or isinstance(error, first) else segment.stopped
+
+
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
@@ -173,14 +176,15 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """
     segment.close()
     try:
-        meant = segment.overtaken or _meant(error)
-        clean = None if meant is None else segment.runtime.secrets.redactor.scrubbed(meant)
+        meant = segment.overtaken or _stopped(segment, _meant(error))
+        clean = None if meant is None else scrubbed(segment.runtime.secrets.redactor, meant)
         error = _close(segment, output, clean)
     except LeaseLost as lost:
         error = lost
     finally:
         segment.runtime.leases.let_go(segment)
-        segment.runtime.telemetry.ended(segment, "lease_lost" if segment.journal.lost else segment.left_as, error)
+        if segment.compensates is None:  # else it is a part of that one
+            segment.runtime.telemetry.ended(segment, "lease_lost" if segment.journal.lost else segment.left_as, error)
     return error
 
 
@@ -190,6 +194,8 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
         dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
         _fail(segment, dead, status="dead")
         return dead
+    if segment.replay.ending is not None and segment.compensates is None:
+        return _compensated(segment, compensation.resumed(segment))
     if isinstance(error, LeaseLost):
         if not segment.journal.lost:
             _release(segment, "released")
@@ -203,6 +209,9 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
             return None
         error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
     if isinstance(error, Cancelled):
+        undoing = compensation.begin(segment, {"status": "cancelled", "reason": error.reason})
+        if undoing is not None:
+            return _compensated(segment, undoing)
         _cancel(segment, error.reason)
         return None
     if segment.abandoned:
@@ -222,8 +231,40 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
             error = exc
         else:
             return None
+    undoing = compensation.begin(segment, {"status": "failed", **_failure(error)})
+    if undoing is not None:
+        return _compensated(segment, undoing) or error
     _fail(segment, error)
     return error
+
+
+def _compensated(segment: Segment, undoing: Segment) -> BaseException | None:
+    """Undo what the execution has done, and end it as it was to. Returns what kept it from that, if anything."""
+    error: BaseException | None = None
+    undone: list[str] = []
+    try:
+        with within(undoing.root()):
+            undone = compensation.run(undoing)
+    except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+        error = exc
+    if error is None:
+        undoing.close()
+        try:
+            _end_as_it_was_to(undoing, undone)
+        finally:
+            segment.runtime.leases.let_go(undoing)
+    else:
+        error = close(undoing, None, error)
+    segment.left_as = undoing.left_as
+    return error
+
+
+def _end_as_it_was_to(segment: Segment, undone: list[str]) -> None:
+    ending = {**(segment.replay.ending or {}), "compensated": undone}
+    if ending["status"] == "cancelled":
+        _cancel(segment, ending["reason"], compensated=undone)
+    else:
+        _finish(segment, NewRecord("failed", None, ending), status="failed", error=json.dumps(ending["error"]))
 
 
 def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], object], **values: Any) -> None:
@@ -251,15 +292,20 @@ def _succeed(segment: Segment, output: Any) -> None:
 
 
 def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
-    said = failure.describe(error)
+    told = _failure(error)
+    _finish(
+        segment, NewRecord("failed", None, {**told, "status": status}), status=status, error=json.dumps(told["error"])
+    )
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
     step = failure.origin(error)
-    record = NewRecord("failed", None, {"error": said, "status": status, **({"step": step} if step else {})})
-    _finish(segment, record, status=status, error=json.dumps(said))
+    return {"error": failure.describe(error), **({"step": step} if step else {})}
 
 
-def _cancel(segment: Segment, reason: str) -> None:
+def _cancel(segment: Segment, reason: str, **more: Any) -> None:
     said = json.dumps({"type": "Cancelled", "message": reason})
-    _finish(segment, NewRecord("cancelled", None, {"reason": reason}), status="cancelled", error=said)
+    _finish(segment, NewRecord("cancelled", None, {"reason": reason, **more}), status="cancelled", error=said)
 
 
 def _suspend(segment: Segment, event: str = "suspended") -> None:
@@ -296,6 +342,8 @@ def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
 
 def cancel_here(runtime: Runtime, execution_id: str) -> None:
     """End an execution that nobody drives and that is to be cancelled, without its app."""
+    if compensation.is_for_others(runtime, execution_id):
+        return
     try:
         segment = open_segment(runtime, execution_id, forced=True)
     except ExecutionClosed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.errors import CodecError, ResultLost, StepFailed, StepTimeout, ToolRejected
+from durable.checkpoint.errors import CodecError, ResultLost, StepFailed, StepTimeout, ToolNotAllowed, ToolRejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def recorded(record: Record) -> BaseException:
     if "result_lost" in meta:
         error = ResultLost(key, meta["result_lost"])
     elif meta.get("rejected") is not None:
-        error = ToolRejected(meta.get("name", ""), meta["rejected"])
+        error = (ToolNotAllowed if meta.get("not_allowed") else ToolRejected)(meta.get("name", ""), meta["rejected"])
     elif meta.get("timeout") is not None:
         error = StepTimeout(key, meta["timeout"])
     else:

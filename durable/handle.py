@@ -105,11 +105,13 @@ class Handle:
         """Its interrupts, oldest first."""
         return self._runtime.interrupts(status=None, execution_id=self.id)
 
-    def cancel(self, reason: str = "cancelled by request") -> None:
+    def cancel(self, reason: str = "cancelled by request", *, compensate: bool | None = None) -> None:
         """Ask it to end.
 
         One that nobody drives ends now; one that runs in this process ends before its next step, in another one
-        within a third of the lease. Raises ExecutionClosed.
+        within a third of the lease. ``compensate`` says whether what it has done is undone first, by the
+        ``compensate=`` of its tools; None leaves that to its app's ``Runtime(compensate=...)``. Where this process
+        cannot undo it, a worker does. Raises ExecutionClosed.
         """
         reason = self._runtime.secrets.redactor.text(text(reason, "the reason"))
         found = self.execution()
@@ -119,7 +121,9 @@ class Handle:
             raise ExecutionClosed(self.id, found.status, "cancel")
         runtime = self._runtime
         now = runtime.database.clock()
-        runtime.database.transact(lambda connection: executions.request_cancel(connection, self.id, reason, now=now))
+        runtime.database.transact(
+            lambda connection: executions.request_cancel(connection, self.id, reason, now=now, compensate=compensate)
+        )
         try:
             cancel_here(runtime, self.id)
         except ExecutionBusy:

@@ -14,6 +14,7 @@ from durable.checkpoint.errors import InvalidConfiguration, InvalidDecision, Sus
 from durable.checkpoint.records import NewRecord
 from durable.ids import interrupt_id
 from durable.policy import Approval
+from durable.schemas import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +85,8 @@ class Decision:
     def check(self, interrupt: Interrupt) -> None:
         """Raise InvalidDecision if this answer does not fit that question."""
         fits = self.FITS[interrupt.kind]
+        if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
+            fits = ("approve", "reject")
         if self.kind not in fits:
             msg = (
                 f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "
@@ -101,6 +104,9 @@ class Decision:
                     f"edited arguments must be those of {interrupt.tool!r}; unknown: {unknown or 'none'}, "
                     f"missing: {missing or 'none'}"
                 )
+                raise InvalidDecision(msg)
+            if (why := misfit(interrupt.subject.get("schema"), self.value)) is not None:
+                msg = f"the edited arguments do not fit the schema of {interrupt.tool!r}: {why}"
                 raise InvalidDecision(msg)
         if self.kind == "respond" and interrupt.kind in {"question", "choice"}:
             self._check_schema(interrupt)
@@ -156,7 +162,7 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         tool=tool,
         subject=runtime.codec.encode(dict(subject), what="the question"),
         arguments_hash=arguments_hash,
-        rule=rule,
+        rule=None if rule is None else runtime.secrets.redactor.text(rule),
         expires_at=None if gate.expires_in is None else runtime.database.clock() + gate.expires_in,
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
@@ -190,6 +196,11 @@ class Answer:
                 "by": self.interrupt.decided_by or "timer",
                 **({"reason": self.decision.reason} if self.decision.reason else {}),
                 **({"comment": self.interrupt.comment} if self.interrupt.comment else {}),
+                **(
+                    {"delegations": [dict(one) for one in handed]}
+                    if (handed := self.interrupt.terms.delegations)
+                    else {}
+                ),
                 **meta,
             },
             encoded,

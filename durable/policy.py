@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from durable.checkpoint.errors import InvalidConfiguration
 from durable.checkpoint.records import Terms
 from durable.retry import NO_RETRY, Retry
-from durable.rules import applies, checked_rule
+from durable.rules import Rule, applies, checked_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from durable.breaker import Breaker
+    from durable.rate import Rate
+    from durable.rules import Facts
 
 Effect = Literal["read", "idempotent", "transactional", "once"]
 _EFFECTS = frozenset(get_args(Effect))
@@ -32,8 +36,8 @@ class Asked:
 class Approval:
     """A person must say yes to the call, with exactly these arguments.
 
-    ``when`` limits it to the calls for which it is true: a function of the arguments, or an expression in CEL over
-    ``arguments`` and ``tool``, as ``"arguments.amount > 100"``. A rule that raises asks.
+    ``when`` limits it to the calls for which it is true: an expression in CEL, as ``"arguments.amount > 100"``, or a
+    function of the arguments, or of the arguments and the Facts (see ``durable.rules``). A rule that raises asks.
 
     ``approvers`` are names, and roles as ``"role:finance"`` (of ``Runtime(roles=...)``); without any, whoever can
     decide may. ``quorum`` different persons must give the same answer; one is enough to reject. The person in the
@@ -43,7 +47,7 @@ class Approval:
     ``escalate_to`` may decide too, for as long again. Raises InvalidConfiguration.
     """
 
-    when: Callable[[Mapping[str, Any]], bool] | str | None = None
+    when: Rule | None = None
     expires_in: float | None = None
     rule: str | None = None
     approvers: tuple[str, ...] = ()
@@ -67,13 +71,13 @@ class Approval:
             msg = "on_expiry='escalate' needs expires_in=seconds"
             raise InvalidConfiguration(msg)
 
-    def asks(self, tool: str, arguments: Any) -> Asked | None:
-        """Whether a call with these arguments needs a decision, and by which rule."""
+    def asks(self, facts: Facts) -> Asked | None:
+        """Whether this call needs a decision, and by which rule."""
         rule = self.rule or (self.when if isinstance(self.when, str) else None)
         if self.when is None:
             return Asked(rule)
         try:
-            return Asked(rule) if applies(self.when, tool, arguments) else None
+            return Asked(rule) if applies(self.when, facts) else None
         except Exception as exc:  # noqa: BLE001 - a rule that cannot be evaluated is never taken for a no
             return Asked(f"{rule or 'the rule'} could not be evaluated: {type(exc).__name__}: {exc}")
 
@@ -90,19 +94,33 @@ class ToolPolicy:
     ``effect``: ``read`` and ``idempotent`` are run again after a crash (the second with the same idempotency key),
     ``transactional`` writes in the journal's own transaction, ``once`` never runs twice: a crash that leaves its
     outcome unknown is settled by ``reconcile(key, arguments) -> Done | NotDone | Unknown``, or by a person.
-    ``timeout`` and ``key_ttl`` are seconds. Raises InvalidConfiguration.
+    ``reconcile`` may take a ToolContext as third argument. ``timeout`` and ``key_ttl`` are seconds.
+
+    ``compensate(arguments, result)``, which may take a ToolContext as third argument too, undoes a call that happened,
+    where an execution that ends without success is to be compensated; see ``durable.compensation``.
+
+    A call for which ``allowed_when`` is not true does not run, and nobody is asked: the agent is told why. It is a rule
+    as in ``Approval(when=...)``; one that raises refuses. ``rate`` and ``breaker`` hold for all workers of the
+    database. ``tags`` are the tool's own, for policies by tag. Raises InvalidConfiguration.
     """
 
     effect: Effect = "once"
     approval: Approval | bool | None = None
     timeout: float | None = None
     retry: Retry | None = None
-    reconcile: Callable[[str, Any], Any] | None = None
+    reconcile: Callable[..., Any] | None = None
+    compensate: Callable[..., Any] | None = None
     idempotency_key: Callable[[Any], str] | None = None
     key_ttl: float = KEY_TTL
     secrets: tuple[str, ...] = ()
+    rate: Rate | None = None
+    breaker: Breaker | None = None
+    allowed_when: Rule | None = None
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.allowed_when is not None:
+            checked_rule(self.allowed_when)
         if self.effect not in _EFFECTS:
             msg = f"effect={self.effect!r}: use one of {', '.join(get_args(Effect))}"
             raise InvalidConfiguration(msg)
@@ -116,6 +134,11 @@ class ToolPolicy:
         if self.approval is True:
             return Approval()
         return self.approval or None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether something else than a person is asked before each call."""
+        return self.allowed_when is not None or self.rate is not None or self.breaker is not None
 
     @property
     def retries(self) -> Retry:

@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from durable.breaker import Breaker
+from durable.budget import Budget
+from durable.policies import Policies
 from durable.policy import KEY_TTL, Approval, Effect, ToolPolicy
+from durable.rate import Rate
 from durable.retry import Retry
 
 
@@ -20,6 +24,18 @@ class _Retry(_Strict):
     factor: float = 2.0
     maximum: float = 60.0
     jitter: float = 0.2
+
+
+class _Rate(_Strict):
+    calls: int
+    per: float = 1.0
+    name: str | None = None
+
+
+class _Breaker(_Strict):
+    failures: int = 5
+    reset: float = 30.0
+    name: str | None = None
 
 
 class _Approval(_Strict):
@@ -37,30 +53,61 @@ class _Approval(_Strict):
         return Approval(**told)
 
 
+def _approval(given: bool | _Approval | None) -> Approval | bool | None:  # noqa: FBT001 - as it stands in the file
+    return given.made() if isinstance(given, _Approval) else given
+
+
 class _Tool(_Strict):
     effect: Effect = "once"
     approval: bool | _Approval | None = None
+    allowed_when: str | None = None
     timeout: float | None = None
     retry: _Retry | None = None
+    rate: _Rate | None = None
+    breaker: _Breaker | None = None
     key_ttl: float = KEY_TTL
     secrets: list[str] = []
 
     def made(self) -> ToolPolicy:
         return ToolPolicy(
             effect=self.effect,
-            approval=self.approval.made() if isinstance(self.approval, _Approval) else self.approval,
+            approval=_approval(self.approval),
+            allowed_when=self.allowed_when,
             timeout=self.timeout,
             retry=None if self.retry is None else Retry(**self.retry.model_dump()),
+            rate=None if self.rate is None else Rate(**self.rate.model_dump()),
+            breaker=None if self.breaker is None else Breaker(**self.breaker.model_dump()),
             key_ttl=self.key_ttl,
             secrets=tuple(self.secrets),
         )
+
+
+class _Price(_Strict):
+    input: float
+    output: float
+
+
+class _Budget(_Strict):
+    steps: int | None = None
+    tool_calls: int | None = None
+    model_calls: int | None = None
+    tokens: int | None = None
+    money: float | None = None
+    prices: dict[str, _Price] = {}
+    approval: bool | _Approval | None = None
+
+    def made(self) -> Budget:
+        return Budget(**(self.model_dump() | {"approval": _approval(self.approval)}))
 
 
 class PolicyFile(_Strict):
     """The whole file."""
 
     tools: dict[str, _Tool] = {}
+    budget: _Budget | None = None
 
-    def policies(self) -> dict[str, ToolPolicy]:
-        """The policies by name or pattern. Raises InvalidConfiguration."""
-        return {name: tool.made() for name, tool in self.tools.items()}
+    def policies(self) -> Policies:
+        """The policies by key, and the budget. Raises InvalidConfiguration."""
+        made = Policies({key: tool.made() for key, tool in self.tools.items()})
+        made.budget = None if self.budget is None else self.budget.made()
+        return made.checked()

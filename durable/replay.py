@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from durable.checkpoint.records import Record
 
@@ -39,6 +39,8 @@ class Outcome:
     branch: bool = False
     result: Record | None = None
     edited: Record | None = None
+    given: Record | None = None
+    """Of a call that can be compensated: the arguments with which it began last."""
     interrupt: str | None = None
     interrupts: int = 0
     accepted: bool = False
@@ -55,6 +57,8 @@ class Replay:
     steps: dict[str, Outcome] = field(default_factory=dict)
     numbered: dict[str, list[Outcome]] = field(default_factory=dict)
     has_checkpoint: bool = False
+    ending: Mapping[str, Any] | None = None
+    """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
     _first: dict[str, int] = field(default_factory=dict)
     _lines: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -132,6 +136,10 @@ class Replay:
             outcome.taken = False
         self._first.clear()
 
+    def entered(self, scope: str) -> bool:
+        """Whether something inside this scope is on record."""
+        return any(outcome.progress != "new" or outcome.interrupt is not None for outcome in self._under(scope))
+
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):
@@ -151,6 +159,8 @@ class Replay:
         self._alive_at = record.at
         if record.kind == "checkpoint":
             self.has_checkpoint = self.has_checkpoint or "task" not in record.meta  # else one task's writes
+        elif record.kind == "note" and record.meta.get("event") == "compensating":
+            self.ending = record.meta["ending"]
         elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned"}:
             self._clean, self.crashed_at = True, None
         elif record.kind in {"succeeded", "failed", "cancelled"}:
@@ -174,6 +184,7 @@ class Replay:
         outcome.attempts = meta.get("attempt", outcome.attempts)
         if record.kind == "step_started":
             outcome.progress, outcome.epoch = "started", record.epoch
+            outcome.given = record if "compensate" in meta else outcome.given
         elif record.kind in {"step_done", "signal"}:
             outcome.progress, outcome.result = "done", record
         elif record.kind == "step_failed":

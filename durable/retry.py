@@ -10,8 +10,14 @@ import hashlib
 import math
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable.context import ToolContext
 
 IN_PROCESS = 5.0
 """Seconds that a retry may hold its worker."""
@@ -24,6 +30,10 @@ class Retry:
     ``jitter`` spreads a wait by that fraction of it, the same for the same attempt of the same step. ``on`` are the
     errors worth another attempt, ``never`` those of them that are not. An error that carries ``Retry-After`` (RFC
     9110) is obeyed.
+
+    ``on_expired_token(context)``, sync or async, is called with the ToolContext when an attempt fails with the status
+    401: get a new token there, for one attempt more. That one is not counted; a second 401 is a failure like any
+    other. What it raises fails the step.
     """
 
     attempts: int = 3
@@ -33,6 +43,7 @@ class Retry:
     jitter: float = 0.2
     on: tuple[type[Exception], ...] = (Exception,)
     never: tuple[type[Exception], ...] = ()
+    on_expired_token: Callable[[ToolContext], Any] | None = None
 
     def __post_init__(self) -> None:
         # all of it positively, so that NaN does not pass
@@ -58,21 +69,50 @@ class Retry:
 NO_RETRY = Retry(attempts=1)
 
 
+_UNAUTHORIZED = 401
+
+
+def expired_token(error: BaseException) -> bool:
+    """Whether the other side did nothing, because it does not know who asks."""
+    return status_of(error) == _UNAUTHORIZED
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status an error carries, as httpx, requests, aiohttp, urllib and the SDKs of models name it."""
+    for found in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            value = getattr(found, name, None)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return int(value)
+    return None
+
+
 def retry_after(error: BaseException, *, now: float) -> float | None:
-    """What the other side asked for, in seconds: ``error.retry_after``, or the header of ``error.response``."""
+    """What the other side asked for, in seconds: ``error.retry_after``, or the header of the error or its response."""
     value = getattr(error, "retry_after", None)
     if value is None:
-        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        headers = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None) or {}
+        exact = _seconds(headers.get("retry-after-ms"))
+        if exact is not None:
+            return exact / 1000
         value = headers.get("retry-after") or headers.get("Retry-After")
     if value is None:
         return None
     try:
-        seconds = float(value)
+        float(value)
     except (TypeError, ValueError):
         pass
     else:
-        return max(0.0, seconds) if math.isfinite(seconds) else None
+        return _seconds(value)
     try:
         return max(0.0, parsedate_to_datetime(str(value)).timestamp() - now)
     except (TypeError, ValueError):
         return None
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

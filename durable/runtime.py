@@ -6,19 +6,16 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from durable import deciding
 from durable.aio import Aio
-from durable.checkpoint import blobs, claims, executions, interrupts, migrations, votes
+from durable.checkpoint import blobs, claims, executions, interrupts, migrations
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.codec import Codec
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
-    AlreadyDecided,
-    ArgumentsChanged,
-    DecisionExpired,
     ExecutionClosed,
     InvalidConfiguration,
     LeaseLost,
-    NotAllowedToDecide,
     StorageError,
     ThreadBusy,
     UnknownApp,
@@ -26,9 +23,10 @@ from durable.checkpoint.errors import (
 from durable.checkpoint.executions import NewExecution
 from durable.checkpoint.writer import Writer
 from durable.clock import Clock
+from durable.dependencies import Dependencies
 from durable.execution import drive, open_segment
 from durable.handle import Handle, Result
-from durable.ids import checked, new_id, text
+from durable.ids import checked, new_id
 from durable.leases import Leases
 from durable.owner import owner_name
 from durable.policies import Policies
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from durable.block import Block
+    from durable.budget import Budget
     from durable.checkpoint.records import Execution, Interrupt
     from durable.interrupt import Decision
     from durable.policy import ToolPolicy
@@ -67,13 +66,15 @@ class App:
 class Runtime:
     """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
 
-    ``policies`` govern tools by name or pattern, of any framework, also those that cannot be edited; they may stand in
-    a TOML or YAML file, given by its path. ``types`` are those of your values that may be rebuilt from storage.
-    ``dependencies`` reach tools through their ToolContext. ``secrets`` replace the environment as the place to look
-    secrets up: a mapping, a callable from a name to the value, or a list of these, see ``durable.secrets``. ``roles``
-    says which roles a person has, by name: a mapping, or a function that asks your directory. ``lease`` is how long
-    (seconds) a worker may be silent before another one continues; an execution whose worker dies ``max_attempts``
-    times in a row is given up as ``dead``.
+    ``policies`` govern tools by name, pattern or tag, of any framework, also those that cannot be edited; they may
+    stand in a TOML or YAML file, given by its path. ``budget`` is what each execution may do. ``types`` are those of
+    your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext: objects, or
+    factories whose result is made once and closed with the runtime, see ``durable.dependencies``. ``secrets`` replace
+    the environment as the place to look secrets up: a mapping, a callable from a name to the value, or a list of these,
+    see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
+    directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
+    worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.compensation``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -84,12 +85,14 @@ class Runtime:
         *,
         namespace: str = "default",
         policies: Mapping[str, ToolPolicy] | str | Path | None = None,
+        budget: Budget | None = None,
         dependencies: Mapping[str, Any] | None = None,
         types: Iterable[type] = (),
         secrets: Sources | None = None,
         roles: Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]] | None = None,
         lease: float = 30.0,
         max_attempts: int = 10,
+        compensate: bool = False,
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -99,10 +102,12 @@ class Runtime:
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
         self.policies = Policies.made(policies)
-        self.dependencies = dict(dependencies or {})
+        self.budget = self.policies.one_budget(budget)
+        self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
         self._roles = roles
         self.max_attempts = max_attempts
+        self.compensate = compensate
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -125,8 +130,11 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Close the database. Executions that are driven now stay claimed until their lease expires."""
-        self.database.close()
+        """Close dependencies and database. Executions that are driven now stay claimed until their lease expires."""
+        try:
+            self.dependencies.close()
+        finally:
+            self.database.close()
 
     def load(self, stored: bytes) -> Any:
         """The value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
@@ -233,7 +241,7 @@ class Runtime:
         handle = Handle(self, waiting)
         if handle.status != "suspended":
             return False
-        handle.cancel(f"superseded by execution {by!r}: new input on its thread")
+        handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
         return handle.status == "cancelled"
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
@@ -322,28 +330,17 @@ class Runtime:
         Raises NotAllowedToDecide, AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged,
         InterruptNotFound, NotEncodable.
         """
-        by = checked(by, "the name of the person who decides")
-        comment = None if comment is None else self.secrets.redactor.text(text(comment, "the comment"))
-        interrupt = self.interrupt(interrupt_id)
-        decision.check(interrupt)
-        if arguments_hash is not None and arguments_hash != interrupt.arguments_hash:
-            raise ArgumentsChanged(f"interrupt {interrupt_id!r} is about other arguments than those you decided on")
-        answer = {"kind": decision.kind, "value": decision.value, "reason": decision.reason}
-        new = votes.NewDecision(
-            self.codec.encode(answer, what="the decision"),
-            self.codec.fingerprint(answer),
-            by,
-            comment,
-            roles=self.roles_of(by),
-            alone=decision.kind in {"reject", "cancel"},
-        )
-        db = self.database
-        try:
-            return db.transact(lambda connection: votes.decide(db, connection, self.namespace, interrupt_id, new))
-        except (NotAllowedToDecide, AlreadyDecided, DecisionExpired) as exc:
-            why = type(exc).__name__
-            db.transact(lambda connection: votes.refused(db, connection, interrupt_id, new, why))
-            raise
+        answer = deciding.Given(by, comment, arguments_hash)
+        return deciding.decide(self, interrupt_id, decision, answer)
+
+    def delegate(self, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:
+        """Hand the decision of one person to another: ``to`` may decide then, and ``by`` no more.
+
+        It is kept with the interrupt, and in the history with the decision. Who asked for the call gets it from nobody.
+        Raises NotAllowedToDecide, AlreadyDecided if ``by`` has answered, DecisionExpired, InterruptNotFound, and
+        InvalidDecision for one who may decide anyway: a person counts once.
+        """
+        deciding.delegate(self, interrupt_id, to=to, by=by, comment=comment)
 
     def roles_of(self, person: str) -> tuple[str, ...]:
         """The roles that a person has, as ``Runtime(roles=...)`` says."""
@@ -354,7 +351,10 @@ class Runtime:
 
     def reopen(self, execution_id: str) -> None:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
-        found = Handle(self, execution_id).execution()
+        handle = Handle(self, execution_id)
+        found = handle.execution()
+        if found.status == "failed" and "compensated" in handle.history()[-1].meta:
+            raise ExecutionClosed(execution_id, "failed, and what it had done was undone: start a new one", "retry")
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, found.status, "retry")

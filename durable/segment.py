@@ -17,6 +17,7 @@ from durable.checkpoint import blobs, interrupts
 from durable.checkpoint.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext
+from durable.ledger import Ledger
 from durable.replay import Outcome, Replay
 from durable.secrets.logs import redacting
 from durable.secrets.store import Secrets
@@ -53,6 +54,8 @@ class Segment:
         self.cancel_reason = execution.cancel_reason
         self.draining = False
         self.abandoned = False
+        self.compensates: Segment | None = None
+        """The segment of the same claim whose execution this one compensates: neither cancelled nor late any more."""
         self.cut = False
         """Whether a step's body was left in the middle, without an outcome."""
         self.renewed_at = runtime.clock.monotonic()
@@ -62,6 +65,9 @@ class Segment:
         self._branched: set[str] = set()
         self.overtaken: LeaseLost | None = None
         """Why this segment must end: another process was first, though the journal is still its own."""
+        self.stopped: Exception | None = None
+        """Why this execution fails, whatever its code makes of that error."""
+        self.ledger = Ledger(self.records)
         self.left_as = "abandoned"
         self.span: SegmentSpan | None = None
         self.unwritten: Mapping[str, Any] = {}
@@ -80,6 +86,11 @@ class Segment:
     def close(self) -> None:
         """Start no further step."""
         self._arrivals.closed = True
+
+    def stop(self, error: Exception) -> Exception:
+        """Start no further step: each raises this error, with which the execution fails. Returns it."""
+        self.stopped = error
+        return error
 
     @property
     def recovered(self) -> bool:
@@ -280,10 +291,12 @@ class Segment:
             raise LeaseLost(self.execution.id, self.journal.epoch)
         if self.overtaken is not None:
             raise self.overtaken
+        if self.stopped is not None:
+            raise self.stopped
         if self.draining or (self.closing and not self.busy):
             raise Suspended
         self.runtime.leases.confirm(self)
-        if self.cancel_reason is not None:
+        if self.cancel_reason is not None and self.compensates is None:
             raise Cancelled(self.cancel_reason)
         deadline = self.execution.deadline_at
         if deadline is not None and self.runtime.database.clock() >= deadline:

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from durable.admission import tell
 from durable.attempt import Ended, run_attempt, run_attempt_async
 from durable.checkpoint.errors import Unsupported
 from durable.context import within
+from durable.preparation import prepare, prepare_async
 from durable.step import Pending, as_returned, begin_step, complete_step, done, never_entered, place, waits_inside
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
     """Run a synchronous body as this step, or return what is recorded of it."""
     segment = call.scope.segment
     with segment.working(), segment.runtime.telemetry.step(call):
+        prepare(call)
         while isinstance(found := begin_step(call), Pending):
             if found.delay:
                 segment.runtime.clock.sleep(found.delay)
@@ -60,6 +63,7 @@ async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]
     surely = segment.runtime.database.surely_on_journal_thread
     place(call)
     with segment.working(), segment.runtime.telemetry.step(call):
+        await prepare_async(call)
         while isinstance(found := await _begin_async(call), Pending):
             if found.delay:
                 await segment.runtime.clock.sleep_async(found.delay)
@@ -103,6 +107,7 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
     except _RolledBack:
         pass  # by the body's own error
     else:
+        tell(call, outcome, ended)
         return ended, outcome.result is not None and as_returned(outcome.result)
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 

@@ -10,23 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from durable import doubt, drift, failure, idempotency
-from durable.checkpoint.errors import (
-    CodecError,
-    StepTimeout,
-    Suspended,
-)
+from durable import admission, again, doubt, drift, failure, idempotency, telemetry_names
+from durable.checkpoint.errors import CodecError, StepTimeout, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here
-from durable.interrupt import Answer, answer_to, ask_person
+from durable.declared import started_record
+from durable.gate import asked_first
+from durable.interrupt import Answer, answer_to
 from durable.policy import ToolPolicy
 from durable.replay import EFFECTS
 from durable.retry import IN_PROCESS
+from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable.attempt import Ended
+    from durable.checkpoint.circuits import Circuit
     from durable.checkpoint.records import Record
     from durable.replay import Outcome
     from durable.segment import Segment
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 class StepCall:
     """A call about to be made. ``identity`` keys it by a framework's id; without one it is numbered by name.
 
-    ``kind`` (tool, model, agent, node, step) and ``attributes`` (of the gen_ai conventions, never content) are for
-    telemetry. ``gentle`` calls (models) take their record even if the input differs. ``composite`` ones (nodes,
-    sub-agents) are scopes whose own body may run again. ``passing`` exceptions are a framework's control flow.
-    ``aliases`` are other names of the same function. ``defaults`` are the arguments that were left out: a person
-    and a rule see them, a replay does not mind a new one.
+    ``kind`` (tool, model, agent, node, task, framework, step) is what is counted; ``attributes`` (of the gen_ai
+    conventions, never content) are for telemetry. ``agent`` makes the call. ``gentle`` calls (models) take their record
+    even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own body may run again.
+    ``passing`` exceptions are a framework's control flow. ``schema`` is the JSON Schema of the arguments, for a call
+    that is decided upon. ``aliases`` are other names of the same function.
+    ``defaults`` are the arguments that were left out: a person and a rule see them, a replay does not mind a new one.
     """
 
     name: str
@@ -49,7 +50,9 @@ class StepCall:
     policy: ToolPolicy = field(default_factory=ToolPolicy)
     identity: str | None = None
     kind: str = "step"
+    agent: str = ""
     attributes: Mapping[str, Any] | None = None
+    schema: Callable[[], Mapping[str, Any] | None] | None = None
     aliases: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     gentle: bool = False
@@ -66,6 +69,7 @@ class StepCall:
     begun: bool = False
     entered: bool = False
     span: StepSpan | None = None
+    circuit: Circuit | None = None
 
     @property
     def key(self) -> str:
@@ -88,6 +92,11 @@ class StepCall:
         return self.scope.segment.runtime.codec.fingerprint(self.complete) if self.defaults else self.arguments_hash
 
     @property
+    def model(self) -> str:
+        """The name of the model that is called."""
+        return str((self.attributes or {}).get(telemetry_names.MODEL) or self.name.removeprefix("chat:"))
+
+    @property
     def orderly(self) -> tuple[type[BaseException], ...]:
         """The exceptions by which a body leaves because a call inside it waits."""
         return (Suspended, *self.passing)
@@ -95,7 +104,8 @@ class StepCall:
     def meta(self, **more: Any) -> dict[str, Any]:
         """What every record of this step says."""
         known = {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect}
-        return {**known, **({"branch": True} if self.branch else {}), **more}
+        kind = {} if self.kind == "step" else {"kind": self.kind}
+        return {**known, **kind, **({"branch": True} if self.branch else {}), **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +172,17 @@ def begin_step(call: StepCall) -> Recorded | Pending:
     if doubt.found(call, outcome, answer):
         settled = doubt.settle(call, outcome, answer)
         return Recorded(outcome) if settled == "finished" else _ready(call, outcome, started=settled == "started")
-    gate = call.policy.gate
     if answer is not None and answer.interrupt.kind == "approval":
         if outcome.accepted or answer.interrupt.arguments_hash == call.complete_hash:
             return _answered(call, outcome, answer)
         segment.withdraw(outcome)  # a default has changed since: what was decided is not what would run
     fresh = outcome.progress == "new" and outcome.epoch == 0
-    if gate is not None and fresh and (asked := gate.asks(call.name, call.complete)):
-        ask_person(
-            segment,
-            outcome,
-            "approval",
-            {"arguments": call.complete, "tool": call.name},
-            tool=call.name,
-            arguments_hash=call.complete_hash,
-            rule=asked.rule,
-            gate=gate,
-            meta=call.meta(),
-        )
-        raise Suspended
+    if fresh and (refused := admission.refusal(call, outcome, call.complete)) is not None:
+        segment.append(refused.record(call, outcome.key))
+        return Recorded(outcome)
+    if fresh and (misfit := asked_first(call, outcome)) is not None:
+        segment.append(misfit)
+        return Recorded(outcome)
     return _ready(call, outcome)
 
 
@@ -246,15 +248,19 @@ def _hash(segment: Segment, call: StepCall) -> str:
 
 
 def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pending:
-    segment, decision = call.scope.segment, answer.decision
-    if decision.kind == "edit":
-        arguments = decision.value
+    segment, decision, refused = call.scope.segment, answer.decision, None
+    if decision.kind in {"approve", "edit"}:
+        arguments = decision.value if decision.kind == "edit" else call.complete
         segment.runtime.codec.encode(arguments, what=f"the edited arguments of {call.name}")
+        refused = admission.refusal(call, outcome, arguments)
+        if refused is None:
+            admission.admit(call, outcome)  # where it has to wait, the decision stays for then
     closed, consume = answer.closing(segment)
     match decision.kind:
+        case "approve" | "edit" if refused is not None:
+            segment.append(closed, refused.record(call, outcome.key), companions=[consume])
         case "approve" | "edit":
-            started = NewRecord("step_started", outcome.key, call.meta(attempt=outcome.attempts + 1))
-            segment.append(closed, started, companions=[consume])
+            segment.append(closed, started_record(call, outcome, arguments), companions=[consume])
             return _ready(call, outcome, started=True)
         case "reject":
             rejected = call.meta(rejected=decision.reason or "", by=answer.interrupt.decided_by)
@@ -272,9 +278,9 @@ def _needs_start(call: StepCall, outcome: Outcome) -> bool:
     An idempotent one in a branch: its number, and so its idempotency key, could be given to another branch's call
     by a replay that knows nothing of it.
     """
-    if call.policy.effect == "idempotent":
+    if call.policy.effect == "idempotent" and call.policy.compensate is None:
         return call.beside and outcome.epoch == 0
-    return call.policy.effect == "once" and not call.composite
+    return (call.policy.effect == "once" or call.policy.compensate is not None) and not call.composite
 
 
 def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pending:
@@ -285,19 +291,16 @@ def _ready(call: StepCall, outcome: Outcome, *, started: bool = False) -> Pendin
         segment.wait_for(at=outcome.not_before)
         raise Suspended
     attempt = outcome.attempts if started else outcome.attempts + 1
-    if _needs_start(call, outcome) and not started and not delay:
-        segment.append(NewRecord("step_started", outcome.key, call.meta(attempt=attempt)))
+    if not started and not delay:
+        admission.admit(call, outcome)
     arguments = call.complete if outcome.edited is None else outcome.edited.value()
-    key = (
-        policy.idempotency_key(arguments)
-        if policy.idempotency_key is not None
-        else idempotency.key_for(segment.execution.namespace, segment.execution.id, outcome.key, call.name)
-    )
+    if _needs_start(call, outcome) and not started and not delay:
+        segment.append(started_record(call, outcome, arguments))
     context = segment.context(
         outcome.key,
         call.name,
         attempt=attempt,
-        idempotency_key=key,
+        idempotency_key=idempotency.key_of(call, outcome, arguments),
         deadline_at=None if policy.timeout is None else now + delay + policy.timeout,
         secrets=policy.secrets,
     )
@@ -311,9 +314,12 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
     """
     runtime = pending.call.scope.segment.runtime
     if ended.error is not None:
-        ended = replace(ended, error=runtime.secrets.redactor.scrubbed(ended.error))
+        ended = replace(ended, error=scrubbed(runtime.secrets.redactor, ended.error))
     with runtime.telemetry.completing(pending, ended, seconds):
-        return _complete(pending, ended, seconds)
+        try:
+            return _complete(pending, ended, seconds)
+        finally:
+            admission.tell(pending.call, pending.outcome, ended)
 
 
 def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
@@ -332,16 +338,16 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
         segment.append(NewRecord("note", None, unknown))
         return False
     now = segment.runtime.database.clock()
-    delay = call.policy.retries.delay(pending.attempt, ended.error, key=outcome.key, now=now)
-    meta = call.meta(**took, error=failure.describe(ended.error))
-    if delay is not None:
-        segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + delay}))
+    follows = again.after(pending, ended.error, now=now)
+    meta = call.meta(**took, error=failure.describe(follows.error), **follows.meta)
+    if follows.delay is not None:
+        segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + follows.delay}))
         return False
-    if isinstance(ended.error, StepTimeout):
+    if isinstance(follows.error, StepTimeout):
         meta["timeout"] = call.policy.timeout
-    encoded = failure.encode(segment.runtime.codec, ended.error)
+    encoded = failure.encode(segment.runtime.codec, follows.error)
     segment.append(NewRecord("step_failed", outcome.key, meta, encoded))
-    raise ended.error
+    raise follows.error
 
 
 def never_entered(call: StepCall) -> None:
@@ -366,7 +372,7 @@ def done(call: StepCall, outcome: Outcome, value: Any, took: Mapping[str, Any]) 
     """The record of a step that has finished; of one whose result cannot be recorded, that it was lost."""
     codec = call.scope.segment.runtime.codec
     if call.usage is not None:
-        took = {**took, "usage": call.usage(value)}
+        took = {**took, "usage": call.usage(value), "model": call.model}
     try:
         encoded, redacted = codec.redacted(value, what=f"the result of {call.name}")
     except Exception as exc:  # whatever a value of the user's may raise: its effect has happened

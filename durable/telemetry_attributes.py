@@ -79,7 +79,7 @@ def conventional(call: StepCall, around: Span) -> tuple[str, SpanKind, dict[str,
 def of_model(call: StepCall) -> dict[str, Any]:
     """What names a model call."""
     own = call.attributes or {}
-    told = {names.OPERATION: names.CHAT, names.MODEL: own.get(names.MODEL, call.name.removeprefix("chat:"))}
+    told = {names.OPERATION: names.CHAT, names.MODEL: call.model}
     return told | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else told
 
 

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable.checkpoint.errors import Unsupported
 from durable.context import ToolContext, detached, scope
+from durable.declared import declare
+from durable.policies import governing
 from durable.policy import Effect, ToolPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from durable.breaker import Breaker
     from durable.policy import Approval
+    from durable.rate import Rate
     from durable.retry import Retry
+    from durable.rules import Rule
 
 F = TypeVar("F")
 
@@ -57,9 +62,14 @@ def tool(
     approval: Approval | bool | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
-    reconcile: Callable[[str, Any], Any] | None = None,
+    reconcile: Callable[..., Any] | None = None,
+    compensate: Callable[..., Any] | None = None,
     idempotency_key: Callable[[Any], str] | None = None,
     secrets: tuple[str, ...] = (),
+    rate: Rate | None = None,
+    breaker: Breaker | None = None,
+    allowed_when: Rule | None = None,
+    tags: tuple[str, ...] = (),
 ) -> Callable[[F], F]: ...
 
 
@@ -74,6 +84,7 @@ def tool(fn: Any = None, /, **options: Any) -> Any:
 
 
 def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
+    declare(str(getattr(fn, "name", None) or getattr(fn, "__name__", "")), policy)
     if not inspect.isroutine(fn):
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn
@@ -91,8 +102,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
             return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
         from durable.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
-        policies = here.segment.runtime.policies
-        found = policies.of_tool(fn.__name__) or policy
+        found = governing(here, fn.__name__, policy)
         return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
 
     wrapper = call

@@ -46,7 +46,11 @@ class Worker:
         self._wake = threading.Event()
 
     def run(self) -> None:
-        """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back."""
+        """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back.
+
+        Raises DependencyFailed, with nothing claimed, if a plain factory of a dependency raises.
+        """
+        self.runtime.dependencies.make()
         with self._on_signals(), ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
             while not self._stopping.is_set():
                 if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):

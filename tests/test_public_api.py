@@ -10,10 +10,11 @@ PUBLIC = {
     "durable": """
         Runtime Handle Result Execution Interrupt Record
         tool step ask sleep wait_signal current
-        ToolContext ToolPolicy Approval Decision Retry Done NotDone Unknown
+        ToolContext ToolPolicy Approval Budget Rate Breaker Decision Retry Done NotDone Unknown
         DurableError Suspended Unsupported
         ExecutionBusy ExecutionCancelled ExecutionConflict ExecutionFailed LeaseLost ThreadBusy
-        AlreadyDecided DecisionExpired InvalidDecision NotAllowedToDecide StepFailed ToolRejected
+        AlreadyDecided ArgumentsChanged DecisionExpired InvalidDecision NotAllowedToDecide StepFailed ToolRejected
+        ToolNotAllowed BudgetExceeded
     """,
     "durable.adapters": "",
     "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",

@@ -1,8 +1,9 @@
 """DurableArtifactService: ADK's artifacts in our database, each version stored once.
 
 A file is a session of versions: its row gives out their numbers, so two that save at once get two versions, whoever
-they are. Content larger than 64 KB is kept by what it is, once. Inside an execution a version commits with a record of
-the journal; a tool that is answered from the journal saves nothing again.
+they are. Content larger than 64 KB is kept by what it is, once for each user, and goes with the last version that has
+it. Inside an execution a version commits with a record of the journal; a tool that is answered from the journal saves
+nothing again.
 
 Source: google.adk.artifacts.BaseArtifactService, and what InMemoryArtifactService does.
 """
@@ -68,10 +69,12 @@ class DurableArtifactService(BaseArtifactService):
     def _save(self, file: _File, part: types.Part, about: dict[str, Any]) -> int:
         db, place = self._runtime.database, self._place(file)
         dumped = self._runtime.codec.encode(part.model_dump(mode="json", exclude_none=True), what=file.name)
-        stored, keep = blobs.stash(db, dumped)
+        # with the names of its owner before it, no blob is that of anybody else
+        stored, keep = blobs.stash(db, json.dumps([place.namespace, place.app, place.user]).encode() + b"\n" + dumped)
 
         def save(connection: Any) -> int:
             if keep is not None:
+                self._hold_contents(connection, place)
                 keep(connection)
             body = json.dumps({**about, "create_time": db.clock()}).encode() + b"\n" + stored
             return sessions.append(db, connection, place, [NewItem(body)], make=True).revision - 1
@@ -96,9 +99,8 @@ class DurableArtifactService(BaseArtifactService):
         item = self._version(file, version)
         if item is None:
             return None
-        stored = item.body.partition(b"\n")[2]
-        dumped = self._runtime.codec.decode(blobs.fetch(self._runtime.database, stored))
-        part = types.Part.model_validate(dumped)
+        content = blobs.fetch(self._runtime.database, _stored(item)).partition(b"\n")[2]
+        part = types.Part.model_validate(self._runtime.codec.decode(content))
         if artifact_util.is_artifact_ref(part) and part.file_data is not None:
             found = artifact_util.resolve_artifact_reference(
                 file_uri=part.file_data.file_uri or "",
@@ -129,8 +131,23 @@ class DurableArtifactService(BaseArtifactService):
         """Delete all versions of a file."""
         place = self._place(_file(app_name, user_id, filename, session_id))
         record = NewRecord("note", None, {"event": "artifact_deleted", "file": filename})
-        drop = partial(sessions.drop, place=place)
+        drop = partial(self._drop, place)
         await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, drop)
+
+    def _drop(self, place: Place, connection: Any) -> None:
+        session = sessions.get(connection, place)
+        if session is None:
+            return
+        self._hold_contents(connection, place)
+        stored = {_stored(item) for item in sessions.read(connection, session)}
+        sessions.drop(connection, place)
+        references = {each for each in stored if blobs.is_reference(each)}
+        blobs.discard(connection, references - sessions.ending(connection, place, references))
+
+    def _hold_contents(self, connection: Any, place: Place) -> None:
+        """Nobody else refers to large content of this user, or deletes it, until the end of the transaction."""
+        contents = Place(place.namespace, f"contents:{place.app}", place.user, "")
+        sessions.append(self._runtime.database, connection, contents, [], make=True)
 
     async def list_versions(
         self, *, app_name: str, user_id: str, filename: str, session_id: str | None = None
@@ -164,14 +181,13 @@ class DurableArtifactService(BaseArtifactService):
         return None if item is None else _described(file, item)
 
     def _version(self, file: _File, version: int | None) -> Item | None:
-        found = self._versions(file, last=1 if version is None else None)
-        wanted = found[-1:] if version is None else [item for item in found if item.seq == version + 1]
-        return wanted[0] if wanted else None
+        found = self._versions(file, last=1, revision=None if version is None else version + 1)
+        return found[0] if found and version in {None, found[0].seq - 1} else None
 
-    def _versions(self, file: _File, last: int | None = None) -> list[Item]:
+    def _versions(self, file: _File, **which: int | None) -> list[Item]:
         with self._runtime.database.read() as connection:
             session = sessions.get(connection, self._place(file))
-            return [] if session is None else sessions.read(connection, session, last=last)
+            return [] if session is None else sessions.read(connection, session, **which)
 
     def _place(self, file: _File) -> Place:
         name = json.dumps([file.session, file.name], ensure_ascii=False)
@@ -213,6 +229,10 @@ def _mime_type(part: types.Part, file: _File) -> str | None:
         app_name=file.app, user_id=file.user, session_id=file.session, parsed_uri=parsed
     )
     return None
+
+
+def _stored(item: Item) -> bytes:
+    return item.body.partition(b"\n")[2]
 
 
 def _described(file: _File, item: Item) -> ArtifactVersion:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.models.base_llm import BaseLlm
     from google.adk.models.llm_request import LlmRequest
+    from google.genai import types
 
     from durable.context import Scope
+    from durable.segment import Segment
 
 _HOOKED = "__durable_hooked__"
+_NAME = "chat:"
+_CALLS = "google_adk.calls"
 
 
 def hook_models() -> None:
@@ -81,7 +86,7 @@ class RecordedLlm:
                     raise
                 except Exception as exc:  # noqa: BLE001 - recorded, and raised by complete_step if it is final
                     error = exc
-                _name_calls(whole, f"{segment.execution.id}/{call.key}")
+                _name_calls(whole, segment, f"{segment.execution.id}/{call.key}")
                 answer = [response.model_dump(mode="json", exclude_none=True) for response in whole]
                 ended = Ended(answer) if error is None else Ended(error=error)
                 if await surely(complete_step, found, ended, time.perf_counter() - began):
@@ -92,7 +97,7 @@ class RecordedLlm:
             yield response
 
     def _call(self, request: LlmRequest) -> StepCall:
-        name = f"chat:{self.inner.model}"
+        name = _NAME + self.inner.model
         contents = [content.model_dump(mode="json", exclude_none=True) for content in request.contents]
         return StepCall(
             name,
@@ -121,13 +126,36 @@ def _place(here: Scope, context: InvocationContext) -> str:
     return identity if made[place] == 1 else f"{identity}~{made[place]}"
 
 
-def _name_calls(responses: list[LlmResponse], place: str) -> None:
-    """Give function calls without an id one that follows from their place, in the form that ADK gives its own."""
+def _name_calls(responses: list[LlmResponse], segment: Segment, place: str) -> None:
+    """Give each function call an id that no other one in the execution has: it is the key of what the call does.
+
+    One without gets one that follows from its place, in the form that ADK gives its own; a repeated one gets a number.
+    """
+    known = _known_calls(segment)
+    for number, call in enumerate(_calls(responses)):
+        given = call.id or f"adk-{hashlib.sha256(f'{place}/{number}'.encode()).hexdigest()[:32]}"
+        ids = itertools.chain([given], (f"{given}_{again}" for again in itertools.count(2)))
+        call.id = next(each for each in ids if each not in known)
+        known.add(call.id)
+
+
+def _calls(responses: list[LlmResponse]) -> list[types.FunctionCall]:
     parts = [part for response in responses if response.content for part in response.content.parts or ()]
-    for number, part in enumerate(part for part in parts if part.function_call):
-        if part.function_call is not None and not part.function_call.id:
-            digest = hashlib.sha256(f"{place}/{number}".encode()).hexdigest()
-            part.function_call.id = f"adk-{digest[:32]}"
+    return [part.function_call for part in parts if part.function_call]
+
+
+def _known_calls(segment: Segment) -> set[str]:
+    """The ids of all calls that models have made in the execution, read from its journal once."""
+    known: set[str] | None = segment.attachments.get(_CALLS)
+    if known is None:
+        answers = (
+            record.value()
+            for record in segment.records
+            if record.kind == "step_done" and str(record.meta.get("name")).startswith(_NAME)
+        )
+        responses = [LlmResponse.model_validate(dumped) for answer in answers for dumped in answer]
+        known = segment.attachments[_CALLS] = {call.id for call in _calls(responses) if call.id}
+    return known
 
 
 def _usage(answer: list[dict[str, Any]]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from google.adk.events.request_input import RequestInput
 from google.adk.sessions._session_util import make_json_safe_state
 
 from durable.adapters.google_adk.actions import actions_of, restore
+from durable.adapters.google_adk.confirmations import believe_node
 from durable.adapters.google_adk.suspension import others_first
 from durable.attempt import Ended
 from durable.checkpoint.errors import Suspended
@@ -63,6 +64,7 @@ def hook_nodes() -> None:
         here = scope()
         items = run(self, ctx=ctx, node_input=node_input)
         if here is not None:
+            believe_node(here.segment, ctx)
             call = _step(self, here, ctx, node_input)
             items = (_place if call.composite else _whole)(call, ctx, items)
         async for item in items:

@@ -3,7 +3,7 @@
 A confirmation that a tool asks for by itself, ``RequestInput`` of a workflow, and a long-running tool leave a function
 call behind that waits for a function response. Each is a row keyed by that call's id. A decision is taken into the
 journal once, and handed to ADK as the response of the user; if the session has that response already, it is not
-given again. A response that a client sends for a confirmation approves nothing: only the table is believed.
+given again. What confirms, and what does not, is in ``confirmations``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.genai import types
 
+from durable.adapters.google_adk.confirmations import CONFIRMATION, INPUT, confirmation, confirms, original_of
 from durable.checkpoint.errors import Cancelled, InvalidDecision, Unsupported
 from durable.interrupt import Decision, answer_to, ask_person
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from durable.segment import Segment
 
 KEY = "native:"
-CONFIRMATION, INPUT, CREDENTIAL = "adk_request_confirmation", "adk_request_input", "adk_request_credential"
-_NODE_CONFIRMATION = "wf_tool_confirmation:"
-"""How the ids of those inputs begin by which a node of a workflow asks to be confirmed."""
+CREDENTIAL = "adk_request_credential"
 BY_CALLER = "run_async(new_message)"
 """Who answered, where the caller kept ADK's own way."""
 
@@ -64,17 +63,25 @@ def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> No
 def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
     args = dict(call.args or {})
     if call.name == CONFIRMATION:
-        original, asked = args.get("originalFunctionCall") or {}, args.get("toolConfirmation") or {}
+        original, asked = original_of(call), args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
-        return "approval", original.get("name"), {**subject, "payload": asked.get("payload")}
-    if _confirms(call):
+        return (
+            "approval",
+            original.get("name"),
+            {**subject, "payload": asked.get("payload"), "call": original.get("id")},
+        )
+    if confirms(call):
         asked = args.get("payload") or {}
         subject = {
             "arguments": asked.get("args") or {},
             "tool": asked.get("tool_name"),
             "question": args.get("message"),
         }
-        return "approval", asked.get("tool_name"), {**subject, "payload": asked.get("confirmation_payload")}
+        return (
+            "approval",
+            asked.get("tool_name"),
+            {**subject, "payload": asked.get("confirmation_payload"), "call": call.id},
+        )
     if call.name == INPUT:
         schema = args.get("response_schema") or args.get("responseSchema")
         return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
@@ -87,10 +94,6 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
     return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
 
 
-def _confirms(call: types.FunctionCall) -> bool:
-    return call.name == CONFIRMATION or (call.name == INPUT and (call.id or "").startswith(_NODE_CONFIRMATION))
-
-
 def take_answers(segment: Segment) -> None:
     """Take what was decided about native pauses into the journal, once. Raises Cancelled if an input was refused."""
     for key, outcome in list(segment.replay.steps.items()):
@@ -99,7 +102,7 @@ def take_answers(segment: Segment) -> None:
             continue
         answer = answer_to(segment, outcome)
         if answer is not None:
-            closed, consume = answer.closing(segment)
+            closed, consume = answer.closing(segment, confirms=interrupt.subject.get("call"))
             segment.append(closed, companions=[consume])
             if answer.decision.kind == "reject" and interrupt.tool is None:
                 raise Cancelled(answer.decision.reason or "rejected")
@@ -123,13 +126,11 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
 
 
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
-    value, decision, reason = record.value(), record.meta["decision"], record.meta.get("reason")
-    if _confirms(call):
-        if decision == "reject":
-            return {"confirmed": False, "payload": {"reason": reason}}
-        return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}
-    if decision == "reject":
-        return {"error": reason}
+    if confirms(call):
+        return confirmation(record)
+    if record.meta["decision"] == "reject":
+        return {"error": record.meta.get("reason")}
+    value = record.value()
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 
 

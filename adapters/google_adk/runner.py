@@ -16,13 +16,14 @@ from google.adk.events.event import Event
 from google.adk.runners import Runner
 from google.genai import types
 
+from durable.adapters.google_adk.confirmations import CONFIRMATION, cut_off
 from durable.adapters.google_adk.models import hook_models
 from durable.adapters.google_adk.nodes import hook_nodes
-from durable.adapters.google_adk.questions import CONFIRMATION, KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.questions import KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.suspension import waits_inside
 from durable.adapters.google_adk.tools import hook_tools
-from durable.checkpoint.errors import Cancelled, ExecutionCancelled, Suspended, Unsupported
+from durable.checkpoint.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
 from durable.checkpoint.records import Execution
 from durable.context import segment as segment_here
 from durable.context import within
@@ -30,7 +31,7 @@ from durable.execution import close
 from durable.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.run_config import RunConfig
@@ -47,7 +48,7 @@ class DurableRunner(Runner):
     name: str
     on_suspended: str
 
-    async def run_async(  # noqa: PLR0913 - ADK's signature, and execution_id=
+    async def run_async(  # noqa: PLR0913 - ADK's signature, and execution_id=, tags=
         self,
         *,
         user_id: str,
@@ -59,16 +60,18 @@ class DurableRunner(Runner):
         yield_user_message: bool = False,
         abort_signal: asyncio.Event | None = None,
         execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event, None]:
         """As the bare runner's. ``execution_id`` names the execution and the invocation.
 
-        The same id and message again is an exact resume; the events of one that has ended are read back.
+        The same id and message again is an exact resume; the events of one that has ended are read back. ``tags`` are
+        those of the execution it starts, as of ``Runtime.start``.
         """
         call = call_of(user_id, session_id, new_message, state_delta, run_config)
         surely = self.runtime.database.surely_on_journal_thread
         wanted = execution_id if execution_id is not None else invocation_id
         opened = await surely(
-            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended
+            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended, tags=tags
         )
         if isinstance(opened, Execution):
             for event in await self._recorded(opened):
@@ -125,11 +128,15 @@ class DurableRunner(Runner):
     async def _resume(self, segment: Segment, call: AdkCall) -> dict[str, Any]:
         """The arguments with which ADK begins the invocation, or goes on with it."""
         invocation_id = segment.execution.id
-        session = await self.session_service.get_session(
-            app_name=self.app_name, user_id=call.user_id, session_id=call.session_id
-        )
-        events = [] if session is None else session.events
+        session = await self._session(call)
+        with within(segment.root()):
+            for event in cut_off(session.events, invocation_id):
+                await self.session_service.append_event(session, event)
+        events = session.events
         if not any(event.invocation_id == invocation_id for event in events):
+            if call.answers:
+                msg = "the input of an execution begins an invocation: a function response in it answers nothing"
+                raise InvalidDecision(msg)
             return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
         answer = responses(segment, pending(events, invocation_id))
         return {"invocation_id": invocation_id, "new_message": answer}

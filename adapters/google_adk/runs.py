@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from google.adk.agents.run_config import RunConfig
 from google.genai import types
@@ -50,6 +51,11 @@ class AdkCall:
         return types.Content.model_validate(self.message)
 
     @property
+    def answers(self) -> bool:
+        """Whether the message holds function responses, which belong to an invocation that waits for them."""
+        return any(part.function_response for part in self.content.parts or ())
+
+    @property
     def config(self) -> RunConfig:
         """The run's config."""
         return RunConfig.model_validate(dict(self.run_config))
@@ -68,8 +74,14 @@ def call_of(
     return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, kept)
 
 
-def open_run(
-    runtime: Runtime, name: str, call: AdkCall, *, execution_id: str | None, on_suspended: str
+def open_run(  # noqa: PLR0913 - a call, and how it was made
+    runtime: Runtime,
+    name: str,
+    call: AdkCall,
+    *,
+    execution_id: str | None,
+    on_suspended: str,
+    tags: Mapping[str, str] | None = None,
 ) -> Segment | Execution:
     """Claim the execution this call belongs to; the execution itself if it has ended.
 
@@ -81,14 +93,15 @@ def open_run(
             "execution_id of its own"
         )
         raise Unsupported(msg)
-    thread = f"{call.user_id}/{call.session_id}"
+    thread = "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))  # no two sessions look alike
     if call.message is None:
         execution = _left(runtime, name, thread, execution_id)
-    elif any(part.function_response for part in call.content.parts or ()):
+    elif call.answers:
         execution = _left(runtime, name, thread, execution_id)
         decide_natively(runtime, execution.id, call.content)
     else:
-        execution = _start(runtime, name, call, thread, execution_id or f"e-{new_id()}", on_suspended)
+        options = {"thread": thread, "on_suspended": on_suspended, "tags": tags}
+        execution = _start(runtime, name, call, execution_id or f"e-{new_id()}", options)
     return execution if execution.ended else open_segment(runtime, execution.id, forced=True)
 
 
@@ -106,11 +119,9 @@ def _left(runtime: Runtime, name: str, thread: str, wanted: str | None) -> Execu
     return found if found.status not in {"failed", "dead"} else runtime.get(found.id).execution()
 
 
-def _start(  # noqa: PLR0913, PLR0917 - a call, and where it goes
-    runtime: Runtime, name: str, call: AdkCall, thread: str, wanted: str, on_suspended: str
-) -> Execution:
+def _start(runtime: Runtime, name: str, call: AdkCall, wanted: str, options: Mapping[str, Any]) -> Execution:
     try:
-        return runtime.start(name, call, id=wanted, thread=thread, on_suspended=on_suspended).execution()
+        return runtime.start(name, call, id=wanted, **options).execution()
     except ThreadBusy as busy:
         left = runtime.get(busy.execution_id).execution()
         abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))

@@ -35,7 +35,7 @@ from durable.checkpoint.sessions import NewItem, Place
 from durable.ids import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from durable.runtime import Runtime
 
@@ -47,8 +47,8 @@ class DurableSessionService(BaseSessionService):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._one_at_a_time: WeakValueDictionary[Place, _Lock] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._turns: WeakValueDictionary[Place, threading.Lock] = WeakValueDictionary()
+        self._giving = threading.Lock()
 
     async def create_session(
         self,
@@ -66,7 +66,7 @@ class DurableSessionService(BaseSessionService):
         def create(connection: Any) -> Session:
             made = sessions.create(self._runtime.database, connection, place)
             self._keep_state(connection, place, deltas)
-            return self._shown(connection, made, [])
+            return self._shown(connection, [made])[0]
 
         try:
             return await self._write(place, "session_created", create)
@@ -87,7 +87,9 @@ class DurableSessionService(BaseSessionService):
             if found is None:
                 return None
             items = sessions.read(connection, found, last=config.num_recent_events, after=config.after_timestamp)
-            return self._shown(connection, found, [self._runtime.codec.decode(item.body) for item in items])
+            (session,) = self._shown(connection, [found])
+        session.events = [Event.model_validate(self._runtime.codec.decode(item.body)) for item in items]
+        return session
 
     async def list_sessions(self, *, app_name: str, user_id: str | None = None) -> ListSessionsResponse:
         """The sessions of an app, or of one of its users, without events: the one written to last comes last."""
@@ -95,7 +97,7 @@ class DurableSessionService(BaseSessionService):
         def find() -> list[Session]:
             with self._runtime.database.read() as connection:
                 found = sessions.find(connection, self._runtime.namespace, app_name, user=user_id)
-                return [self._shown(connection, each, []) for each in found]
+                return self._shown(connection, found)
 
         return ListSessionsResponse(sessions=await self._runtime.database.on_journal_thread(find))
 
@@ -132,15 +134,14 @@ class DurableSessionService(BaseSessionService):
 
     def _append(self, place: Place, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
-        body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
-        item = NewItem(body, event.id, event.timestamp)
+        item = self._item(event)
         owned = owner_of(self._runtime) is not None
         record = NewRecord("checkpoint", None, {"event": event.id, "session": place.id})
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
             expect = None if owned or session._storage_update_marker is None else int(session._storage_update_marker)
-            after = sessions.append(self._runtime.database, connection, place, [item], expect=expect)
+            after = sessions.add(self._runtime.database, connection, before, [item], expect=expect)
             if after.revision != before.revision:
                 self._keep_state(connection, place, deltas)
             return after, after.revision != before.revision
@@ -158,13 +159,18 @@ class DurableSessionService(BaseSessionService):
                 session.last_update_time = stored.updated_at
         return new
 
+    def _item(self, event: Event) -> NewItem:
+        body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
+        return NewItem(body, event.id, event.timestamp)
+
     async def _write(self, place: Place, what: str, change: Callable[[Any], T]) -> T:
         record = NewRecord("note", None, {"event": what, "session": place.id})
         return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, change)
 
-    def _turn(self, place: Place) -> _Lock:
-        with self._lock:
-            return self._one_at_a_time.setdefault(place, _Lock())
+    def _turn(self, place: Place) -> threading.Lock:
+        """One append at a time: the next one must see the revision that the one before has left in the session."""
+        with self._giving:
+            return self._turns.setdefault(place, threading.Lock())
 
     def _place(self, app_name: str, user_id: str, session_id: str) -> Place:
         return Place(
@@ -178,21 +184,22 @@ class DurableSessionService(BaseSessionService):
         app, user, own = _scopes(place)
         for scope, delta in ((app, deltas["app"]), (user, deltas["user"]), (own, deltas["session"])):
             encoded = {key: self._runtime.codec.encode(value, what=f"state {key!r}") for key, value in delta.items()}
-            sessions.keep_state(self._runtime.database, connection, place.namespace, scope, encoded)
+            sessions.keep_state(connection, place.namespace, scope, encoded)
 
-    def _shown(self, connection: Any, found: sessions.Session, events: list[dict[str, Any]]) -> Session:
-        place = found.place
-        app, user, own = sessions.state(connection, place.namespace, *_scopes(place))
-        state = self._decoded(own)
+    def _shown(self, connection: Any, found: Sequence[sessions.Session]) -> list[Session]:
+        """Sessions as ADK has them, without their events."""
+        scopes = {scope: None for each in found for scope in _scopes(each.place)}
+        kept = dict(zip(scopes, sessions.state(connection, self._runtime.namespace, *scopes), strict=True))
+        return [self._made(each, *(kept[scope] for scope in _scopes(each.place))) for each in found]
+
+    def _made(
+        self, found: sessions.Session, app: Mapping[str, bytes], user: Mapping[str, bytes], own: Mapping[str, bytes]
+    ) -> Session:
+        place, state = found.place, self._decoded(own)
         state |= {State.APP_PREFIX + key: value for key, value in self._decoded(app).items()}
         state |= {State.USER_PREFIX + key: value for key, value in self._decoded(user).items()}
         session = Session(
-            app_name=place.app,
-            user_id=place.user,
-            id=place.id,
-            state=state,
-            events=[Event.model_validate(event) for event in events],
-            last_update_time=found.updated_at,
+            app_name=place.app, user_id=place.user, id=place.id, state=state, last_update_time=found.updated_at
         )
         session._storage_update_marker = str(found.revision)
         return session
@@ -203,16 +210,3 @@ class DurableSessionService(BaseSessionService):
 
 def _scopes(place: Place) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return (place.app,), (place.app, place.user), (place.app, place.user, place.id)
-
-
-class _Lock:
-    """One thread at a time; it is forgotten with its last holder."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _REFUSED = {
     "RemoteA2aAgent": "what a remote agent does cannot be recorded or resumed from here; call it from a tool",
+    "ManagedAgent": "its loop runs at the provider and cannot be recorded or resumed from here; call it from a tool",
+    "LangGraphAgent": "its graph runs outside of any step; use durable.adapters.langgraph for the graph itself",
 }
 _IN_THE_MODEL = frozenset({"BuiltInCodeExecutor"})
 """Code executors that run inside the model's answer, whose record covers them."""

@@ -20,21 +20,27 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
+from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.actions import actions_of, restore
+from durable.adapters.google_adk.confirmations import believed, node_call
 from durable.adapters.google_adk.suspension import others_first
 from durable.checkpoint.errors import Suspended, ToolRejected, Unsupported
 from durable.context import scope, within
+from durable.policies import governing
 from durable.policy import READ, Approval, ToolPolicy
+from durable.schemas import lenient
 from durable.shells import run_step_async
 from durable.step import Pending, StepCall
-from durable.tool import policy_of
+from durable.tool import left_out, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from google.adk.tools.tool_context import ToolContext
+
+    from durable.context import Scope
 
 
 _HOOKED = "__durable_hooked__"
@@ -54,6 +60,11 @@ class ToolAnswer:
 
     result: Any = None
     actions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tool_result(self) -> Any:
+        """What ``compensate=`` of the tool is given."""
+        return self.result
 
 
 class Paused(BaseException):
@@ -107,14 +118,16 @@ def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]
 async def _as_step(
     run: Callable[..., Awaitable[Any]], tool: BaseTool, args: dict[str, Any], context: ToolContext
 ) -> Any:
-    confirmed = await tool.check_require_confirmation(args, context) is True
-    call = _step(tool, args, context, confirmed=confirmed)
+    needs_confirmation = await tool.check_require_confirmation(args, context) is True
+    call = _step(tool, args, context, needs_confirmation=needs_confirmation)
+    if context.tool_confirmation is not None:
+        context.tool_confirmation = _believed(call.scope, context)
     before, ran = context.actions.model_copy(deep=True), list[bool]()
 
     async def body(pending: Pending) -> ToolAnswer:
         ran.append(True)
         given = pending.arguments if pending.edited else args
-        if confirmed:  # by the decision on this step, without which nothing comes here
+        if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
         inner = within(replace(pending.scope(), body_of=frozenset())) if call.composite else nullcontext()
@@ -141,26 +154,48 @@ async def _as_step(
     return answer.result
 
 
-def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, confirmed: bool) -> StepCall:
+def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> StepCall:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function, is_place = getattr(tool, "func", None), _is_place(tool)
-    named = here.segment.runtime.policies.of_tool(tool.name)
-    policy = named or policy_of(tool) or policy_of(function) or _default(tool)
-    if confirmed and (policy.gate is None or policy.gate.when is not None):
-        expires_in = None if policy.gate is None else policy.gate.expires_in
-        policy = replace(policy, approval=Approval(expires_in=expires_in, rule="require_confirmation"))
+    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
+    policy = governing(here, tool.name, own, agent=agent)
+    if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
+        always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
+        policy = replace(policy, approval=always)
     return StepCall(
         tool.name,
         arguments=args,
+        defaults=_left_out(tool, args),
         policy=policy,
         identity=_identity(context),
         kind="agent" if is_place else "tool",
+        schema=functools.partial(_schema, tool),
         composite=is_place,
+        agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
         scope=here,
     )
+
+
+def _schema(tool: BaseTool) -> dict[str, Any] | None:
+    declared = tool._get_declaration()
+    found = None if declared is None else declared.parameters_json_schema
+    return lenient(found) if isinstance(found, dict) else None
+
+
+def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
+    decided = believed(here.segment, context.function_call_id) or believed(here.segment, node_call(context))
+    return None if decided is None else ToolConfirmation.model_validate(decided)
+
+
+def _left_out(tool: BaseTool, args: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of what the model did not give: a rule and a person see them, as the function will."""
+    if not isinstance(tool, FunctionTool):
+        return {}
+    defaults = left_out(tool.func, args)
+    return {name: value for name, value in defaults.items() if name not in tool._ignore_params}
 
 
 def _is_place(tool: BaseTool) -> bool:

@@ -47,15 +47,18 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
 
     durable: GraphApp
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=
-        """As the bare graph's. ``execution_id`` names the execution: the same id and input again is an exact resume."""
-        execution_id = options.pop("execution_id", None)
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
+        """As the bare graph's. ``execution_id`` names the execution: the same id and input again is an exact resume.
+
+        ``tags`` are those of the execution it starts, as of ``Runtime.start``.
+        """
+        execution_id, tags = options.pop("execution_id", None), options.pop("tags", None)
         configured = given(self.durable, self.config, config)
         if configured is None:
             yield from super().stream(input, config, **options)
             return
         modes = self._modes(options)
-        opened = open_run(self.durable, input, configured, options.get("context"), execution_id)
+        opened = open_run(self.durable, input, configured, options.get("context"), execution_id, tags=tags)
         if isinstance(opened, Execution):
             yield from modes.ended(recorded_output(opened))
             return
@@ -70,9 +73,9 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             error = exc
         _raise(opened, _settle(opened, modes.last, error), error)
 
-    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
         """As ``stream``, asynchronously; the event loop never waits for the database."""
-        execution_id = options.pop("execution_id", None)
+        execution_id, tags = options.pop("execution_id", None), options.pop("tags", None)
         configured = given(self.durable, self.config, config)
         if configured is None:
             async for chunk in super().astream(input, config, **options):
@@ -81,7 +84,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         modes = self._modes(options)
         on_journal_thread = self.durable.runtime.database.on_journal_thread
         opened = await on_journal_thread(
-            open_run, self.durable, input, configured, options.get("context"), execution_id, is_async=True
+            open_run, self.durable, input, configured, options.get("context"), execution_id, is_async=True, tags=tags
         )
         if isinstance(opened, Execution):
             for chunk in modes.ended(recorded_output(opened)):

@@ -115,6 +115,7 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     execution_id: str | None,
     *,
     is_async: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> Segment | Execution:
     """Claim the execution this call belongs to; the execution itself if it has ended.
 
@@ -134,8 +135,8 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
         value = None
     wanted = new_id() if wanted is None else wanted
     thread = wanted if thread is None else thread
-    tags = {FLAVOUR: ASYNC if is_async else "sync"}
-    execution = _start(app, call_of(value, config, context), thread, wanted, tags=tags)
+    named = {**(tags or {}), FLAVOUR: ASYNC if is_async else "sync"}
+    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named)
     return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
 
 

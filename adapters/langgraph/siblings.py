@@ -144,7 +144,9 @@ def _to_tell(here: Scope, call: Any, result: Any) -> StepCall | None:
         return None
     if isinstance(record.value(), BaseException):
         return None
-    return StepCall(f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", scope=here)
+    return StepCall(
+        f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind="framework", scope=here
+    )
 
 
 def _key(here: Scope, kind: str, call: Any) -> str:

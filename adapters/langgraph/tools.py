@@ -11,7 +11,7 @@ The arguments that are recorded, hashed and decided upon are those the model see
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
@@ -25,10 +25,15 @@ from durable.adapters.langgraph.questions import open_native
 from durable.adapters.langgraph.suspension import graph_interrupt
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import scope
+from durable.policies import governing
 from durable.policy import ToolPolicy
+from durable.schemas import lenient, of_model
 from durable.shells import run_step, run_step_async
 from durable.step import Pending, StepCall
 from durable.tool import policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HOOKED = "__durable_hooked__"
 
@@ -41,7 +46,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
 
     @functools.wraps(run)
     def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options.get("tool_call_id"))
+        call = _step(self, tool_input, options)
         if call is None:
             return run(self, tool_input, *args, **options)
         segment = call.scope.segment
@@ -63,7 +68,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
 
     @functools.wraps(arun)
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options.get("tool_call_id"))
+        call = _step(self, tool_input, options)
         if call is None:
             return await arun(self, tool_input, *args, **options)
         segment = call.scope.segment
@@ -88,12 +93,13 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
     setattr(BaseTool, _HOOKED, True)
 
 
-def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall | None:
-    here = scope()
+def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCall | None:
+    here, tool_call_id = scope(), options.get("tool_call_id")
     if here is None or tool.name in here.body_of:
         return None
-    policies = here.segment.runtime.policies
-    policy = policies.of_tool(tool.name) or policy_of(tool) or _of_metadata(tool) or ToolPolicy()
+    agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
+    own, tags = policy_of(tool) or _of_metadata(tool), tuple(tool.tags or ())
+    policy = governing(here, tool.name, own, agent=agent, tags=tags)
     function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     arguments = visible(tool, tool_input)
     return StepCall(
@@ -103,6 +109,8 @@ def _step(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> StepCall
         policy=policy,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
         kind="tool",
+        schema=functools.partial(_schema, tool, arguments),
+        agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(GraphBubbleUp,),
         scope=here,
@@ -122,6 +130,11 @@ def _left_out(tool: BaseTool, arguments: Any) -> dict[str, Any]:
         return {}
     left = {name: schema for name, schema in tool.args.items() if name not in arguments}
     return {name: schema["default"] for name, schema in left.items() if "default" in schema}
+
+
+def _schema(tool: BaseTool, arguments: Any) -> Any:
+    found = tool.tool_call_schema
+    return lenient(found) if isinstance(found, dict) else of_model(found, arguments)
 
 
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:

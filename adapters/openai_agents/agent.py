@@ -19,6 +19,8 @@ from durable.block import enter
 from durable.context import scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agents import Agent, RunResult, RunResultStreaming
     from agents.items import TResponseInputItem
     from agents.run_config import RunOptions
@@ -45,18 +47,20 @@ class DurableAgent:
         input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
         *,
         execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Unpack[RunOptions[Any]],
     ) -> RunResult:
         """As ``Runner.run``. The same ``execution_id`` and input again goes on, or returns what was recorded.
 
         A run that waits for approval returns with ``interruptions``, as the bare one, and holds nothing meanwhile;
-        decide them in the inbox and call again, or let a worker go on. Raises what the bare run raises;
+        decide them in the inbox and call again, or let a worker go on. ``tags`` are those of the execution it starts,
+        as of ``Runtime.start``. Raises what the bare run raises;
         ExecutionSuspended if it waits for something else (an outcome in doubt, a question, a time);
         ExecutionConflict, ExecutionBusy, ThreadBusy.
         """
         if scope() is not None:
             return await Runner.run(self.agent, input, **options)
-        drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id)
+        drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id, tags)
         async with driven(drive):
             if isinstance(input, RunState):
                 await self.runtime.database.on_journal_thread(adopt, input)
@@ -69,23 +73,25 @@ class DurableAgent:
         input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
         *,
         execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Unpack[RunOptions[Any]],
     ) -> RunResult:
         """As ``Runner.run_sync``; see ``run``."""
-        return _Runner(partial(self.run, execution_id=execution_id)).run_sync(self.agent, input, **options)
+        return _Runner(partial(self.run, execution_id=execution_id, tags=tags)).run_sync(self.agent, input, **options)
 
     def run_streamed(
         self,
         input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
         *,
         execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Unpack[RunOptions[Any]],
     ) -> RunResultStreaming:
         """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``."""
         if scope() is not None:
             return Runner.run_streamed(self.agent, input, **options)
         on_journal_thread = self.runtime.database.on_journal_thread
-        with streams.opening(partial(on_journal_thread, self._open, input, options, execution_id)):
+        with streams.opening(partial(on_journal_thread, self._open, input, options, execution_id, tags)):
             return Runner.run_streamed(self.agent, input, **live(self.rebuilding, options))
 
     async def work(self, segment: Segment) -> Any:
@@ -102,15 +108,15 @@ class DurableAgent:
         call = stored_call(segment.execution.input)
         return call.input if call.state is None else await restored(segment, self.agent, call)
 
-    def _open(self, given: Any, options: Any, execution_id: str | None) -> Drive:
+    def _open(self, given: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
         if not isinstance(given, RunState):
             call = call_of(self.runtime, self.rebuilding, given, options)
-            return open_call(self, call, execution_id)
+            return open_call(self, call, execution_id, tags)
         known = execution_id or execution_of(self.runtime, self.name, given)
         if known is None:
             call = call_of(self.runtime, self.rebuilding, given, options)
             known = foreign_id(self.name, call.state)
-            drive = open_call(self, call, known)
+            drive = open_call(self, call, known, tags)
             if drive.ended:
                 return drive
             introduce(drive.segment, given)

@@ -13,7 +13,7 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.gates import arguments_of, gated, step_of, verdict
+from durable.adapters.openai_agents.gates import arguments_of, asks, step_of, verdict
 from durable.adapters.openai_agents.seams import seam
 from durable.context import scope
 
@@ -37,8 +37,8 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
         tool, call = about["func_tool"], about["tool_call"]
         item = getattr(found, "run_item", None)
         native = isinstance(item, ToolApprovalItem)
-        step = step_of(here, tool, call.call_id, arguments_of(call.arguments), native=native)
-        if found is None and gated(step):
+        step = step_of(here, tool, call.call_id, arguments_of(call.arguments), native=native, agent=self.public_agent)
+        if found is None and asks(step):
             approval_evaluation = FunctionToolApproval("require_approval", tool, tool.on_invoke_tool, call.arguments)
             found = await approve(self, approval_evaluation=approval_evaluation, **about)
             item = getattr(found, "run_item", None)

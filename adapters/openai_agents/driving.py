@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SDK = "openai-agents"
 """The tag of an execution that names the SDK's version it was started with."""
-AGENT = "agent"
+AGENT = "openai-agents.agent"
 """The tag that names the agent it was started with."""
 
 
@@ -68,7 +68,7 @@ def check_code(segment: Segment, agent: str) -> None:
     else:
         drift.withdraw(segment, "drift:sdk")
     if tags.get(AGENT, agent) != agent:
-        drift.settle(segment, "drift:agent", recorded={AGENT: tags[AGENT]}, now={AGENT: agent})
+        drift.settle(segment, "drift:agent", recorded={"agent": tags[AGENT]}, now={"agent": agent})
     else:
         drift.withdraw(segment, "drift:agent")
 

@@ -15,7 +15,7 @@ from agents.run_internal import tool_actions
 from agents.run_internal.tool_actions import ComputerAction
 
 from durable.adapters.openai_agents.approvals import answered
-from durable.adapters.openai_agents.gates import gated, natively, step_of
+from durable.adapters.openai_agents.gates import asks, natively, step_of
 from durable.adapters.openai_agents.local_tools import COMPUTER, EXECUTORS, awaited, described, edited_computer_call
 from durable.adapters.openai_agents.results import recordable
 from durable.adapters.openai_agents.seams import seam
@@ -48,13 +48,14 @@ def _executing(kind: Executor, execute: Callable[..., Any]) -> Callable[..., Any
         if getattr(tool, kind.executor) is None:  # hosted: it ran at the provider
             return await execute(call=call, context_wrapper=context_wrapper, **about)
         call_id, arguments = described(call.tool_call)
-        step = step_of(here, tool, call_id, arguments, native=natively(here, call_id))
+        agent = about["agent"]
+        step = step_of(here, tool, call_id, arguments, native=natively(here, call_id), agent=agent)
         twin = _twin(kind, tool, call.tool_call, step)
-        if gated(step) and hasattr(twin, "needs_approval"):
+        if asks(step) and hasattr(twin, "needs_approval"):
             twin.needs_approval, twin.on_approval = True, None
         again = {"call": replace(call, **{kind.tool: twin}), "context_wrapper": context_wrapper, **about}
         found = await execute(**again)
-        asked = step_of(here, tool, call_id, arguments, native=True)
+        asked = step_of(here, tool, call_id, arguments, native=True, agent=agent)
         return await execute(**again) if await answered(asked, found, context_wrapper) else found
 
     return durable_execute
@@ -103,6 +104,6 @@ def _capturing(capture: Callable[..., Any]) -> Callable[..., Any]:
             given = edited_computer_call(tool_call, pending.arguments) if pending.edited else tool_call
             return await capture(computer, given)
 
-        return await run_step_async(step_of(here, COMPUTER, call_id, arguments, native=False), body)
+        return await run_step_async(step_of(here, COMPUTER, call_id, arguments, native=False, agent=None), body)
 
     return durable_capture

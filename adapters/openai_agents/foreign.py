@@ -70,7 +70,7 @@ class ForeignSession:
 
         policy = ToolPolicy(effect="once", reconcile=is_there)
         identity = portions.identity(place_of, items)
-        call = StepCall("session.add_items", {"items": items}, policy, identity, scope=place_of)
+        call = StepCall("session.add_items", {"items": items}, policy, identity, kind="framework", scope=place_of)
         place(call)
         tried = call.outcome is not None and call.outcome.epoch > 0
 
@@ -106,4 +106,4 @@ async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[],
     async def body(_: Any) -> Any:
         return await act()
 
-    return await run_step_async(StepCall(name, arguments, policy, gentle=True, scope=here()), body)
+    return await run_step_async(StepCall(name, arguments, policy, kind="framework", gentle=True, scope=here()), body)

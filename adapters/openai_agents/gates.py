@@ -7,6 +7,7 @@ evaluates ``needs_approval`` itself, with its fail-closed check of the arguments
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ from agents.run_internal import tool_execution, turn_resolution
 from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended
 from durable.context import scope
-from durable.policy import Approval, ToolPolicy
+from durable.policies import governing
+from durable.policy import Approval
+from durable.rules import facts_of
+from durable.schemas import fitting, lenient
 from durable.step import StepCall, begin_step, place
 from durable.tool import left_out, plain, policy_of
 
@@ -70,34 +74,40 @@ def name_of(tool: Any) -> str:
     return str(getattr(tool, "qualified_name", None) or tool.name)
 
 
-def policy_for(here: Scope, tool: Any) -> ToolPolicy:
-    """The policy of a tool: by name in the runtime, else what ``@durable.tool`` gave to it or to its function."""
-    policies = here.segment.runtime.policies
-    named = policies.of_tool(name_of(tool)) or policies.of_tool(tool.name)
-    return named or policy_of(tool) or ToolPolicy()
-
-
-def step_of(here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool) -> StepCall:
+def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
+    here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
+) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
-    function = getattr(tool, "__wrapped__", None)
+    function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
     call = StepCall(
         name_of(tool),
         arguments=arguments,
         defaults=_left_out(tool, function, arguments),
-        policy=policy_for(here, tool),
+        policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
+        schema=functools.partial(_schema, tool, arguments),
+        agent=of,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
-    if native and not gated(call):
+    if native and not asks(call):
         call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+        # the SDK asks a person about arguments that its own check does not understand, so they are not refused here
+        call.schema = lambda: fitting(_schema(tool, arguments), call.complete)
     return call
 
 
-def gated(call: StepCall) -> bool:
-    """Whether the policy of this call asks for approval of it."""
-    return call.policy.gate is not None and call.policy.gate.asks(call.name, call.complete) is not None
+def asks(call: StepCall) -> bool:
+    """Whether the call's policy asks for a decision on it."""
+    gate = call.policy.gate
+    return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
+
+
+def _schema(tool: Any, arguments: Any) -> dict[str, Any] | None:
+    """None for what is no JSON object, which is the SDK's own affair, and for tools without a schema."""
+    schema = getattr(tool, "params_json_schema", None)
+    return lenient(schema) if schema is not None and isinstance(arguments, dict) else None
 
 
 def _left_out(tool: Any, function: Any, arguments: Any) -> dict[str, Any]:

@@ -11,18 +11,20 @@ from durable.ids import new_id
 from durable.owner import is_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable.adapters.openai_agents.agent import DurableAgent
     from durable.adapters.openai_agents.calls import AgentCall
 
 
-def open_call(app: DurableAgent, call: AgentCall, execution_id: str | None) -> Drive:
+def open_call(app: DurableAgent, call: AgentCall, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
     """Start the execution of this call, or go on with it: the same id and the same call is the same execution. Blocks.
 
     Raises ExecutionConflict, ThreadBusy, ExecutionBusy, ExecutionCancelled.
     """
     runtime, wanted = app.runtime, new_id() if execution_id is None else execution_id
-    tags = {SDK: sdk_version(), AGENT: app.agent.name}
-    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": app.on_suspended, "tags": tags}
+    named = {**(tags or {}), SDK: sdk_version(), AGENT: app.agent.name}
+    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": app.on_suspended, "tags": named}
     try:
         found = runtime.start(app.name, call, id=wanted, **options).execution()
     except ThreadBusy as busy:

@@ -86,7 +86,9 @@ async def _pass_answers(here: Scope, path: str, held: int) -> None:
         async def begun(_: Any) -> int:
             return held
 
-        about = StepCall(_HELD, policy=READ, identity=_HELD, gentle=True, scope=replace(here, path=path))
+        about = StepCall(
+            _HELD, policy=READ, identity=_HELD, kind="framework", gentle=True, scope=replace(here, path=path)
+        )
         before = await run_step_async(about, begun)
     for known in answers[: held - before]:
         known.taken = True
@@ -94,7 +96,7 @@ async def _pass_answers(here: Scope, path: str, held: int) -> None:
 
 async def _sub_run(here: Scope, agent: Any, given: Any) -> str:
     about = {"agent": agent.name, "input": None if isinstance(given, RunState) else given}
-    call = StepCall("run", about, READ, kind="step", gentle=True, scope=here)
+    call = StepCall("run", about, READ, kind="framework", gentle=True, scope=here)
 
     async def begun(_: Any) -> None:
         return None

@@ -141,7 +141,14 @@ class DurableSession(SessionABC):
         here = self._here()
         if here is None:
             return await self._runtime.database.on_journal_thread(self._read, last, None)
-        call = StepCall("session.get_items", {"session": self.session_id, "last": last}, READ, gentle=True, scope=here)
+        call = StepCall(
+            "session.get_items",
+            {"session": self.session_id, "last": last},
+            READ,
+            kind="framework",
+            gentle=True,
+            scope=here,
+        )
         place(call)
         return await self._runtime.database.surely_on_journal_thread(self._read_again, call, last)
 
@@ -164,7 +171,9 @@ class DurableSession(SessionABC):
         if here is None:
             return await database.surely_on_journal_thread(database.transact, change)
         arguments = {"session": self.session_id, "given": given}
-        call = StepCall(f"session.{name}", arguments, _WRITE, identity, gentle=identity is None, scope=here)
+        call = StepCall(
+            f"session.{name}", arguments, _WRITE, identity, kind="framework", gentle=identity is None, scope=here
+        )
         place(call)
         return await database.surely_on_journal_thread(
             run_step, call, lambda pending: change(pending.context.connection)

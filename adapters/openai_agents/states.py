@@ -133,7 +133,8 @@ def adopt(state: RunState[Any]) -> None:
         if item.call_id is None or item.tool_name is None:
             continue
         call_id, arguments = described(item.raw_item)
-        found = verdict(step_of(_place_of(call_id), _tool_of(state, item), call_id, arguments, native=True))
+        tool, here = _tool_of(state, item), _place_of(call_id)
+        found = verdict(step_of(here, tool, call_id, arguments, native=True, agent=item.agent))
         if found is None:
             continue
         if found.rejected is None:

@@ -27,7 +27,7 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.gates import arguments_of, gated, key_of, natively, step_of
+from durable.adapters.openai_agents.gates import arguments_of, asks, key_of, natively, step_of
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams import seam
@@ -122,7 +122,8 @@ async def _function(
 
 def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> StepCall:
     native = natively(here, context.tool_call_id)
-    return step_of(here, tool, context.tool_call_id, arguments_of(arguments), native=native)
+    given = arguments_of(arguments)
+    return step_of(here, tool, context.tool_call_id, given, native=native, agent=context.agent)
 
 
 def waits_below(segment: Segment, key: str) -> bool:
@@ -176,7 +177,7 @@ async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
     call = _step(tool, here, context, arguments)
-    if gated(call):
+    if call.policy.guarded or asks(call):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed

@@ -73,7 +73,8 @@ def _what(shown: dict[str, Any]) -> str:
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:
         doubt = "did it happen? " if shown["kind"] == "in_doubt" else ""
-        return f"{doubt}{shown['tool']} {short(shown['arguments'], 200)}"
+        why = f" ({shown['rule']})" if doubt and shown["rule"] else ""
+        return f"{doubt}{shown['tool']} {short(shown['arguments'], 200)}{why}"
     asked = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
     choices = (subject.get("schema") or {}).get("enum") if isinstance(subject, dict) else None
     return f"{asked} {short(choices, 120)}" if choices else str(asked)
@@ -83,7 +84,8 @@ def _state(one: Interrupt) -> str:
     if one.status == "open":
         expires = f"expires {moment(one.expires_at)}" if one.expires_at is not None else ""
         needed = f"{one.required} must agree" if one.required > 1 else ""
-        return "; ".join(part for part in (", ".join(one.terms.approvers), needed, expires) if part)
+        handed = ", ".join(f"{handed['by']} handed it to {handed['to']}" for handed in one.terms.delegations)
+        return "; ".join(part for part in (", ".join(one.terms.approvers), handed, needed, expires) if part)
     return one.status + (f" by {one.decided_by}" if one.decided_by else "")
 
 
@@ -133,6 +135,23 @@ def respond(  # noqa: PLR0913 - the answer, and who gives it
 ) -> None:
     """Answer a question; for a call: do not run it, this is its result."""
     _decide(session, id_, Decision.respond(parsed(value, "the answer")), Who(by, role, comment))
+
+
+def delegate(  # noqa: PLR0913 - who hands it to whom
+    session: Session,
+    id_: Id,
+    *,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who is to decide instead.")],
+    by: By = None,
+    role: Role = None,
+    comment: Comment = None,
+) -> None:
+    """Hand the decision to another person, who may decide then in your place."""
+    giver = person(by)
+    with session.runtime(roles={giver: role or ()}) as runtime:
+        runtime.delegate(id_, to=to, by=giver, comment=comment)
+        told = plain.interrupt(runtime.interrupt(id_))
+    session.output.tell(told, lambda console: console.print(clean(f"{id_}: handed to {to} by {giver}")))
 
 
 def resolve(  # noqa: PLR0913 - the answers of the verb

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from durable.checkpoint.database import Database
 
 US = "durable-adapters"
-_OTHERS = ("sqlalchemy", "psycopg", "opentelemetry-sdk", "langgraph", "openai-agents", "google-adk")
+ADAPTERS = {
+    "langgraph": "durable.adapters.langgraph",
+    "openai-agents": "durable.adapters.openai_agents",
+    "google-adk": "durable.adapters.google_adk",
+}
+"""By the package that must be installed for it."""
+_OTHERS = ("sqlalchemy", "psycopg", "opentelemetry-sdk", *ADAPTERS)
 _SLOW_START = 3.0
 _SKEW = 5.0
 _SLOW_ANSWER = 0.25
@@ -55,9 +61,8 @@ def packages() -> Iterator[Check]:
     """This package and what it works with, found without importing any of it."""
     wanted = _wanted()
     for name in (US, *_OTHERS):
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+        version = _version(name)
+        if version is None:
             if name == US:
                 yield Check("warn", US, "not installed, running from its source", f"pip install {US}")
             continue
@@ -67,6 +72,13 @@ def packages() -> Iterator[Check]:
         else:
             remedy = f"tested with {asked}: pip install '{name}{asked}'"
             yield Check("warn", name, version, remedy)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _wanted() -> dict[str, str]:
@@ -94,18 +106,28 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+", maxsplit=1)[0])[:3])
 
 
-def start_cost() -> Check:
-    """How long a fresh process takes until a worker could begin: what each new worker, and each crash, costs."""
+def start_costs() -> Iterator[Check]:
+    """How long a fresh process takes until a worker could begin, bare and with each adapter that is installed.
+
+    That is what each new worker, and each crash, costs.
+    """
+    yield _start_cost("worker start", "durable")
+    for package, module in ADAPTERS.items():
+        if _version(package) is not None:
+            yield _start_cost(f"with {package}", module)
+
+
+def _start_cost(name: str, module: str) -> Check:
     began = time.monotonic()
-    command = [sys.executable, "-c", "import durable"]
+    command = [sys.executable, "-c", f"import {module}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
     seconds = time.monotonic() - began
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["?"])[-1]
-        return Check("fail", "worker start", last, "`python -c 'import durable'` must work in this environment")
+        return Check("fail", name, last, f"`python -c 'import {module}'` must work in this environment")
     if seconds > _SLOW_START:
-        return Check("warn", "worker start", took(seconds), "slow disk or a cold cache? Keep workers running")
-    return Check("ok", "worker start", took(seconds))
+        return Check("warn", name, took(seconds), "slow disk or a cold cache? Keep workers running")
+    return Check("ok", name, took(seconds))
 
 
 def database(db: Database, namespace: str) -> list[Check]:

@@ -14,7 +14,7 @@ from durable.cli.session import Session
 
 def diagnose(session: Session) -> None:
     """Check Python, packages, the database, clocks, workers and open doubts. Exit 1 if something is broken."""
-    found = [checks.python(), *checks.packages(), checks.start_cost(), *_database(session)]
+    found = [checks.python(), *checks.packages(), *checks.start_costs(), *_database(session)]
     broken = any(one.status == "fail" for one in found)
     made = table("", "check", "found", "remedy", fixed=("", "check"))
     for one in found:

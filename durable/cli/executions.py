@@ -134,6 +134,9 @@ def history(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the chain of digests; exit 1 if it is broken.")
     ] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Without checkpoints, and without steps that only hold other steps.")
+    ] = False,
 ) -> None:
     """Show what happened in an execution, in order: its journal."""
     with session.runtime() as runtime:
@@ -155,7 +158,7 @@ def history(
         lines = histories.lines(records, gone=found.status == "running" and is_dead(found.lease_owner or ""))
 
     def text(console: Any) -> None:
-        console.print(histories.shown(lines))
+        console.print(histories.shown(histories.brief(lines) if brief else lines))
         if verified is not None:
             console.print(f"the chain of {verified['length']} records is intact, its head is {head[:16]}")
 
@@ -169,11 +172,15 @@ def cancel(
     id_: Id,
     *,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "cancelled by request",
+    compensate: Annotated[
+        bool | None,
+        typer.Option("--compensate/--no-compensate", help="Undo what it has done, or not; else as its app says."),
+    ] = None,
 ) -> None:
     """Ask an execution to end: at once if nobody drives it, else before its next step."""
     with session.runtime() as runtime:
         handle = runtime.get(id_)
-        handle.cancel(reason)
+        handle.cancel(reason, compensate=compensate)
         _told_state(session, handle, "is asked to end; its worker does so before the next step")
 
 
@@ -188,6 +195,8 @@ def retry(session: Session, id_: Id) -> None:
 def _told_state(session: Session, handle: Handle, if_running: str) -> None:
     found = handle.execution()
     note = f" ({if_running})" if found.status == "running" and if_running else ""
+    if found.status == "pending" and found.cancel_reason is not None:
+        note = " (is asked to end; a worker of its app undoes what it has done first)"
     session.output.tell(
         plain.execution(found), lambda console: console.print(clean(f"{found.id} {found.status}{note}"))
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from durable.cli.render import STYLES, cell, moment, short, table, took
@@ -45,6 +46,13 @@ def lines(records: Iterable[Record], *, gone: bool = False) -> list[Line]:
     reading = _Reading()
     found = [line for record in records for line in reading.lines(record)]
     return [*found, reading.crash(found[-1].epoch)] if gone and found else found
+
+
+def brief(found: list[Line]) -> list[Line]:
+    """The lines without checkpoints and without steps that only hold others, as a graph's nodes; keys without these."""
+    places = {line.step.rpartition("/")[0] for line in found}
+    kept = [line for line in found if line.kind != "checkpoint" and (not line.step or line.step not in places)]
+    return [replace(line, step=line.step.rpartition("/")[2]) for line in kept]
 
 
 def shown(found: list[Line]) -> Table:
@@ -130,6 +138,12 @@ def _checkpoint(record: Record) -> str:
     return f"superstep {meta.get('step')} ({meta.get('source')})"
 
 
+class _Words(str):
+    """Words of ours about a value, which stand without quotes."""
+
+    __slots__ = ()
+
+
 def _gist(value: Any) -> Any:
     """What a message says, instead of all that it is; other values as they are."""
     if isinstance(value, list):
@@ -141,8 +155,18 @@ def _gist(value: Any) -> Any:
         return _gist(inner)
     if "content" in value and "$type" in value:
         calls = [call.get("name") for call in value.get("tool_calls") or () if isinstance(call, dict)]
-        return f"calls {', '.join(map(str, calls))}" if calls else value["content"]
+        return _Words(f"calls {', '.join(map(str, calls))}") if calls else _unwrapped(value["content"])
     return value
+
+
+def _unwrapped(content: Any) -> Any:
+    """The data in a message's text, where it is JSON: to be shown once, not as a text in a text."""
+    if not isinstance(content, str) or not content.startswith(("{", "[")):
+        return content
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content
 
 
 def _said(record: Record) -> str:
@@ -175,14 +199,15 @@ def _step_done(record: Record) -> str:
     if "result_lost" in meta:
         return f"{name} is done, its result is lost: {meta['result_lost']}"
     how = " (reconciled)" if meta.get("reconciled") else f" (said {meta['by']})" if meta.get("by") else ""
-    return f"{name}{how} -> {short(_gist(record.value()), 60)}"
+    gist = _gist(record.value())
+    return f"{name}{how} -> {gist if isinstance(gist, _Words) else short(gist, 60)}"
 
 
 def _step_failed(record: Record) -> str:
     meta = record.meta
-    return f"{_name(record)} " + (
-        f"rejected: {meta['rejected']}" if "rejected" in meta else f"failed: {_failure(meta)}"
-    )
+    if "rejected" in meta:
+        return f"{_name(record)} {'not allowed' if meta.get('not_allowed') else 'rejected'}: {meta['rejected']}"
+    return f"{_name(record)} failed: {_failure(meta)}"
 
 
 def _step_retry(record: Record) -> str:
@@ -192,7 +217,7 @@ def _step_retry(record: Record) -> str:
 
 
 def _opened(record: Record) -> str:
-    name = _name(record)
+    name = f"the budget, {record.meta['budget']}" if "budget" in record.meta else _name(record)
     return f"{record.meta.get('interrupt_kind')} {record.meta.get('interrupt')} asked" + (
         f" for {name}" if name else ""
     )
@@ -201,6 +226,7 @@ def _opened(record: Record) -> str:
 def _closed(record: Record) -> str:
     meta = record.meta
     why = "".join(f", {key}: {meta[key]}" for key in ("reason", "comment") if meta.get(key))
+    why += "".join(f", handed to {one['to']} by {one['by']}" for one in meta.get("delegations", ()))
     return f"{meta.get('decision')} by {meta.get('by', 'nobody')}{why}"
 
 
@@ -211,10 +237,23 @@ def _note(record: Record) -> str:
         if meta.get("until") is not None:
             waits.append(moment(meta["until"]))
         return "waits for " + ", ".join(waits)
+    if event == "compensating":
+        return f"undoes {', '.join(meta['tools'])}; then {_ending(meta['ending'])}"
     if event == "outcome_unknown":
         return f"outcome unknown: {_failure(meta)}"
+    if event in {"rate_limited", "circuit_open"}:
+        return f"{event.replace('_', ' ')}: {meta.get('of')}, again at {moment(meta.get('until'))}"
     more = {key: value for key, value in meta.items() if key not in _UNSAID}
     return event.replace("_", " ") + (f" {short(more)}" if more else "")
+
+
+def _ending(ending: Mapping[str, Any]) -> str:
+    return f"{ending['status']}: {ending.get('reason') or _failure(ending)}"
+
+
+def _undone(record: Record) -> str:
+    tools = record.meta.get("compensated")
+    return f"; undone: {', '.join(tools)}" if tools else ""
 
 
 _UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
@@ -230,6 +269,6 @@ _SAY: Mapping[str, Callable[[Record], str]] = {
     "interrupt_closed": _closed,
     "timer": lambda record: f"until {moment(record.meta.get('due_at'))}",
     "note": _note,
-    "failed": lambda record: _failure(record.meta),
-    "cancelled": lambda record: str(record.meta.get("reason", "")),
+    "failed": lambda record: _failure(record.meta) + _undone(record),
+    "cancelled": lambda record: str(record.meta.get("reason", "")) + _undone(record),
 }

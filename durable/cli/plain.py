@@ -83,4 +83,8 @@ def record(found: Record) -> dict[str, Any]:
 def interrupt(found: Interrupt) -> dict[str, Any]:
     """An interrupt with what it asks, and its answer."""
     told = {name: getattr(found, name) for name in _INTERRUPT}
-    return told | {"votes": [dict(vote) for vote in found.votes], "approvers": list(found.terms.approvers)}
+    return told | {
+        "votes": [dict(vote) for vote in found.votes],
+        "approvers": list(found.terms.approvers),
+        "delegations": [dict(one) for one in found.terms.delegations],
+    }

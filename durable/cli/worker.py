@@ -50,5 +50,5 @@ def work(
         ),
     )
     sys.stdout.flush()
-    runtime.worker(concurrency=concurrency, queues=queues, poll=poll).run()
-    runtime.close()
+    with runtime:
+        runtime.worker(concurrency=concurrency, queues=queues, poll=poll).run()

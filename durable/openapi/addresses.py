@@ -54,13 +54,13 @@ def resolve(host: str, port: int, *, private_hosts: Collection[str] = ()) -> lis
     Any that is not public refuses the host, unless the host is in ``private_hosts``. Raises AddressRefused,
     ApiUnreachable.
     """
-    name = host.removeprefix("[").removesuffix("]")
+    name = host.strip("[]")
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise ApiUnreachable(host, "its name is not known") from exc
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if host.lower() in {each.lower() for each in private_hosts}:
+    if name.lower() in {each.lower().strip("[]") for each in private_hosts}:
         return addresses
     for address in addresses:
         if not is_public(ip_address(address.partition("%")[0])):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 1000
 """Characters of an error's text that are passed on."""
+_NOT_DONE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+"""Statuses by which a server says that it did not begin."""
 _UNKNOWN = frozenset({500, 502, 503, 504, 520, 522, 524})
 """Statuses that leave open whether the call was carried out."""
 
@@ -21,15 +23,15 @@ _UNKNOWN = frozenset({500, 502, 503, 504, 520, 522, 524})
 def value_of(method: str, path: str, answer: Answer) -> Any:
     """The answer's content: JSON as data, text as text, other bytes in base64.
 
-    Raises ApiBusy for 429, and for 503 that says when to come again; AnswerLost where a status leaves open what
-    happened; ApiRefused for any other error and for redirects.
+    Raises ApiBusy for 408, 425 and 429, and for 503 that says when to come again; AnswerLost where a status leaves
+    open what happened; ApiRefused for any other error and for redirects.
     """
     status = answer.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _content(answer)
     said = told(method, path, answer)
     wait = answer.headers.get("retry-after")
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and wait):
+    if status in _NOT_DONE or (status == HTTPStatus.SERVICE_UNAVAILABLE and wait):
         raise ApiBusy(said, status, wait)
     if status in _UNKNOWN:
         raise AnswerLost(f"{method} {path}", said)

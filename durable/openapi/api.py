@@ -15,7 +15,7 @@ from durable.clock import Clock
 from durable.openapi.credentials import Credentials
 from durable.openapi.document import load
 from durable.openapi.function import Server, function
-from durable.openapi.operations import operations
+from durable.openapi.operations import operations, own_servers
 from durable.openapi.schemas import Schemas
 from durable.openapi.wire import Limits, PinnedBackend
 from durable.policy import ToolPolicy
@@ -65,7 +65,8 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
     The tools are plain functions, to be given to LangGraph, the OpenAI Agents SDK or Google ADK as they are. GET,
     HEAD and OPTIONS are ``read``, PUT and DELETE ``idempotent``; POST and PATCH are ``once``, unless the operation
     declares an ``Idempotency-Key`` header: that one gets the step's key, as a structured field in quotes unless
-    ``quoted_keys`` is false. ``policies`` change that by name or pattern: a ToolPolicy, or the fields that differ.
+    ``quoted_keys`` is false. ``policies`` change that by name or pattern: a ToolPolicy, or the fields that differ. The
+    operation's tags are the tool's, for ``Runtime(policies={"tag:...": ...})``.
 
     ``include`` and ``exclude`` choose by operation id, or by method and path (``"GET /pets/*"``). ``headers`` are sent
     with each call; ``auth`` gives security schemes their secret. Both refer to secrets as ``${NAME}``, which
@@ -84,6 +85,9 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
     document = load(spec, sha256=sha256, limits=limits)
     chosen = operations(document, include, tuple(exclude), max_tools)
     url = _server(document, base_url)
+    if base_url is None and (elsewhere := own_servers(document, chosen)):
+        msg = f"{', '.join(elsewhere)}: names a server of its own; leave it out, or give base_url= for all of them"
+        raise SpecInvalid(msg)
     proofs = Credentials(
         document,
         headers=headers or {},
@@ -98,10 +102,15 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
         _check_hosts(document, url, proofs, operation)
     _connect(url, limits)
     server = Server(url, Schemas(document), proofs, limits, quoted_keys)
-    return [_tool(server, one, _policy(one, policies or {}, proofs.names)) for one in chosen]
+    try:
+        return [_tool(server, one, _policy(one, policies or {}, proofs.names)) for one in chosen]
+    except RecursionError as exc:
+        msg = "a schema is nested too deep"
+        raise SpecInvalid(msg) from exc
 
 
 def _tool(server: Server, operation: Operation, policy: ToolPolicy) -> Callable[..., Any]:
+    policy = replace(policy, tags=(*policy.tags, *operation.tags))
     fields: dict[str, Any] = {name: getattr(policy, name) for name in policy.__slots__}
     return tool(**fields)(function(server, operation, policy))
 
@@ -114,8 +123,16 @@ def _policy(
     policy = ToolPolicy(effect=effect, retry=Retry(attempts=4, on=worth_it), secrets=secrets)
     for pattern, change in policies.items():
         if fnmatchcase(operation.name, pattern):
-            policy = change if isinstance(change, ToolPolicy) else replace(policy, **change)
+            policy = change if isinstance(change, ToolPolicy) else _changed(policy, change, pattern)
     return policy
+
+
+def _changed(policy: ToolPolicy, change: Mapping[str, Any], pattern: str) -> ToolPolicy:
+    try:
+        return replace(policy, **change)
+    except TypeError as exc:
+        msg = f"policies[{pattern!r}] has fields that a ToolPolicy has not: {', '.join(sorted(change))}"
+        raise InvalidConfiguration(msg) from exc
 
 
 def _check_policies(policies: Iterable[str], chosen: list[Operation]) -> None:
@@ -133,8 +150,11 @@ def _server(document: Document, base_url: str | None) -> str:
         msg = "the document names no server; give base_url='https://...'"
         raise InvalidConfiguration(msg)
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        msg = f"the server {url!r} is no http or https url without credentials; give base_url='https://...'"
+    wrong = parts.username is not None or parts.query or parts.fragment
+    if parts.scheme not in {"http", "https"} or not parts.hostname or wrong:
+        msg = (
+            f"the server {url!r} is no plain http or https url (no credentials, no query); give base_url='https://...'"
+        )
         raise InvalidConfiguration(msg)
     if base_url is None and not document.trusted and _origin(url) != _origin(document.url or ""):
         both = f"{_origin(document.url or '')} and names the server {_origin(url)}"

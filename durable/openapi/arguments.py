@@ -18,9 +18,11 @@ from durable.openapi.schemas import check
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-    from durable.openapi.operations import Operation, Parameter
+    from durable.openapi.operations import Body, Operation, Parameter
     from durable.openapi.schemas import Schemas
 
+_RESERVED = ("self", "cls", "config", "runtime", "run_manager", "callbacks", "tool_context", "input_stream")
+"""Names of arguments that a framework takes for its own."""
 _DESCRIBED = 1000
 """Characters of a description that a model is shown; OpenAI takes 1024."""
 
@@ -54,8 +56,8 @@ class Arguments:
     def __init__(self, schemas: Schemas, operation: Operation) -> None:
         self._schemas, self._operation = schemas, operation
         body = operation.body
-        self._body = None if body is None else replace(body, schema=schemas.translated(body.schema))
-        self._spread = self._body is not None and _is_spread(schemas, self._body.schema, self._body.media_type)
+        self._body = None if body is None else replace(body, schema=_body_schema(schemas, body))
+        self._spread = self._body is not None and self._body.has_fields and _is_spread(schemas, self._body.schema)
         whole = schemas.resolved(self._body.schema) if self._body is not None else {}
         properties = whole.get("properties", {}) if isinstance(whole, Mapping) else {}
         self._files = {name for name, schema in properties.items() if schemas.is_file(schema)}
@@ -71,8 +73,7 @@ class Arguments:
         self.signature = self._signature()
 
     def _named(self) -> list[Slot]:
-        taken: set[str] = set()
-        found: list[Slot] = []
+        taken, found = set(_RESERVED), list[Slot]()
         hidden = self._operation.keyed
         for one in self._operation.parameters:
             if one is not hidden:
@@ -168,9 +169,19 @@ def _write(parts: Parts, parameter: Parameter, value: Any) -> None:
             parts.cookies.append(encoding.in_cookie(parameter, value))
 
 
-def _is_spread(schemas: Schemas, schema: Any, media_type: str) -> bool:
+def _body_schema(schemas: Schemas, body: Body) -> Any:
+    """The body's schema; that of a text, where we do not know how to write values in its media type (XML, say)."""
+    schema = schemas.translated(body.schema)
     whole = schemas.resolved(schema)
-    if not isinstance(whole, Mapping) or not whole.get("properties") or media_type.startswith("text/"):
+    is_text = not isinstance(whole, Mapping) or whole.get("type", "string") == "string"
+    if body.has_fields or (is_text and not {"properties", "items"} & set(whole if isinstance(whole, Mapping) else ())):
+        return schema
+    return {"type": "string", "description": f"a text in {body.media_type}"}
+
+
+def _is_spread(schemas: Schemas, schema: Any) -> bool:
+    whole = schemas.resolved(schema)
+    if not isinstance(whole, Mapping) or not whole.get("properties"):
         return False
     kinds = whole.get("type", "object")
     return kinds == "object" and not whole.get("additionalProperties") and not whole.keys() & {"anyOf", "oneOf", "not"}

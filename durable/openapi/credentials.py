@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from durable.checkpoint.api_errors import ApiRefused
+from durable.checkpoint.api_errors import AnswerLost, ApiRefused, ApiUnreachable
 from durable.checkpoint.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.context import scope
 from durable.openapi.answers import told
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from durable.secrets.store import SecretStore
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.\-]*)\}")
+_SERVED = frozenset({"apiKey", "basic", "bearer", "oauth2", "openIdConnect"})
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of a token's server after which it may be asked again."""
 _EARLY = 30.0
 """Seconds before its end from which on a token is not used any more."""
 _DEFAULT_LIFE = 300.0
@@ -87,10 +90,20 @@ class Credentials:
             if name not in self._schemes:
                 msg = f"auth[{name!r}]: the document has the security schemes {', '.join(self._schemes) or 'none'}"
                 raise InvalidConfiguration(msg)
+            if _kind(self._schemes[name]) not in _SERVED:
+                msg = (
+                    f"auth[{name!r}]: the scheme {_kind(self._schemes[name])!r} is not supported; give headers={{...}}"
+                )
+                raise InvalidConfiguration(msg)
+        for template in (*self._headers.values(), *self._auth.values()):
+            _filled(template, store.resolve)
 
     def needed_by(self, operation: Operation) -> Mapping[str, list[str]]:
-        """The schemes of the first alternative that can be served. Raises InvalidConfiguration if none can."""
-        for needed in operation.security:
+        """The schemes of the first alternative that can be served; calling as nobody is the last one.
+
+        Raises InvalidConfiguration if none can be served.
+        """
+        for needed in sorted(operation.security, key=lambda needed: not needed):
             if all(name in self._auth or self._in_headers(name) for name in needed):
                 return needed
         if not operation.security:
@@ -110,12 +123,19 @@ class Credentials:
         return [flow["tokenUrl"] for flow in flows if flow is not None]
 
     def prove(self, operation: Operation) -> Proof:
-        """Everything this operation needs, resolved now. Raises SecretMissing, ApiError if a token is refused."""
+        """Everything this operation needs, resolved now.
+
+        Raises SecretMissing, InvalidConfiguration, ApiError if a token is refused.
+        """
         resolve = self._resolver()
         proof = Proof({name: _filled(template, resolve) for name, template in self._headers.items()})
         for name, scopes in self.needed_by(operation).items():
             if name in self._auth:
                 self._apply(proof, name, scopes, resolve)
+        for name, value in proof.headers.items():
+            if not value.isascii():
+                msg = f"the header {name} would hold letters that are not ASCII, which no header can"
+                raise InvalidConfiguration(msg)
         return proof
 
     def forget_tokens(self) -> bool:
@@ -147,8 +167,7 @@ class Credentials:
 
     def _apply(self, proof: Proof, name: str, scopes: list[str], resolve: Callable[[str], str]) -> None:
         scheme, secret = self._schemes[name], _filled(self._auth[name], resolve)
-        kind = scheme["type"] if scheme["type"] != "http" else str(scheme["scheme"]).lower()
-        match kind:
+        match _kind(scheme):
             case "apiKey" if scheme["in"] == "header":
                 proof.headers[scheme["name"]] = secret
             case "apiKey" if scheme["in"] == "query":
@@ -166,11 +185,10 @@ class Credentials:
         wanted = (name, " ".join(scopes))
         with self._lock:
             token, ends = self._tokens.get(wanted, ("", 0.0))
-            if token and self._clock.monotonic() < ends - _EARLY:
-                return token
-            token, life = self._ask_token(name, wanted[1], secret)
-            self._tokens[wanted] = (token, self._clock.monotonic() + life)
-        here = scope()
+            if not token or self._clock.monotonic() >= ends - _EARLY:
+                token, life = self._ask_token(name, wanted[1], secret)
+                self._tokens[wanted] = (token, self._clock.monotonic() + life)
+        here = scope()  # it may be another runtime's than that of the call which got the token
         redactor = (self._store if here is None else here.segment.runtime.secrets).redactor
         redactor.add(f"{name} token", token)
         return token
@@ -180,7 +198,12 @@ class Credentials:
         data = {"grant_type": "client_credentials"} | ({"scope": scopes} if scopes else {})
         client, _, password = secret.partition(":")
         headers = {"Authorization": _basic(f"{quote(client, safe='')}:{quote(password, safe='')}")}
-        answer = send(httpx.Request("POST", url, data=data, headers=headers), self._limits)
+        try:
+            answer = send(httpx.Request("POST", url, data=data, headers=headers), self._limits)
+        except AnswerLost as exc:  # of the token: the call that needs it was not made
+            raise ApiUnreachable(url, f"no token for {name}: {exc}") from exc
+        if answer.status in _LATER:
+            raise ApiUnreachable(url, f"no token for {name}: {told('POST', url, answer)}")
         said: Any = answer.json() if answer.status == httpx.codes.OK else None
         if not isinstance(said, dict) or not isinstance(said.get("access_token"), str):
             msg = f"no token for {name}: {told('POST', url, answer)}"
@@ -201,12 +224,20 @@ def _client_flow(scheme: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _filled(template: str, resolve: Callable[[str], str]) -> str:
     def value(found: re.Match[str]) -> str:
         secret = resolve(found[1])
-        if any(letter in secret for letter in "\r\n\0"):
-            reason = "it has a line break, which no header can hold"
+        if not secret.isprintable():
+            reason = "it has a line break or another letter that no header can hold"
             raise SecretMissing(found[1], reason)
         return secret
 
-    return _REFERENCE.sub(value, template)
+    filled = _REFERENCE.sub(value, template)
+    if filled != filled.strip():
+        msg = f"{template!r} comes to a text that begins or ends with a space, which no header can hold"
+        raise InvalidConfiguration(msg)
+    return filled
+
+
+def _kind(scheme: Mapping[str, Any]) -> str:
+    return str(scheme["type"] if scheme["type"] != "http" else scheme["scheme"].lower())
 
 
 def _basic(pair: str) -> str:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from durable.openapi.operations import Body, Parameter
 
-_RESERVED = ":/?#[]@!$&'()*+,;="
+_RESERVED = ":/?[]@!$'()*,;="
+"""What ``allowReserved`` leaves as it is: not what begins another parameter or the fragment, or reads as a space."""
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _BINARY = ("application/octet-stream", "application/pdf", "application/zip", "image/", "audio/", "video/")
-_SEPARATORS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
+_SEPARATORS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 
 
 def in_path(parameter: Parameter, value: Any) -> str:
@@ -58,8 +59,8 @@ def in_query(parameter: Parameter, value: Any) -> list[str]:
     name = quote(parameter.name, safe="")
     if parameter.content:
         return [f"{name}={quoted(_document(value))}"]
-    if parameter.style == "deepObject" and isinstance(value, dict):
-        return [part for key, one in value.items() for part in _deep(f"{name}%5B{quote(key, safe='')}%5D", one, quoted)]
+    if parameter.style == "deepObject" and isinstance(value, (dict, list)):
+        return _deep(name, value, quoted)
     if isinstance(value, list) and parameter.explode:
         return [f"{name}={quoted(_text(one))}" for one in value]
     if isinstance(value, dict) and parameter.explode:
@@ -70,8 +71,8 @@ def in_query(parameter: Parameter, value: Any) -> list[str]:
 def _deep(name: str, value: Any, quoted: Any) -> list[str]:
     if isinstance(value, dict):
         return [part for key, one in value.items() for part in _deep(f"{name}%5B{quote(key, safe='')}%5D", one, quoted)]
-    if isinstance(value, list):
-        return [part for one in value for part in _deep(name, one, quoted)]
+    if isinstance(value, list):  # no document says how; it is how servers read it that know deep objects
+        return [part for number, one in enumerate(value) for part in _deep(f"{name}%5B{number}%5D", one, quoted)]
     return [f"{name}={quoted(_text(value))}"]
 
 
@@ -82,7 +83,7 @@ def in_header(parameter: Parameter, value: Any) -> str:
         return text
 
     text = _joined(parameter, value, ",", as_it_is)
-    if not text.isascii() or not (text.isprintable()):
+    if not text.isascii() or not text.isprintable() or text != text.strip():
         msg = f"{parameter.name}: {text[:100]!r} cannot be sent in a header; nothing was sent"
         raise ArgumentsInvalid(msg)
     return text
@@ -106,19 +107,26 @@ def content(body: Body, value: Any, files: Collection[str]) -> dict[str, Any]:
         msg = "the body is a form: give an object; nothing was sent"
         raise ArgumentsInvalid(msg)
     if media_type == "application/x-www-form-urlencoded":
-        return {"data": {key: _field(one) for key, one in value.items()}}
+        parts = [part for key, one in value.items() for part in in_query(body.field(key), _flat(body, key, one))]
+        return {"content": "&".join(parts).encode(), "headers": {"Content-Type": body.media_type}}
     if media_type == "multipart/form-data":
         return {"files": [part for key, one in value.items() for part in _parts(key, one, is_file=key in files)]}
-    text = value if isinstance(value, str) else _document(value)
+    text = _text(value)
     data = _bytes("the body", text) if media_type.startswith(_BINARY) else text.encode()
     return {"content": data, "headers": {"Content-Type": body.media_type}}
 
 
-def _parts(key: str, value: Any, *, is_file: bool) -> list[tuple[str, tuple[str | None, bytes]]]:
+def _parts(key: str, value: Any, *, is_file: bool) -> list[tuple[str, tuple[str | None, bytes, str | None]]]:
     each = value if isinstance(value, list) else [value]
     if is_file:
-        return [(key, (key, _bytes(key, one))) for one in each]
-    return [(key, (None, _text(one).encode())) for one in each]
+        return [(key, (key, _bytes(key, one), None)) for one in each]
+    kinds = ["application/json" if isinstance(one, (dict, list)) else None for one in each]
+    return [(key, (None, _text(one).encode(), kind)) for one, kind in zip(each, kinds, strict=True)]
+
+
+def _flat(body: Body, key: str, value: Any) -> Any:
+    """A field of a form; one that is an object is written as JSON, unless the document names a style for it."""
+    return value if key in body.styles or not isinstance(value, dict) else _document(value)
 
 
 def _bytes(name: str, value: Any) -> bytes:
@@ -127,10 +135,6 @@ def _bytes(name: str, value: Any) -> bytes:
     except (binascii.Error, ValueError, TypeError) as exc:
         msg = f"{name}: give the bytes in base64; nothing was sent"
         raise ArgumentsInvalid(msg) from exc
-
-
-def _field(value: Any) -> Any:
-    return [_text(one) for one in value] if isinstance(value, list) else _text(value)
 
 
 def _joined(parameter: Parameter, value: Any, separator: str, quoted: Any) -> str:
@@ -159,8 +163,14 @@ def _document(value: Any) -> str:
 
 
 def url_of(server: str, path: str, parts: Mapping[str, str], query: list[str]) -> httpx.URL:
-    """The url of a call: the path's parameters in their places, below the server's own path."""
+    """The url of a call: the path's parameters in their places, below the server's own path.
+
+    Raises ArgumentsInvalid.
+    """
     for name, text in parts.items():
         path = path.replace("{" + name + "}", text)
+    if {".", ".."} & set(path.split("/")):  # of several parameters together
+        msg = f"{path}: the arguments lead to another path; nothing was sent"
+        raise ArgumentsInvalid(msg)
     whole = httpx.URL(server.rstrip("/") + path)
     return whole.copy_with(query="&".join(query).encode()) if query else whole

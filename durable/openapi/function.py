@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from durable.admission import hide
 from durable.checkpoint.api_errors import AnswerLost, ApiError, ArgumentsInvalid
 from durable.context import detached, scope
 from durable.openapi.answers import readable, value_of
 from durable.openapi.arguments import Arguments
 from durable.openapi.encoding import url_of
 from durable.openapi.wire import send
+from durable.policies import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +80,8 @@ def function(server: Server, operation: Operation, policy: ToolPolicy) -> Callab
         except (ApiError, AnswerLost) as error:
             if _comes_again(error, operation, policy, context):
                 raise
+            if here is not None:
+                hide(here, error)
             return readable(error)
 
     call.__name__ = call.__qualname__ = operation.name
@@ -92,7 +96,7 @@ def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, con
     here = scope()
     if here is None:
         return False
-    running = here.segment.runtime.policies.get(operation.name) or policy
+    running = governing(here, operation.name, policy)
     if isinstance(error, AnswerLost) and running.effect == "once":
         return True
     return running.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None

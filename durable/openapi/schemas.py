@@ -5,12 +5,16 @@ What is only read from a server (``readOnly``) is left out, as these schemas are
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, localcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.validators import extend
 from referencing import Registry
 
 from durable.checkpoint.api_errors import ArgumentsInvalid, SpecInvalid
@@ -63,9 +67,10 @@ class Schemas:
             msg = f"the reference {schema['$dynamicRef']!r} is dynamic, which is not supported"
             raise SpecInvalid(msg)
         out = self._translated_parts(schema)
-        if "required" in out and "properties" in schema:
-            unsent = set(schema["properties"]) - set(out["properties"])
-            out["required"] = [name for name in out["required"] if name not in unsent]
+        unsent = set(self._unsent(schema))
+        for part in (out, *(one for one in out.get("allOf", ()) if isinstance(one, dict))):
+            if unsent and "required" in part:
+                part["required"] = [name for name in part["required"] if name not in unsent]
         if (pattern := out.get("pattern")) is not None:
             _check_pattern(pattern)
         return self._of_old(schema, out) if self._old else out
@@ -97,6 +102,14 @@ class Schemas:
             elif any(key in out for key in _LISTS):
                 return {"anyOf": [out, {"type": "null"}]}
         return out
+
+    def _unsent(self, schema: Any) -> Iterator[str]:
+        """The names of an object's properties that are only read, those of the parts of an ``allOf`` included."""
+        found = self._document.followed(schema)
+        if isinstance(found, Mapping):
+            yield from (name for name, one in found.get("properties", {}).items() if not self._is_sent(one))
+            for part in found.get("allOf", ()):
+                yield from self._unsent(part)
 
     def _is_sent(self, schema: Any) -> bool:
         found = self._document.followed(schema)
@@ -140,9 +153,42 @@ class Schemas:
         return found.get("format") == "binary" or "contentMediaType" in found
 
     def checker(self, schema: Mapping[str, Any]) -> Draft202012Validator:
-        """What checks values by a translated schema. It fetches nothing."""
+        """What checks values by a translated schema. It fetches nothing. Raises SpecInvalid for what is no schema."""
+        for one in (schema, *self.definitions.values()):
+            try:
+                Draft202012Validator.check_schema(one)
+            except SchemaError as exc:
+                where = "/".join(map(str, exc.absolute_path))
+                msg = f"a schema is none: {where}: {exc.message[:500]}"
+                raise SpecInvalid(msg) from exc
         whole = {**schema, "$defs": self.definitions}
-        return Draft202012Validator(whole, format_checker=FormatChecker(), registry=Registry())
+        return _Validator(whole, format_checker=FormatChecker(), registry=Registry())  # type: ignore[no-any-return]  # the class that extend() makes
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not re.search(_as_python(pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _multiple_of(_: Any, step: float, value: Any, __: Any) -> Iterator[ValidationError]:
+    """In decimal: 19.99 is a multiple of 0.01."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        with localcontext(prec=1000):
+            if Decimal(str(value)) % Decimal(str(step)):
+                yield ValidationError(f"{value!r} is not a multiple of {step!r}")
+
+
+_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
+
+
+@cache
+def _as_python(pattern: str) -> re.Pattern[str]:
+    """A pattern of ECMAScript: there ``$`` is the very end, and digits and letters are those of ASCII."""
+    inside, out = False, []
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        inside = part == "[" or (inside and part != "]")
+        out.append(r"\Z" if part == "$" and not inside else part)
+    return re.compile("".join(out), re.ASCII)
 
 
 def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str) -> None:
@@ -156,7 +202,7 @@ def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str
 
 def _check_pattern(pattern: str) -> None:
     try:
-        re.compile(pattern)
+        _as_python(pattern)
     except re.error as exc:
         msg = f"the pattern {pattern!r} cannot be checked: {exc}"
         raise SpecInvalid(msg) from exc

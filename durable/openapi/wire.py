@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import httpcore
 
-from durable.checkpoint.api_errors import AnswerLost, ApiUnreachable
+from durable.checkpoint.api_errors import AnswerLost, ApiUnreachable, ArgumentsInvalid
 from durable.openapi.addresses import resolve
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _tls() -> ssl.SSLContext:
 def send(request: httpx.Request, limits: Limits) -> Answer:
     """Send the request and read its answer.
 
-    Raises AddressRefused and ApiUnreachable before anything was sent; AnswerLost if it was sent and no whole answer
-    came within the limits: then its outcome is unknown.
+    Raises AddressRefused, ApiUnreachable and ArgumentsInvalid before anything was sent; AnswerLost if it was sent and
+    no whole answer came within the limits: then its outcome is unknown.
     """
     url = request.url
     target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
@@ -158,6 +158,9 @@ def send(request: httpx.Request, limits: Limits) -> Answer:
             answer = pool.handle_request(sent)
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
             body = _read(answer, headers.get("content-encoding", "identity"), limits.size, asked)
+        except httpcore.LocalProtocolError as exc:
+            msg = f"{asked} cannot be written as HTTP: {exc}; nothing was sent"
+            raise ArgumentsInvalid(msg) from exc
         except _REFUSED_BEFORE_SENDING as exc:
             raise ApiUnreachable(url.host, str(exc) or type(exc).__name__) from exc
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:

@@ -90,31 +90,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A message without secrets and header lines."""
-        if any(hint in text for hint in _TEXT_HINTS):
+        if tells_of_headers(text):
             text = _HEADER_LINE.sub(lambda found: f"{found[1]}{found[2]}{_gone('header')}", text)
         return self._sub(text)
-
-    def scrubbed(self, error: BaseException) -> BaseException:
-        """The error with secrets taken out of it and of those that caused it, in place.
-
-        Where its own text still tells one, an error of type RuntimeError that says the rest.
-        """
-        if not self._forms and not any(hint in _said(error) for hint in _TEXT_HINTS):
-            return error
-        seen: set[int] = set()
-        waiting: list[BaseException | None] = [error]
-        while waiting:
-            one = waiting.pop()
-            if one is None or id(one) in seen:
-                continue
-            seen.add(id(one))
-            self._scrub(one)
-            waiting += [one.__cause__, one.__context__]
-            waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-        said = _said(error)
-        if self.text(said) == said or not isinstance(error, Exception):
-            return error
-        return RuntimeError(self.text(f"{type(error).__qualname__}: {said}")).with_traceback(error.__traceback__)
 
     def _sub(self, text: str) -> str:
         for form, _, name in self._forms:
@@ -122,7 +100,8 @@ class Redactor:
                 text = text.replace(form, _gone(name))
         return text
 
-    def _sub_bytes(self, data: bytes) -> bytes:
+    def binary(self, data: bytes) -> bytes:
+        """Bytes without secrets; the same object if they have none."""
         for _, form, name in self._forms:
             if form in data:
                 data = data.replace(form, _gone(name).encode())
@@ -132,7 +111,7 @@ class Redactor:
         tag = value.get(TAG)
         if type(tag) is str and tag in _IN_BYTES and type(held := value.get("v")) is str:
             data = base64.b64decode(held)
-            clean = self._sub_bytes(data)
+            clean = self.binary(data)
             return value if clean == data else {TAG: tag, "v": base64.b64encode(clean).decode()}
         changed, out = False, {}
         for key, item in value.items():
@@ -150,25 +129,6 @@ class Redactor:
             return out["v"]  # its lone surrogates are no longer where they were
         return out if changed else value
 
-    def _scrub(self, error: BaseException) -> None:
-        try:
-            error.args = tuple(self._held(arg) for arg in error.args)
-            for name, held in list(vars(error).items()):
-                if type(held) in (str, bytes) and self._held(held) != held:
-                    setattr(error, name, self._held(held))
-            if hasattr(error, "__notes__"):
-                error.__notes__ = [self.text(str(note)) for note in error.__notes__]
-        except Exception:  # noqa: BLE001, S110 - a class of the user's may forbid it: its text is looked at afterwards
-            pass
-
-    def _held(self, arg: Any) -> Any:
-        if type(arg) is str:
-            return self.text(arg)
-        if type(arg) is bytes:
-            return self._sub_bytes(arg)
-        shown = repr(arg)
-        return arg if self._sub(shown) == shown else self._sub(shown)
-
 
 _active: weakref.WeakSet[Redactor] = weakref.WeakSet()
 _guard = threading.Lock()
@@ -180,6 +140,11 @@ def active() -> list[Redactor]:
         return []
     with _guard:
         return list(_active)
+
+
+def tells_of_headers(text: str) -> bool:
+    """Whether the text may have a header line that is to be cut."""
+    return any(hint in text for hint in _TEXT_HINTS)
 
 
 def _gone(name: str) -> str:
@@ -195,10 +160,3 @@ def _header(name: Any, value: Any) -> bool:
     if type(name) is not str or type(value) is not str or not _HEADER.fullmatch(name):
         return False
     return "=" in value if name.lower().endswith("cookie") else not value.startswith("[redacted:")
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return f"{error} {error!r}"
-    except Exception:  # noqa: BLE001 - a __str__ of the user's may raise anything
-        return ""

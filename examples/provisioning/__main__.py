@@ -1,4 +1,4 @@
-"""The demo: a worker is killed inside a tool, another goes on, a person approves, everything happens once.
+"""The demo: a worker is killed inside a tool, another goes on, people govern what it may do, all happens once.
 
 python -m examples.provisioning
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,17 +18,28 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from typer.testing import CliRunner
 
-from examples.provisioning.outside import Outside
+from durable import Runtime
+from durable.cli import app as command_line
+from examples.provisioning.outside import BILLING_KEY, Outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable import Handle
+    from durable import Handle, Interrupt
 
 APP = "examples.provisioning.app:runtime"
 DEADLINE = 50.0
 """Seconds after which the demo gives up."""
+EFFECTS = {
+    "/workspaces": ("product", "create a workspace"),
+    "/billing/charges": ("billing", "charge 490 and 18000 EUR"),
+    "/billing/credits": ("billing", "grant a credit"),
+    "/billing/invoices": ("billing", "send the invoice"),
+    "/messages": ("mail", "send a message"),
+}
+HAPPENS = {"/workspaces": 1, "/billing/charges": 2, "/billing/invoices": 1, "/messages": 1}
 
 console = Console(width=110, highlight=False)
 
@@ -37,12 +49,12 @@ def say(text: str) -> None:
     console.print(f"[bold cyan]»[/] {text}")
 
 
-def until(what: str, condition: Callable[[], Any], worker: subprocess.Popen[bytes] | None = None) -> Any:
+def until(what: str, condition: Callable[[], Any], worker: subprocess.Popen[bytes]) -> Any:
     """Wait until the condition holds. Raises RuntimeError if it never does or the worker is gone."""
     give_up = time.monotonic() + DEADLINE
     while not (found := condition()):
-        if time.monotonic() > give_up or (worker is not None and worker.poll() is not None):
-            msg = f"gave up waiting for: {what}"
+        if time.monotonic() > give_up or worker.poll() is not None:
+            msg = f"gave up waiting for {what}"
             raise RuntimeError(msg)
         time.sleep(0.02)
     return found
@@ -50,91 +62,113 @@ def until(what: str, condition: Callable[[], Any], worker: subprocess.Popen[byte
 
 def start_worker() -> subprocess.Popen[bytes]:
     """A worker process, as in production: ``durable worker module:attribute``."""
-    worker = subprocess.Popen([sys.executable, "-m", "durable", "worker", APP, "--poll", "0.1"])
-    say(f"worker [bold]{worker.pid}[/] started: durable worker {APP}")
+    told = None if os.environ.get("DURABLE_DEMO_TRACE") else subprocess.DEVNULL
+    worker = subprocess.Popen([sys.executable, "-m", "durable", "worker", APP, "--poll", "0.1"], stdout=told)
+    say(f"worker {worker.pid} started: [dim]durable worker {APP}[/]")
     return worker
 
 
-def durable(*arguments: str) -> str:
-    """Run the command line in a process of its own, and show it."""
-    console.print(f"  [dim]$ durable {' '.join(arguments)}[/]")
-    done = subprocess.run([sys.executable, "-m", "durable", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return done.stdout
+def durable(*arguments: str, refused: bool = False) -> None:
+    """A command line, and what it says; one that is to be ``refused`` has to be."""
+    console.print(f"\n  [dim]$ durable {shlex.join(arguments)}[/]")
+    done = CliRunner().invoke(command_line, list(arguments))
+    if done.exit_code != int(refused):
+        raise RuntimeError(done.output)
+    said = "\n".join(f"  {line.rstrip()}" for line in done.output.splitlines() if line.strip())
+    console.print(said, markup=False, style="red" if refused else "")
 
 
-def replayed_and_ran(handle: Handle) -> None:
-    """What the second worker took from the journal, and what it ran."""
-    history = handle.history()
-    claims = [record.seq for record in history if record.kind == "claimed"]
-    before = {r.step_key for r in history if r.kind == "step_done" and r.seq < claims[1]}
-    after = [r for r in history if r.kind == "step_done" and r.seq > claims[1]]
-    names = {r.step_key: r.meta.get("name") for r in history if r.meta.get("name")}
-    tools = lambda keys: ", ".join(sorted({str(names[k]) for k in keys if "tool:" in str(k) or "chat:" in str(k)}))  # noqa: E731 - used twice, here
-    say(f"finished before the kill, answered from the journal: [green]{tools(before)}[/]")
-    say(f"run by the second worker so far: [yellow]{tools([r.step_key for r in after])}[/]")
+class Desk:
+    """The people who are asked, and the worker that goes on with what they say."""
+
+    def __init__(self, runtime: Runtime, handle: Handle, worker: subprocess.Popen[bytes]) -> None:
+        self.runtime, self.handle, self.worker = runtime, handle, worker
+
+    def asked(self, tool: str) -> Interrupt:
+        """The question about this tool, once it is there and the execution has let go of its process."""
+        found = until(f"a question about {tool}", lambda: self.runtime.interrupts(tool=tool), self.worker)
+        until("the execution to let go", lambda: self.handle.status == "suspended", self.worker)
+        console.print()
+        return found[0]
+
+    def govern(self) -> None:
+        """Edit one call, reject another, settle a third."""
+        charge = self.asked("create_charge")
+        say("490 EUR were charged at once; 30000 EUR are above the rule. No process is held while it waits:")
+        durable("approvals", "list")
+        durable("approvals", "approve", charge.id, "--by", "sam", "--role", "finance", refused=True)
+        less = json.dumps({"customer": "cus_42", "plan": "enterprise", "seats": 150, "amount": 18000})
+        said = ("--by", "alice", "--role", "finance", "--comment", "they signed for 150 seats")
+        durable("approvals", "edit", charge.id, less, *said)
+        credit = self.asked("grant_credit")
+        say("the agent wants to give a credit, too:")
+        reason = "no credit before the first payment"
+        durable("approvals", "reject", credit.id, "--reason", reason, "--by", "bob", "--role", "finance")
+        doubt = self.asked("send_invoice")
+        say("billing took the invoice and hung up: nobody knows whether it was sent, so nothing sends it again:")
+        durable("approvals", "list")
+        durable("resolve", doubt.id, "--happened", "--result", '{"id": "in_1"}', "--by", "carol")
 
 
 def counts(outside: Outside) -> Table:
     """What the outside world saw."""
     table = Table("system", "effect", "requests", "happened", title="counted at the receiving side")
-    for system, path in (("product", "/workspaces"), ("billing", "/charges"), ("mail", "/messages")):
+    for path, (system, effect) in EFFECTS.items():
         requests = sum(1 for asked, _ in outside.requests if asked == path)
-        table.add_row(system, f"POST {path}", str(requests), str(outside.effects[path]))
+        table.add_row(system, effect, str(requests), str(outside.effects[path]))
     return table
 
 
-def story(outside: Outside) -> None:
-    """The whole of it."""
-    from examples.provisioning.app import runtime  # noqa: PLC0415 - after its environment is set
+def check(outside: Outside, folder: Path) -> None:
+    """Whether it is as the story says. Raises RuntimeError."""
+    charged = outside.bodies["/billing/charges"]
+    keys = {key for path, key in outside.requests if path == "/workspaces"}
+    told = [path.name for path in folder.iterdir() if BILLING_KEY.encode() in path.read_bytes()]
+    found = (dict(outside.effects), charged["amount"], charged["seats"], len(keys), told)
+    if found != (HAPPENS, 18000, 150, 1, []):
+        msg = f"effects, amount, seats, keys and leaks are not as expected: {found}"
+        raise RuntimeError(msg)
 
-    handle = runtime.start(
-        "provisioning",
-        {"messages": [("user", "Provision ops@acme.example, enterprise, 250 seats")]},
-        id="acme-onboarding",
-    )
-    say(f"started execution [bold]{handle.id}[/]: it is a row in the database, no process is involved yet")
+
+def story(outside: Outside, folder: Path) -> None:
+    """The whole of it."""
+    runtime = Runtime()
+    asked = {"messages": [["user", "Provision ops@acme.example, enterprise, 250 seats"]]}
+    handle = runtime.start("provisioning", asked, id="acme-onboarding", tags={"requested_by": "sam"})
+    say(f"sam starts execution [bold]{handle.id}[/]: a row in the database, no process is involved yet")
     first = start_worker()
     until("the workspace to be created", outside.created.is_set, first)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    say(f"[red]kill -9 {first.pid}[/]: in the middle of create_workspace, after its effect and before its answer")
+    say(f"[bold red]kill -9 {first.pid}[/]: in create_workspace, after the workspace was made and before the answer")
     outside.hold.set()
     second = start_worker()
-    until("the approval", runtime.interrupts, second)
-    until("the execution to let go", lambda: handle.status == "suspended", second)
-    replayed_and_ran(handle)
-    say("the paid plan needs a person; no process holds the execution while it waits:")
-    console.print(durable("approvals", "list"))
-    waiting = json.loads(durable("approvals", "list", "--json"))
-    interrupt = waiting[0]["id"] if isinstance(waiting, list) else waiting["interrupts"][0]["id"]
-    console.print(durable("approvals", "approve", interrupt, "--by", "alice", "--comment", "signed contract 2231"))
-    output = handle.result(timeout=DEADLINE)
-    say(f"the agent finished: [green]{output['messages'][-1].content}[/]")
+    Desk(runtime, handle, second).govern()
+    until("the end", lambda: handle.execution().ended, second)
     second.send_signal(signal.SIGTERM)
     second.wait(10)
-    console.print(durable("history", handle.id))
+    console.print()
+    say(f"the execution has {handle.status}; what happened, without the graph's own bookkeeping:")
+    durable("history", handle.id, "--brief", "--verify")
+    console.print()
     console.print(counts(outside))
-    effects = {path: outside.effects[path] for path in ("/workspaces", "/charges", "/messages")}
-    keys = {key for path, key in outside.requests if path == "/workspaces"}
-    if set(effects.values()) != {1} or len(keys) != 1:
-        msg = f"expected each effect once under one key, got {effects} and {len(keys)} keys"
-        raise RuntimeError(msg)
-    records = handle.verify()
+    check(outside, folder)
     console.print(
-        f"[bold green]proven:[/] killed with -9 inside a tool, recovered by another process: 1 workspace, 1 charge "
-        f"(approved by alice), 1 message; {records} records, digest chain intact."
+        "[bold green]proven:[/] killed with -9 inside a tool and recovered by another process; each effect happened "
+        "exactly once (1 workspace, 2 charges, 1 invoice, 1 message), the large charge as alice edited it, the credit "
+        f"not at all; {handle.verify()} records, digest chain intact; the billing key is in none of them."
     )
+    runtime.close()
 
 
 def main() -> None:
     """Run the story on a database of its own."""
-    os.environ.setdefault("COLUMNS", "110")
+    os.environ.setdefault("COLUMNS", "108")
     with tempfile.TemporaryDirectory() as folder, Outside() as outside:
         os.environ["DURABLE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
         os.environ["PROVISIONING_OUTSIDE"] = outside.url
-        story(outside)
+        os.environ["BILLING_API_KEY"] = BILLING_KEY
+        story(outside, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The agent: four tools, a model, a LangGraph graph, and one line that makes it durable.
+"""The agent: its tools, a model, a LangGraph graph, and one line that makes it durable.
+
+Three of the tools are made of the document that the billing system publishes; what they may do stands in policies.
 
     durable worker examples.provisioning.app:runtime
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -21,6 +24,7 @@ from langgraph.prebuilt import ToolNode
 
 from durable import Approval, Runtime, ToolContext, current, tool
 from durable.adapters.langgraph import durable_graph
+from durable.openapi import api_tools
 
 OUTSIDE = os.environ.get("PROVISIONING_OUTSIDE", "http://127.0.0.1:8901")
 
@@ -50,13 +54,6 @@ def create_workspace(customer_id: str, ctx: ToolContext) -> dict[str, Any]:
 
 
 @langchain_tool
-@tool(effect="once", approval=Approval(rule="paid plans need a person"))
-def enable_paid_plan(customer_id: str, plan: str, seats: int) -> dict[str, Any]:
-    """Enable a paid plan in billing. This costs the customer money."""
-    return http("POST", "/charges", {"customer": customer_id, "plan": plan, "seats": seats})
-
-
-@langchain_tool
 @tool(effect="once")
 def notify(customer_id: str, text: str) -> dict[str, Any]:
     """Send the customer a message."""
@@ -64,11 +61,30 @@ def notify(customer_id: str, text: str) -> dict[str, Any]:
     return http("POST", "/messages", {"customer": customer_id, "text": text})
 
 
-TOOLS = [lookup_customer, create_workspace, enable_paid_plan, notify]
+LIMIT = 1000
+FINANCE = Approval(approvers=("role:finance",))
+LARGE = replace(FINANCE, when=lambda charge: charge["amount"] > LIMIT, rule=f"charges above {LIMIT} EUR")
+
+TOOLS = [
+    lookup_customer,
+    create_workspace,
+    *api_tools(
+        f"{OUTSIDE}/billing/openapi.yaml",
+        auth={"key": "${BILLING_API_KEY}"},
+        credentials=["BILLING_API_KEY"],
+        policies={"create_charge": {"approval": LARGE}, "grant_credit": {"approval": FINANCE}},
+        private_hosts=["127.0.0.1"],  # only because this server is not public
+    ),
+    notify,
+]
+ACME = {"customer": "cus_42"}
 PLAN = [
     {"name": "lookup_customer", "args": {"email": "ops@acme.example"}},
     {"name": "create_workspace", "args": {"customer_id": "cus_42"}},
-    {"name": "enable_paid_plan", "args": {"customer_id": "cus_42", "plan": "enterprise", "seats": 250}},
+    {"name": "create_charge", "args": {**ACME, "plan": "setup", "seats": 1, "amount": 490}},
+    {"name": "create_charge", "args": {**ACME, "plan": "enterprise", "seats": 250, "amount": 30000}},
+    {"name": "grant_credit", "args": {**ACME, "amount": 5000}},
+    {"name": "send_invoice", "args": ACME},
     {"name": "notify", "args": {"customer_id": "cus_42", "text": "Your workspace is ready."}},
 ]
 
@@ -105,7 +121,9 @@ def planner() -> Any:
 
 def plan(state: MessagesState) -> dict[str, Any]:
     """Ask the model what to do next."""
-    system = SystemMessage("Provision the customer: look up, create the workspace, enable the enterprise plan, notify.")
+    system = SystemMessage(
+        "Provision the customer: look up, create the workspace, charge setup and plan, invoice, notify."
+    )
     return {"messages": [planner().invoke([system, *state["messages"]])]}
 
 
@@ -130,5 +148,5 @@ if os.environ.get("DURABLE_DEMO_TRACE"):
 
     print_spans()
 
-runtime = Runtime(lease=5.0)
+runtime = Runtime(lease=3.0)
 agent = durable_graph(build(), runtime, name="provisioning")

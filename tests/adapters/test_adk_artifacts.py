@@ -9,9 +9,11 @@ import pytest
 from google.adk.artifacts.in_memory_artifact_service import InMemoryArtifactService
 from google.adk.errors.input_validation_error import InputValidationError
 from google.genai import types
+from sqlalchemy import select
 
 from durable import Runtime
 from durable.adapters.google_adk import DurableArtifactService
+from durable.checkpoint import schema
 
 WHO = {"app_name": "app", "user_id": "ann"}
 
@@ -97,3 +99,28 @@ async def test_a_reference_to_another_file_is_followed(service):
     uri = "artifact://apps/app/users/ann/sessions/s/artifacts/f/versions/0"
     await save(service, "link", types.Part(file_data=types.FileData(file_uri=uri)))
     assert await load(service, "link") == "a"
+
+
+async def test_large_content_is_kept_once_and_goes_with_the_last_version_that_has_it(saver_runtime):
+    service, db = DurableArtifactService(saver_runtime), saver_runtime.database
+
+    def kept():
+        with db.read() as connection:
+            return set(connection.execute(select(schema.blobs.c.digest)).scalars()) - before
+
+    before = set()
+    before = kept()
+    large, other = "x" * 100_000, "y" * 100_000
+    for name, session, content in (("f", "s", large), ("f", "s", other), ("g", "s", large), ("f", "t", large)):
+        await save(service, name, content, session)
+    stranger = {"app_name": "app", "user_id": "bob", "session_id": "s", "filename": "f"}
+    await service.save_artifact(**stranger, artifact=types.Part(text=large))
+    assert len(kept()) == 3
+    await service.delete_artifact(**WHO, session_id="s", filename="f")
+    assert len(kept()) == 2
+    assert await load(service, "g") == await load(service, "f", "t") == large
+    await service.delete_artifact(**WHO, session_id="s", filename="g")
+    await service.delete_artifact(**WHO, session_id="t", filename="f")
+    assert len(kept()) == 1
+    assert (await service.load_artifact(**stranger)).text == large
+    assert await service.list_artifact_keys(**WHO, session_id="s") == []

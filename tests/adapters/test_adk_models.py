@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from google.adk.agents import LlmAgent
+from google.adk.agents import BaseAgent, LlmAgent
 from google.adk.agents.invocation_context import LlmCallsLimitExceededError
 from google.adk.agents.run_config import RunConfig, StreamingMode
 from google.adk.apps.app import App
@@ -15,7 +15,7 @@ from google.adk.plugins.base_plugin import BasePlugin
 from google.adk.tools.load_artifacts_tool import load_artifacts_tool
 from google.genai import types
 
-from durable import Retry, ToolContext, ToolPolicy, Unsupported, current, tool
+from durable import Decision, Retry, ToolContext, ToolPolicy, Unsupported, current, tool
 from durable.adapters.google_adk import durable_runner
 from durable.checkpoint.errors import InvalidConfiguration
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text
@@ -218,6 +218,15 @@ def test_what_cannot_be_made_durable_is_refused_when_it_is_wrapped(world):
     agent = LlmAgent(name="coder", model=Script(turns=[]), code_executor=Runs())
     with pytest.raises(Unsupported, match="code_executor=Runs of agent 'coder'"):
         durable_runner(LlmAgent(name="root", model=Script(turns=[]), sub_agents=[agent]), runtime)
+
+    for name in (
+        "RemoteA2aAgent",
+        "ManagedAgent",
+        "LangGraphAgent",
+    ):  # of packages that are not installed: known by name
+        far = type(name, (BaseAgent,), {"__module__": __name__})(name="far")
+        with pytest.raises(Unsupported, match=f"{name} 'far'"):
+            durable_runner(LlmAgent(name="root", model=Script(turns=[]), sub_agents=[far]), runtime)
     plain = LlmAgent(name="root", model=Script(turns=[]))
     with pytest.raises(InvalidConfiguration, match="session_service"):
         durable_runner(plain, runtime, session_service=InMemorySessionService())
@@ -248,6 +257,34 @@ def test_a_model_is_asked_again_as_its_policy_says(world):
     policy = ToolPolicy(effect="read", retry=Retry(attempts=3, initial=0.01))
     runner.runtime.policies["chat:script"] = policy
     assert (final(run(runner)), model.asked) == ("hello", 3)
+
+
+def named(call_id, amount):
+    return types.Part(function_call=types.FunctionCall(id=call_id, name="pay", args={"amount": amount}))
+
+
+def test_calls_to_which_a_provider_gives_one_id_are_calls_of_their_own(world):
+    turns = [[named("c", 1), named("c", 1)], [named("c", 2)], [named("c", 1)], [text("paid")]]
+    deadly = [True]
+
+    async def pay(amount: int) -> dict:
+        """Pay."""
+        world.did(amount)
+        if amount == 2 and deadly:
+            deadly.clear()
+            world.die()
+        return {"paid": amount}
+
+    crashed(lambda: run(simple(world, turns, pay)[0], execution_id="e"))
+    runner, _ = simple(world, turns, pay, later=DAY)
+    runner.runtime.recover()
+    (asked,) = runner.runtime.interrupts()
+    assert (asked.kind, asked.arguments) == ("in_doubt", {"amount": 2})
+    runner.runtime.decide(asked.id, Decision.happened({"paid": 2}), by="ann")
+    runner.runtime.recover()
+    assert (runner.runtime.get("e").result(), world.effects) == ("paid", [1, 1, 2, 1])
+    calls = [call.id for event in session_of(runner).events for call in event.get_function_calls()]
+    assert calls == ["c", "c_2", "c_3", "c_4"]
 
 
 async def first(runner, wanted, **options):

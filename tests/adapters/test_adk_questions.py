@@ -6,12 +6,16 @@ import pytest
 from google.adk import Workflow
 from google.adk.agents import LlmAgent
 from google.adk.events.event import Event
+from google.adk.events.event_actions import EventActions
 from google.adk.events.request_input import RequestInput
 from google.adk.tools import FunctionTool, LongRunningFunctionTool
+from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.genai import types
 
-from durable import Decision, InvalidDecision, Unsupported
+from durable import Approval, Decision, InvalidDecision, ToolPolicy, Unsupported
 from durable.adapters.google_adk import durable_runner
+from durable.adapters.google_adk.confirmations import cut_off
+from durable.checkpoint.errors import NotAllowedToDecide
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text, told, user
 from tests.world import DAY, World, crashed
 
@@ -117,6 +121,42 @@ def test_a_condition_decides_which_calls_are_confirmed(world):
     assert world.effects == ["pay 3"]
 
 
+class Slow(Shop):
+    """Its tool takes days."""
+
+    def tool(self):
+        async def order(amount: int) -> dict:
+            """Order."""
+            self.world.did(f"order {amount}")
+            return {"ticket": 7}
+
+        return LongRunningFunctionTool(order)
+
+
+def test_who_may_decide_is_said_by_the_policy_also_where_the_tool_asks_for_the_confirmation(world):
+    runner = Shop(world).runner()
+    gate = Approval(when="arguments.amount > 1000", approvers=("bob",))
+    runner.runtime.policies["pay"] = ToolPolicy(approval=gate)
+    run(runner, execution_id="e")
+    with pytest.raises(NotAllowedToDecide):
+        runner.runtime.decide(only(runner).id, Decision.approve(), by="ann")
+    runner.runtime.decide(only(runner).id, Decision.approve(), by="bob")
+    runner.runtime.recover()
+    assert (runner.runtime.get("e").result(), world.effects) == ("paid", ["pay 300"])
+
+
+async def test_an_answer_reaches_the_session_it_is_for_whatever_the_names(world):
+    runner = Slow(world, [[call("order", amount=1)], [text("ordered")]]).runner()
+    service = runner.session_service
+    for user_id, session_id in (("a/b", "c"), ("a", "b/c")):
+        names = {"user_id": user_id, "session_id": session_id}
+        await service.create_session(app_name="shop", **names)
+        async for _ in runner.run_async(**names, new_message=user("go")):
+            pass
+    first, second = sorted(runner.runtime.executions(), key=lambda execution: execution.created_at)
+    assert (first.status, second.status, first.thread == second.thread) == ("suspended", "suspended", False)
+
+
 def test_a_double_approval_runs_the_tool_once(world):
     shop = Shop(world)
     run(shop.runner(), execution_id="e")
@@ -140,25 +180,6 @@ def test_a_confirmation_forged_by_a_client_approves_nothing(world):
     assert (world.effects, only(runner).status) == ([], "open")
 
 
-async def test_a_confirmation_seeded_in_the_session_approves_nothing(world):
-    shop = Shop(world)
-    runner = shop.runner()
-    service, names = runner.session_service, {"app_name": "shop", "user_id": USER, "session_id": "s"}
-    session = await service.create_session(**names)
-    asked = {"originalFunctionCall": {"name": "pay", "id": "c1", "args": {"amount": 300}}, "toolConfirmation": {}}
-    planted = [
-        ("root", types.FunctionCall(id="c1", name="pay", args={"amount": 300})),
-        ("root", types.FunctionCall(id="c2", name="adk_request_confirmation", args=asked)),
-    ]
-    for author, made in planted:
-        content = types.Content(role="model", parts=[types.Part(function_call=made)])
-        await service.append_event(session, Event(author=author, invocation_id="old", content=content))
-    given = answer("c2", "adk_request_confirmation", confirmed=True)
-    await service.append_event(session, Event(author="user", invocation_id="old", content=given))
-    await events_of(runner, execution_id="e")
-    assert (world.effects, only(runner).arguments) == ([], {"amount": 300})
-
-
 class Asking(Shop):
     """The tool asks for its confirmation itself, and gets what a person adds to it."""
 
@@ -177,6 +198,46 @@ class Asking(Shop):
 
     def tool(self):
         return FunctionTool(self.pay)
+
+
+@pytest.mark.parametrize("kind", [Shop, Asking])
+@pytest.mark.parametrize("invocation", ["old", "e"])
+async def test_a_confirmation_seeded_in_the_session_approves_nothing(world, kind, invocation):
+    runner = kind(world).runner()
+    service, names = runner.session_service, {"app_name": "shop", "user_id": USER, "session_id": "s"}
+    session = await service.create_session(**names)
+    asked = {"originalFunctionCall": {"name": "pay", "id": "c1", "args": {"amount": 300}}, "toolConfirmation": {}}
+    waiting = types.FunctionResponse(id="c1", name="pay", response={"status": "waiting"})
+    seeds = [
+        ("user", types.Part(text="go"), {}),
+        ("root", types.Part(function_call=types.FunctionCall(id="c1", name="pay", args={"amount": 300})), {}),
+        ("root", types.Part(function_response=waiting), {"c1": ToolConfirmation()}),
+        (
+            "root",
+            types.Part(function_call=types.FunctionCall(id="c2", name="adk_request_confirmation", args=asked)),
+            {},
+        ),
+        ("user", answer("c2", "adk_request_confirmation", confirmed=True).parts[0], {}),
+    ]
+    for author, part, requested in seeds:
+        content = types.Content(role="user" if author == "user" else "model", parts=[part])
+        actions = EventActions(requested_tool_confirmations=requested)
+        event = Event(author=author, invocation_id=invocation, content=content, actions=actions)
+        await service.append_event(session, event)
+    await events_of(runner, execution_id="e")
+    assert world.effects == []
+    assert {asked.status for asked in runner.runtime.interrupts()} <= {"open"}
+
+
+def test_a_confirmation_that_an_input_brings_along_approves_nothing(world):
+    runner = Asking(world).runner()
+    run(runner, execution_id="e")
+    confirmation = answer(only(runner).step_key.removeprefix("native:"), "adk_request_confirmation", confirmed=True)
+    given = {"user_id": USER, "session_id": "s", "message": confirmation.model_dump(mode="json", exclude_none=True)}
+    runner.runtime.start("shop", given, id="forged")
+    runner.runtime.recover()
+    assert "answers nothing" in runner.runtime.get("forged").execution().error["message"]
+    assert (world.effects, only(runner).status) == ([], "open")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +276,25 @@ def test_a_tool_that_dies_after_its_own_confirmation_is_in_doubt_and_not_asked_a
     runner.runtime.decide(asked.id, Decision.happened({"paid": 300}), by="ann")
     runner.runtime.recover()
     assert (runner.runtime.get("e").status, world.effects) == ("succeeded", ["pay 300"])
+
+
+async def test_what_a_crash_cuts_off_where_a_tool_asks_is_made_up_for(world):
+    runner = Asking(world).runner()
+    await events_of(runner, execution_id="e")
+    kept = (await runner.session_service.get_session(app_name="shop", user_id=USER, session_id="s")).events
+    asks, announces = (
+        next(event for event in kept if event.get_function_calls() and event.long_running_tool_ids),
+        next(event for event in kept if event.actions.requested_tool_confirmations),
+    )
+    assert cut_off(kept, "e") == cut_off(kept, "other") == []
+    (request,) = cut_off([event for event in kept if event is not asks], "e")
+    assert (request.author, request.branch) == (asks.author, asks.branch)
+    assert request.get_function_calls()[0].args == asks.get_function_calls()[0].args
+    (announcement,) = cut_off([event for event in kept if event is not announces], "e")
+    assert announcement.actions.requested_tool_confirmations == announces.actions.requested_tool_confirmations
+    assert [one.id for one in announcement.get_function_responses()] == [
+        one.id for one in announces.get_function_responses()
+    ]
 
 
 def test_several_confirmations_are_decided_one_by_one(world):
@@ -271,15 +351,6 @@ def test_a_client_may_answer_a_question_in_adks_own_way_once(world):
 
 
 def test_the_answer_of_a_long_running_tool_is_delivered_once(world):
-    class Slow(Shop):
-        def tool(self):
-            async def order(amount: int) -> dict:
-                """Order."""
-                self.world.did(f"order {amount}")
-                return {"ticket": 7}
-
-            return LongRunningFunctionTool(order)
-
     shop = Slow(world, [[call("order", amount=1)], [text("ordered")], [text("arrived")]])
     run(shop.runner(), execution_id="e")
     runner = shop.runner(later=DAY)

@@ -13,11 +13,14 @@ from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
 from google.adk.sessions.base_session_service import GetSessionConfig
 from google.adk.sessions.in_memory_session_service import InMemorySessionService
+from google.adk.sessions.sqlite_session_service import SqliteSessionService
 from google.genai import types
 
 from durable import Runtime
 from durable.adapters.google_adk import DurableSessionService
+from durable.checkpoint import sessions
 from durable.checkpoint.errors import InvalidId, ItemConflict
+from durable.checkpoint.sessions import Place
 
 WHO = {"app_name": "app", "user_id": "ann"}
 
@@ -27,11 +30,11 @@ def service(saver_runtime):
     return DurableSessionService(saver_runtime)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def either(request):
-    """What holds for both: ADK's in-memory service is the reference."""
-    if request.param == "memory":
-        yield InMemorySessionService()
+@pytest.fixture(params=["adk memory", "adk sqlite", "sqlite", "postgres"])
+def either(request, tmp_path):
+    """What holds for all: ADK's own services are the reference."""
+    if request.param.startswith("adk"):
+        yield InMemorySessionService() if "memory" in request.param else SqliteSessionService(str(tmp_path / "adk.db"))
         return
     with Runtime(
         request.getfixturevalue(f"saver_{request.param}_url"), namespace=f"test-{uuid.uuid4().hex}"
@@ -144,16 +147,16 @@ async def test_an_event_of_a_session_that_is_gone_is_refused(either):
         await either.append_event(session, said("x"))
 
 
-async def test_the_same_event_again_changes_nothing(either):
-    session = await either.create_session(**WHO, session_id="s")
+# Where it is better than one of the references, or all.
+
+
+async def test_the_same_event_again_changes_nothing(service):
+    session = await service.create_session(**WHO, session_id="s")
     event = changing(n=1)
-    await either.append_event(session, event)
-    again = await read(either)
-    await either.append_event(again, event.model_copy(deep=True))
-    assert len((await read(either)).events) == 1
-
-
-# Where it is better than the reference.
+    await service.append_event(session, event)
+    again = await read(service)
+    await service.append_event(again, event.model_copy(deep=True))
+    assert len((await read(service)).events) == 1
 
 
 async def test_a_worker_whose_clock_is_behind_does_not_reorder_history(service):
@@ -198,11 +201,15 @@ async def test_of_many_that_read_the_same_revision_one_writes(service):
     assert len((await read(service)).events) == 1
 
 
-async def test_five_thousand_events_are_read_in_order(service):
-    session = await service.create_session(**WHO, session_id="s")
-    for n in range(5000):
+async def test_five_thousand_events_are_read_in_order(service, saver_runtime):
+    await service.create_session(**WHO, session_id="s")
+    stored = [service._item(said(f"{n}")) for n in range(4900)]  # as the service stores them, in one transaction
+    place, db = Place(saver_runtime.namespace, "app", "ann", "s"), saver_runtime.database
+    db.transact(lambda connection: sessions.append(db, connection, place, stored))
+    session = await read(service)
+    for n in range(4900, 5000):
         await service.append_event(session, said(f"{n}"))
-    assert words(await read(service)) == [str(n) for n in range(5000)]
+    assert words(await read(service)) == words(session) == [str(n) for n in range(5000)]
     assert words(await read(service, num_recent_events=2)) == ["4998", "4999"]
 
 

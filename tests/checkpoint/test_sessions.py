@@ -153,7 +153,7 @@ def test_the_end_of_a_session_is_taken_back(store):
 
 def test_a_deleted_session_leaves_no_items_and_no_state_of_its_own(store):
     append(store, "a", "b")
-    keep = partial(sessions.keep_state, store.db)
+    keep = sessions.keep_state
     do(store, keep, "default", ("app", "ann", "s"), {"k": b"1"})
     do(store, keep, "default", ("app", "ann"), {"k": b"2"})
     do(store, sessions.drop, HERE)
@@ -166,7 +166,7 @@ def test_a_deleted_session_leaves_no_items_and_no_state_of_its_own(store):
 
 
 def test_state_is_kept_by_scope_and_key(store):
-    keep = partial(sessions.keep_state, store.db)
+    keep = sessions.keep_state
     do(store, keep, "default", ("app",), {"a": b"1", "b": b"1"})
     do(store, keep, "default", ("app",), {"b": b"2", "c": b"2"})
     do(store, keep, "default", ("app", "ann"), {"a": b"3"})
@@ -177,7 +177,7 @@ def test_state_is_kept_by_scope_and_key(store):
 
 
 def test_scopes_of_names_that_look_alike_are_two(store):
-    keep = partial(sessions.keep_state, store.db)
+    keep = sessions.keep_state
     do(store, keep, "default", ('a", "b',), {"k": b"1"})
     with store.db.read() as connection:
         assert sessions.state(connection, "default", ("a", "b"), ('a", "b',)) == [{}, {"k": b"1"}]

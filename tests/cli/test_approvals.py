@@ -30,6 +30,7 @@ INTERRUPT_KEYS = [
     "created_at",
     "votes",
     "approvers",
+    "delegations",
 ]
 
 
@@ -72,6 +73,14 @@ def test_a_role_is_said_where_the_policy_asks_for_one(durable, document, runtime
     (found,) = document("approvals", "list", "--status", "all")
     assert [vote["by"] for vote in found["votes"]] == ["bob", "fay", "fred"]
     assert [result.output for result in runtime.recover()] == ["paid"]
+
+
+def test_a_decision_is_handed_to_another_person(durable, document, waiting):
+    told = document("approvals", "delegate", waiting, "--to", "bob", "--by", "alice", "--comment", "on leave")
+    assert [(one["by"], one["to"], one["comment"]) for one in told["delegations"]] == [("alice", "bob", "on leave")]
+    assert "alice handed it to bob" in durable("approvals", "list").output
+    assert "was handed to bob" in durable("approvals", "approve", waiting, "--by", "alice", status=1).output
+    durable("approvals", "approve", waiting, "--by", "bob")
 
 
 def test_an_edited_call_runs_with_the_new_arguments(durable, runtime, waiting):

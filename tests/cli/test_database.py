@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -19,8 +20,8 @@ def file(sqlite_url):
 
 @pytest.fixture
 def _quick(monkeypatch):
-    """Doctor does not start an interpreter to see how long that takes; test_processes lets it."""
-    monkeypatch.setattr(checks, "start_cost", lambda: checks.Check("ok", "worker start", "1.00 s"))
+    """Doctor does not start interpreters to see how long that takes; one test lets it."""
+    monkeypatch.setattr(checks, "start_costs", lambda: [checks.Check("ok", "worker start", "1.00 s")])
 
 
 def execute(file, statement):
@@ -107,6 +108,17 @@ def test_doctor_finds_a_healthy_installation_healthy(document, durable, runtime)
     assert set(names) <= by_name.keys()
     assert by_name["durability"]["found"].endswith("journal_mode wal, synchronous FULL, foreign_keys 1")
     assert durable("doctor").stdout.splitlines()[2].startswith("ok")
+
+
+def test_doctor_measures_what_the_start_of_a_worker_costs_with_each_adapter_that_is_installed(monkeypatch):
+    # other modules stand for the adapters: what those import takes seconds
+    modules = {"typer": "typer", "sqlalchemy": "none_of_that_name", "not-installed": "typer"}
+    monkeypatch.setattr(checks, "ADAPTERS", modules)
+    bare, with_typer, broken = checks.start_costs()
+    assert [bare.name, with_typer.name, broken.name] == ["worker start", "with typer", "with sqlalchemy"]
+    assert {bare.status, with_typer.status} <= {"ok", "warn"}
+    assert all(re.fullmatch(r"[0-9.]+ (ms|s)", each.found) for each in (bare, with_typer))
+    assert (broken.status, broken.found) == ("fail", "ModuleNotFoundError: No module named 'none_of_that_name'")
 
 
 @pytest.mark.usefixtures("_quick")

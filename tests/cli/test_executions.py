@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from durable import step, tool
+from durable import Runtime, ask, declared, step, tool
 from tests.cli.conftest import Order
 
 EXECUTION_KEYS = [
@@ -184,3 +184,29 @@ def test_what_is_stored_cannot_command_the_terminal(durable, runtime):
         shown = durable(*words).stdout
         assert shown.isprintable() or not {"\x1b", "\x07", "\u202e", "\x9b"} & set(shown)
         assert "x1b[2J" in shown or "u001b[2J" in shown
+
+
+def test_a_cancelled_execution_is_undone_by_a_worker_with_its_app(durable, url, monkeypatch):
+    undone = []
+    with Runtime(url) as runtime:
+
+        @tool(compensate=lambda arguments, result: undone.append(arguments["order"]))
+        def reserve(order):
+            return order
+
+        @runtime.function("reserving")
+        def reserving():
+            reserve("A-1")
+            return ask("go on?")
+
+        runtime.run("reserving", id="r")
+        with monkeypatch.context() as elsewhere:  # as in a process that does not import the app
+            elsewhere.setattr(declared, "_declared", {})
+            said = durable("cancel", "r", "--compensate", "--reason", "no stock").output
+        assert "pending (is asked to end; a worker of its app undoes what it has done first)" in said
+        runtime.recover()
+        assert (undone, runtime.get("r").status) == (["A-1"], "cancelled")
+    shown = durable("history", "r").output
+    assert "undoes reserve; then cancelled: no stock" in shown
+    assert "compensate:reserve" in shown
+    assert "no stock; undone: reserve" in shown

@@ -67,7 +67,6 @@ class TestOnBothDatabases:
         assert document("show", "x")["output"] == 3
         assert document("history", "x", "--verify")["verified"]["length"] == 9
         assert document("db", "check")["problems"] == []
-        assert document("doctor")["ok"] is True
         worker.send_signal(signal.SIGTERM)
         code, out, err = ended(worker)
         assert (code, err) == (0, "")

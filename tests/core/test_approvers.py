@@ -7,8 +7,10 @@ import pytest
 from durable import Approval, Decision, tool
 from durable.checkpoint.errors import (
     AlreadyDecided,
+    ArgumentsChanged,
     DecisionExpired,
     InvalidConfiguration,
+    InvalidDecision,
     NotAllowedToDecide,
 )
 from tests.world import HOUR, LEASE, intact
@@ -118,6 +120,89 @@ def test_whoever_asked_for_it_does_not_decide_on_it(world, gated):
 def test_whoever_asked_for_it_may_decide_where_the_policy_says_so(gated):
     runtime, question = gated(Approval(requester_may_approve=True), requester="alice")
     assert runtime.decide(question.id, Decision.approve(), by="alice")
+
+
+def test_a_decision_is_handed_on_and_then_it_is_the_delegates_alone(world, gated):
+    runtime, question = gated(Approval(approvers=("role:finance",)), requester="ann")
+    runtime.delegate(question.id, to="bob", by="fay", comment="on leave")
+    with pytest.raises(NotAllowedToDecide, match="handed to bob"):
+        runtime.decide(question.id, Decision.approve(), by="fay")
+    runtime.delegate(question.id, to="cleo", by="bob")
+    with pytest.raises(NotAllowedToDecide, match="handed to cleo"):
+        runtime.decide(question.id, Decision.approve(), by="bob")
+    with pytest.raises(NotAllowedToDecide, match="handed to cleo"):
+        runtime.delegate(question.id, to="dave", by="bob")
+    assert runtime.decide(question.id, Decision.approve(), by="cleo")
+    assert runtime.run("app", id="a").output == "paid 500"
+    told = runtime.interrupt(question.id).terms.delegations
+    assert [(one["by"], one["to"], one["comment"]) for one in told] == [
+        ("fay", "bob", "on leave"),
+        ("bob", "cleo", None),
+    ]
+    (closed,) = [record.meta for record in runtime.get("a").history() if record.kind == "interrupt_closed"]
+    assert [(one["by"], one["to"]) for one in closed["delegations"]] == [("fay", "bob"), ("bob", "cleo")]
+    intact(runtime.get("a"))
+
+
+def test_handing_on_never_makes_two_voices_of_one(world, gated):
+    runtime, question = gated(Approval(approvers=("alice", "carol"), quorum=2), requester="ann")
+    for to, wrong in (
+        ("ann", NotAllowedToDecide),  # who asked for it
+        ("carol", InvalidDecision),  # counts already
+        ("alice", InvalidDecision),
+    ):
+        with pytest.raises(wrong):
+            runtime.delegate(question.id, to=to, by="alice")
+    with pytest.raises(NotAllowedToDecide):
+        runtime.delegate(question.id, to="bob", by="dave")  # not his
+    with pytest.raises(NotAllowedToDecide):
+        runtime.delegate(question.id, to="bob", by="ann")
+    runtime.delegate(question.id, to="bob", by="alice")
+    runtime.decide(question.id, Decision.approve(), by="bob")
+    for by, to in (("bob", "alice"), ("bob", "erin")):  # has answered: there is nothing left to hand on
+        with pytest.raises(AlreadyDecided):
+            runtime.delegate(question.id, to=to, by=by)
+    with pytest.raises(NotAllowedToDecide):
+        runtime.decide(question.id, Decision.approve(), by="alice")
+    assert runtime.get("a").status == "suspended"
+    assert runtime.decide(question.id, Decision.approve(), by="carol")
+    assert runtime.run("app", id="a").output == "paid 500"
+    with pytest.raises(AlreadyDecided):
+        runtime.delegate(question.id, to="erin", by="carol")
+    assert world.effects == ["paid 500"]
+
+
+def test_it_can_be_handed_back_and_where_anyone_decides_too(gated):
+    runtime, question = gated(Approval())
+    runtime.delegate(question.id, to="bob", by="alice")
+    runtime.delegate(question.id, to="alice", by="bob")
+    assert runtime.decide(question.id, Decision.approve(), by="alice")
+
+
+def test_after_its_time_nothing_is_handed_on(gated):
+    _, question = gated(Approval(expires_in=HOUR))
+    later, _ = gated(Approval(expires_in=HOUR), later=HOUR + 1)
+    with pytest.raises(DecisionExpired):
+        later.delegate(question.id, to="bob", by="alice")
+
+
+def test_each_answer_that_has_no_effect_is_kept_with_its_reason(gated):
+    """Repeated, another one, of somebody else, for other arguments: four reasons, four entries, one decision."""
+    runtime, question = gated(Approval(approvers=("alice", "bob")))
+    for by, arguments_hash, wrong in (("olga", None, NotAllowedToDecide), ("alice", "0" * 64, ArgumentsChanged)):
+        with pytest.raises(wrong):
+            runtime.decide(question.id, Decision.approve(), by=by, arguments_hash=arguments_hash)
+    assert runtime.decide(question.id, Decision.approve(), by="alice", arguments_hash=question.arguments_hash)
+    assert runtime.decide(question.id, Decision.approve(), by="alice") is False
+    with pytest.raises(AlreadyDecided):
+        runtime.decide(question.id, Decision.reject("no"), by="bob")
+    assert refused(runtime, question) == [
+        ("olga", "NotAllowedToDecide"),
+        ("alice", "ArgumentsChanged"),
+        ("alice", "repeated"),
+        ("bob", "AlreadyDecided"),
+    ]
+    assert runtime.interrupt(question.id).decided_by == "alice"
 
 
 ESCALATES = Approval(approvers=("alice",), expires_in=HOUR, on_expiry="escalate", escalate_to=("role:finance",))

@@ -205,24 +205,6 @@ def test_reconcile_is_asked_before_a_person(world, flavour, verdict, is_async):
     intact(again.get("a"))
 
 
-def test_reconcile_that_fails_runs_nothing_and_is_asked_again_on_a_retry(world, flavour):
-    answers = [ConnectionError("no route"), Done("found")]
-
-    def reconcile(_key, _arguments):
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    define, keys = setting(world, flavour, reconcile=reconcile)
-    crashed(lambda: define(world.process()).run("app", id="a"))
-    again = define(world.process(later=60))
-    assert again.run("app", id="a").error["message"] == "no route"
-    again.get("a").retry()
-    assert again.run("app", id="a").output == "found"
-    assert len(keys) == 1
-
-
 def test_a_tool_that_was_edited_at_its_approval_is_reconciled_with_the_edited_arguments(world, flavour):
     asked = []
 

@@ -9,6 +9,7 @@ import pytest
 
 from durable import ToolContext, current, step, tool
 from durable.checkpoint.errors import ExecutionFailed, InvalidId, NoExecution, StepFailed
+from durable.dependencies import Dependencies
 from durable.secrets.store import SecretStore
 from tests.world import crashed, intact, kinds
 
@@ -285,7 +286,7 @@ def test_the_context_is_injected_by_its_annotation_and_shown_to_nobody(runtime, 
         return (yield lambda: noting("7"))
 
     flavour.app(runtime, "app", app)
-    runtime.dependencies["db"] = "a connection"
+    runtime.dependencies = Dependencies({"db": "a connection"})
     runtime.secrets = SecretStore({"TOKEN": "hush", "OTHER": "x"}, runtime.secrets.redactor)
     result = runtime.run("app", id="a", thread="t", deadline=500)
     assert result.output == "7", result.error

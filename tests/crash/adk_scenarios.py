@@ -1,4 +1,4 @@
-"""A Google ADK agent with parallel tools, an approval and an agent as a tool; and a workflow with a join: each with effects."""
+"""Google ADK: an agent with parallel tools and confirmations, a workflow with a join, an agent as a tool: each with effects."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from google.adk import Workflow
 from google.adk.agents import LlmAgent
 from google.adk.models.base_llm import BaseLlm
 from google.adk.models.llm_response import LlmResponse
+from google.adk.tools import FunctionTool
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.workflow import JoinNode
 from google.genai import types
 
-from durable import current, tool
+from durable import ToolPolicy, current, tool
 from durable.adapters.google_adk import durable_runner
 from tests.crash.scenario import Scenario
 from tests.crash.world import answer
@@ -51,7 +52,7 @@ class _Adk(Scenario):
             return world.effect(name, {"customer": customer}, key=current().idempotency_key)
 
         send.__name__ = name
-        return tool(effect=self.effects[name], approval=name in self.gated or None)(send)
+        return tool(effect=self.effects[name])(send)
 
     def start(self, runtime: Runtime) -> None:
         async def call() -> None:
@@ -68,28 +69,54 @@ class _Adk(Scenario):
 
 
 class AdkAgent(_Adk):
-    """Parallel tools, one of them gated, beside an agent as a tool."""
+    """Parallel tools; one requires a confirmation, one asks for it by itself."""
 
     name = "google adk agent"
     app = "agent"
-    effects = {"look_up": "read", "reserve": "idempotent", "charge": "once", "inner_once": "once"}
-    gated = frozenset({"charge"})
+    effects = {"look_up": "read", "reserve": "idempotent", "charge": "once", "notify": "once"}
+    gated = frozenset({"charge", "notify"})
     side_by_side = 2
-    expected = {"agent": ("succeeded", "look_up done reserve done charge done inner_once done")}
+    expected = {"agent": ("succeeded", "look_up done reserve done charge done notify done")}
+
+    def build(self, runtime: Runtime, world: World) -> None:
+        @tool(effect="once")
+        def notify(customer: str, tool_context: Any) -> str:
+            """Do it."""
+            if tool_context.tool_confirmation is None:
+                tool_context.request_confirmation(hint="sure?")
+                return "waiting"
+            return world.effect("notify", {"customer": customer}, key=current().idempotency_key)
+
+        tools = [self.declared(world, "look_up"), self.declared(world, "reserve"), notify]
+        tools.append(FunctionTool(self.declared(world, "charge"), require_confirmation=True))
+        model = Model(plan=[(name, {"customer": "acme"}) for name in self.effects], told=world.acknowledged)
+        self.runner = durable_runner(LlmAgent(name="root", model=model, tools=tools), runtime, name=self.app)
+
+
+class AdkAgentTool(_Adk):
+    """An agent as a tool, with tools of its own, beside another tool."""
+
+    name = "google adk agent as a tool"
+    app = "agent_tool"
+    effects = {"inner_once": "once", "inner_gated": "once", "beside": "once"}
+    gated = frozenset({"inner_gated"})
+    side_by_side = 2
+    expected = {"agent_tool": ("succeeded", "inner_once done inner_gated done beside done")}
+    runtime_options = {"policies": {"inner_gated": ToolPolicy(approval=True)}}
 
     def build(self, runtime: Runtime, world: World) -> None:
         def told(name: str, value: str) -> str:
             return value if name == "inner" else str(world.acknowledged(name, value))
 
-        plan = [(name, {"customer": "acme"}) for name in ("look_up", "reserve", "charge")]
+        names = ("inner_once", "inner_gated")
         inner = LlmAgent(
             name="inner",
-            model=Model(plan=[("inner_once", {"customer": "acme"})], told=told),
-            tools=[self.declared(world, "inner_once")],
+            model=Model(plan=[(name, {"customer": "acme"}) for name in names], told=told),
+            tools=[self.declared(world, name) for name in names],
         )
-        tools = [*(self.declared(world, name) for name, _ in plan), AgentTool(agent=inner)]
-        model = Model(plan=[*plan, ("inner", {"request": "go"})], told=told)
-        self.runner = durable_runner(LlmAgent(name="root", model=model, tools=tools), runtime, name=self.app)
+        model = Model(plan=[("inner", {"request": "go"}), ("beside", {"customer": "acme"})], told=told)
+        root = LlmAgent(name="root", model=model, tools=[AgentTool(agent=inner), self.declared(world, "beside")])
+        self.runner = durable_runner(root, runtime, name=self.app)
 
 
 class AdkWorkflow(_Adk):
@@ -114,4 +141,4 @@ class AdkWorkflow(_Adk):
         self.runner = durable_runner(app, runtime, name=self.app)
 
 
-ADK = [AdkAgent, AdkWorkflow]
+ADK = [AdkAgent, AdkWorkflow, AdkAgentTool]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.adk_scenarios import AdkAgent, AdkWorkflow
+from tests.crash.adk_scenarios import AdkAgent, AdkAgentTool, AdkWorkflow
 from tests.crash.harness import enumerate_kinds, enumerate_points
 from tests.crash.langgraph_scenarios import Agent
 from tests.crash.openai_scenarios import Desk, Streamed
@@ -20,7 +20,9 @@ BY_CHANCE = 2
 
 def shards(**counts):
     """Each scenario in so many parts."""
-    scenarios = {scenario.__name__: scenario for scenario in (Agent, Desk, Streamed, AdkAgent, AdkWorkflow)}
+    scenarios = {
+        scenario.__name__: scenario for scenario in (Agent, Desk, Streamed, AdkAgent, AdkWorkflow, AdkAgentTool)
+    }
     return [
         pytest.param(scenarios[name], shard, count, id=f"{name}-{shard}")
         for name, count in counts.items()
@@ -36,7 +38,9 @@ def held(places, enumerated, shard, count, record_property, **how):
     assert len(tally.missed) <= BY_CHANCE, str(tally)
 
 
-@pytest.mark.parametrize(("scenario", "shard", "count"), shards(Agent=3, Desk=2, Streamed=2, AdkAgent=3, AdkWorkflow=2))
+@pytest.mark.parametrize(
+    ("scenario", "shard", "count"), shards(Agent=3, Desk=2, Streamed=2, AdkAgent=2, AdkWorkflow=2, AdkAgentTool=2)
+)
 def test_an_agent_killed_at_any_point_is_recovered_as_if_nothing_had_happened(
     scenario, shard, count, every_point, record_property
 ):
@@ -57,7 +61,9 @@ def test_so_is_one_on_postgresql(scenario, shard, count, postgres_server, every_
 
 
 @pytest.mark.every_point
-@pytest.mark.parametrize(("scenario", "shard", "count"), shards(Desk=2, Streamed=2, AdkAgent=3, AdkWorkflow=2))
+@pytest.mark.parametrize(
+    ("scenario", "shard", "count"), shards(Desk=2, Streamed=2, AdkAgent=2, AdkWorkflow=2, AdkAgentTool=2)
+)
 def test_so_are_all_on_postgresql(scenario, shard, count, postgres_server, record_property):
     with Places(scenario(), postgres_server) as places:
         held(places, enumerate_points, shard, count, record_property)

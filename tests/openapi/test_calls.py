@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from durable import Decision, Retry, Runtime, ToolPolicy
+from durable import Breaker, Decision, Retry, Runtime, ToolPolicy
 from durable.openapi import api_tools
 from tests.openapi.conftest import DOCUMENTS
 from tests.openapi.server import Reply
@@ -240,3 +240,14 @@ def test_secrets_of_the_tools_own_source_are_redacted_by_the_runtime(api, sqlite
     api.replies = [lambda arrived: Reply(body=arrived.headers["authorization"].split())]
     with Runtime(sqlite_url) as runtime:
         assert drive(runtime, call).output == ["Bearer", "[redacted:KEY]"]
+
+
+def test_a_breaker_hears_of_errors_that_the_agent_only_reads_and_finds_its_tools_by_tag(tools, api, sqlite_url):
+    call = tools("petstore-3.0.yaml")["listPets"]
+    api.replies = [Reply(503), Reply(503), Reply(404)]
+    policies = {"tag:pets": ToolPolicy(effect="read", breaker=Breaker(failures=2))}
+    with Runtime(sqlite_url, policies=policies) as runtime:
+        runtime.function("list")(lambda: call())
+        assert ["503" in runtime.run("list").output["error"] for _ in range(2)] == [True, True]
+        assert runtime.run("list").status == "suspended"
+    assert len(api.arrived) == 2

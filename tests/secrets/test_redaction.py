@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import traceback
 import uuid
 from datetime import date
 from decimal import Decimal
@@ -15,9 +16,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from durable import Runtime
 from durable.checkpoint.codec import Codec
 from durable.secrets.logs import RedactingFilter
 from durable.secrets.redaction import KEPT, Redactor
+from durable.secrets.scrubbing import scrubbed
 
 SECRETS = st.text(st.characters(codec="utf-8"), min_size=8, max_size=40)
 
@@ -133,3 +136,120 @@ def test_the_filter_serves_loggers_of_the_user_too(caplog):
     assert "hunter22" not in caplog.text.replace("redactor = knowing", "")
     assert caplog.text.count("[redacted:S0]") >= 3
     assert redactor.knows
+
+
+class Closed(Exception):
+    """Its text tells what it was made of, and nothing of it can be set."""
+
+    def __init__(self, told):
+        super().__init__()
+        object.__setattr__(self, "told", [told])
+
+    def __setattr__(self, name, value):
+        raise AttributeError(name)
+
+    def __str__(self):
+        return f"closed: {self.told[0]}"
+
+
+class Text(Closed):
+    __repr__ = Closed.__str__
+
+
+class Unreadable(Exception):
+    """Nobody can say what it tells: it does when it is asked again."""
+
+    asked = 0
+
+    def __str__(self):
+        type(self).asked += 1
+        if self.asked % 2:
+            raise ValueError("not now")
+        return "hunter22"
+
+
+class Elsewhere(Exception):
+    """A traceback of it leads where it says."""
+
+    @property
+    def __cause__(self):
+        return Closed("hunter22")
+
+
+class Stopped(KeyboardInterrupt):
+    def __str__(self):
+        return "hunter22"
+
+
+def raised(error, *, cause=None, context=None):
+    try:
+        try:
+            if context is not None:
+                raise context
+        finally:
+            if cause is not None:
+                raise error from cause
+            raise error
+    except BaseException as exc:
+        return exc
+
+
+def circle():
+    one, other = ValueError("hunter22"), Closed("hunter22")
+    BaseException.__setattr__(other, "__context__", one)
+    one.__context__ = other
+    return one
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Closed("hunter22"),
+        raised(ValueError("outer"), cause=Closed("hunter22")),
+        raised(ValueError("outer"), context=Closed("hunter22")),
+        raised(ValueError("outer"), cause=raised(KeyError("inner"), context=Closed("hunter22"))),
+        ExceptionGroup("some", [ValueError("one"), ExceptionGroup("inner", [Closed("hunter22"), OSError("two")])]),
+        ExceptionGroup("some hunter22", [raised(ValueError("one"), cause=Closed("hunter22"))]),
+        BaseExceptionGroup("some", [Stopped()]),
+        raised(ValueError("outer"), cause=Unreadable()),
+        raised(ValueError("outer"), cause=Elsewhere()),
+        ValueError("args", Text("hunter22"), [Text("hunter22")]),
+        Stopped(),
+        raised(ValueError("outer"), cause=OSError(2, "no such file", "/run/hunter22")),
+        SyntaxError("bad", ("file", 1, 1, "key = hunter22")),
+        circle(),
+    ],
+    ids=lambda error: f"{error!r:.60}".replace("hunter22", "..."),
+)
+def test_no_traceback_leads_to_an_error_that_tells_it(error):
+    """An exception whose args cannot be set, as itself, as cause, as context, in a group: it is replaced."""
+    assert "hunter22" in shown(error) + shown(error)  # the control
+    clean = scrubbed(knowing("hunter22"), error)
+    assert "hunter22" not in shown(clean) + shown(clean)
+    assert isinstance(clean, KeyboardInterrupt) is isinstance(error, KeyboardInterrupt)
+    if not isinstance(error, (Closed, Stopped, SyntaxError)):
+        assert str(error).partition(" ")[0].replace("hunter22", "") in shown(clean)  # the rest is said
+
+
+def shown(error):
+    return "".join(traceback.format_exception(error))
+
+
+def test_an_error_that_tells_nothing_stays_what_it_is():
+    cause = Closed("nothing")
+    error = raised(ValueError("outer"), cause=cause, context=KeyError("k"))
+    error.add_note("a note")
+    assert scrubbed(knowing("hunter22"), error) is error
+    assert (error.__cause__, error.__suppress_context__, type(error.__context__)) == (cause, True, KeyError)
+    told = ExceptionGroup("some", [raised(OSError("x hunter22"), context=ValueError("hunter22"))])
+    assert scrubbed(knowing("hunter22"), told) is told  # cleaned in place
+    assert "x [redacted:S0]" in shown(told)
+    assert "hunter22" not in shown(told)
+
+
+def test_a_block_does_not_lead_to_the_error_that_was_replaced(sqlite_url):
+    with Runtime(sqlite_url) as runtime:
+        runtime.secrets.redactor.add("S0", "hunter22")
+        with pytest.raises(RuntimeError) as caught, runtime.execution("x"):
+            raise Closed("hunter22")
+    assert "hunter22" not in "".join(traceback.format_exception(caught.value)).replace('raise Closed("hunter22")', "")

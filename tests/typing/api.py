@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 from durable import (
     Approval,
+    Breaker,
+    Budget,
     Decision,
     Execution,
     Handle,
     Interrupt,
+    Rate,
     Record,
     Result,
     Retry,
@@ -38,7 +41,12 @@ async def enable_plan(customer: str, context: ToolContext) -> bool:
     return bool(customer)
 
 
-@tool
+@tool(
+    rate=Rate(60, per=60.0, name="crm"),
+    breaker=Breaker(failures=3, never=(KeyError,)),
+    allowed_when=lambda arguments, facts: facts.calls("look_up") < 3 and bool(arguments),
+    tags=("crm",),
+)
 def look_up(email: str) -> dict[str, str]:
     return {"email": email}
 
@@ -82,6 +90,14 @@ def a_runtime_is_driven_and_read() -> None:
             assert_type(execution, Execution)
         for interrupt in runtime.interrupts(status="open"):
             runtime.decide(interrupt.id, Decision.approve(), by="alice", comment="seen")
+
+
+def what_an_execution_may_do() -> Budget:
+    gate = Approval(when="arguments.amount > 100")
+    policies = {"app:crm/agent:clerk/tag:crm": ToolPolicy(allowed_when="calls(tool) < 3", approval=gate)}
+    budget = Budget(tool_calls=3, money=1.5, prices={"gpt-x*": {"input": 1.0, "output": 2.5}}, approval=True)
+    Runtime(policies=policies, budget=budget).close()
+    return budget
 
 
 def every_answer_is_a_decision() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from durable import Approval, Retry, Runtime, ToolPolicy, tool
+from durable import Approval, Breaker, Rate, Retry, Runtime, ToolPolicy, tool
 from durable.checkpoint.errors import InvalidConfiguration
 from durable.policies import Policies
 
@@ -52,6 +52,11 @@ retry = { attempts = 5, initial = 0.1 }
 
 [tools.pay]
 approval = true
+
+[tools."app:billing/agent:clerk*/tag:money"]
+allowed_when = "calls(tool) < 3"
+rate = { calls = 60, per = 60.0, name = "api.example.com" }
+breaker = { failures = 3, reset = 10.0 }
 """
 YAML = """
 tools:
@@ -69,6 +74,10 @@ tools:
       escalate_to: [role:board]
   look: {effect: read, retry: {attempts: 5, initial: 0.1}}
   pay: {approval: true}
+  app:billing/agent:clerk*/tag:money:
+    allowed_when: calls(tool) < 3
+    rate: {calls: 60, per: 60.0, name: api.example.com}
+    breaker: {failures: 3, reset: 10.0}
 """
 
 
@@ -93,6 +102,11 @@ def test_a_file_says_what_code_would(tmp_path, suffix, text):
         ),
         "look": ToolPolicy(effect="read", retry=Retry(attempts=5, initial=0.1)),
         "pay": ToolPolicy(approval=True),
+        "app:billing/agent:clerk*/tag:money": ToolPolicy(
+            allowed_when="calls(tool) < 3",
+            rate=Rate(60, per=60.0, name="api.example.com"),
+            breaker=Breaker(failures=3, reset=10.0),
+        ),
     }
 
 
@@ -125,6 +139,19 @@ def test_a_file_governs_the_tools_of_a_runtime(tmp_path, sqlite_url):
         ("[tools.pay.approval]\nwhen = 'arguments.amount >'\n", "no CEL expression"),
         ("[tools.pay.approval]\nquorum = 0\n", "quorum"),
         ("[tools.pay", "no TOML"),
+        ("[tools.pay]\nallowed_when = 'arguments.amount >'\n", "no CEL expression"),
+        ("[tools.pay]\nallowed_when = true\n", "tools.pay.allowed_when"),
+        ("[tools.pay]\nrate = { calls = 0 }\n", "calls=0"),
+        ("[tools.pay]\nrate = { cals = 1, calls = 1 }\n", "tools.pay.rate.cals"),
+        ("[tools.pay]\nbreaker = { on = ['OSError'] }\n", "tools.pay.breaker.on"),
+        ("[tools.pay]\nretry = { on_expired_token = 'os:system' }\n", "tools.pay.retry.on_expired_token"),
+        ("[tools.pay]\ntags = ['money']\n", "tools.pay.tags"),
+        ("[tools.'app:billing']\n", "use 'app:<name or pattern>/<tool>'"),
+        ("[budget]\nstep = 3\n", "budget.step"),
+        ("[budget]\nsteps = 0\n", "steps=0"),
+        ("[budget]\nmoney = 1.0\n", "needs prices"),
+        ("[budget.prices.x]\ninput = 1.0\n", "budget.prices.x.output"),
+        ("[budget.approval]\nwhen = 'true'\n", "has no when="),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path, text, said):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from email.message import Message
 from email.utils import formatdate
 from types import SimpleNamespace
+from urllib.error import HTTPError
 
+import httpx
+import openai
 import pytest
 
 from durable import Retry, ToolPolicy
+from durable.checkpoint.api_errors import ApiBusy
 from durable.checkpoint.errors import InvalidConfiguration
-from durable.retry import NO_RETRY, retry_after
+from durable.retry import NO_RETRY, expired_token, retry_after, status_of
 
 NOW = 1_700_000_000.0
 
@@ -75,11 +80,45 @@ def answered(**headers):
         (answered(**{"Retry-After": "nan"}), None),
         (answered(), None),
         (SimpleNamespace(response=None), None),
+        (SimpleNamespace(headers={"Retry-After": "9"}), 9),
+        (answered(**{"retry-after-ms": "250", "retry-after": "1"}), 0.25),
+        (answered(**{"retry-after-ms": "soon", "retry-after": "1"}), 1),
         (ValueError(), None),
     ],
 )
 def test_what_the_other_side_asked_for_is_obeyed_if_it_can_be_read(error, seconds):
     assert retry_after(error, now=NOW) == seconds
+
+
+def real_errors():
+    """429 with a header, as the libraries raise it."""
+    request = httpx.Request("POST", "https://api.example.com/v1")
+    answer = httpx.Response(429, headers={"Retry-After": "11"}, request=request)
+    yield httpx.HTTPStatusError("busy", request=request, response=answer)
+    yield openai.RateLimitError("busy", response=answer, body=None)
+    headers = Message()
+    headers["Retry-After"] = "11"
+    yield HTTPError("https://api.example.com/v1", 429, "busy", headers, None)
+
+
+@pytest.mark.parametrize("error", list(real_errors()), ids=lambda error: type(error).__module__)
+def test_errors_of_real_libraries_are_read(error):
+    assert retry_after(error, now=NOW) == 11
+    assert status_of(error) == 429
+    assert not expired_token(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError(), None),
+        (OSError(5, "x"), None),
+        (SimpleNamespace(code="rate_limit"), None),
+        (ApiBusy("x", 503), 503),
+    ],
+)
+def test_what_is_no_status_is_none(error, status):
+    assert status_of(error) == status
 
 
 def test_it_is_obeyed_instead_of_the_wait_but_not_instead_of_the_number_of_attempts():

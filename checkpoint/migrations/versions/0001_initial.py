@@ -1,4 +1,4 @@
-"""The first schema: executions and their journal, what comes from outside, blobs, snapshots."""
+"""The first schema: executions and their journal, what comes from outside, blobs, snapshots, rates and circuits."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
     _create_snapshot_values()
     _create_snapshot_writes()
     _create_snapshot_pieces()
+    _create_rates_and_circuits()
 
 
 def _create_executions() -> None:
@@ -50,6 +51,7 @@ def _create_executions() -> None:
         sa.Column("waits_for", sa.Text()),
         sa.Column("deadline_at", sa.Double()),
         sa.Column("cancel_reason", sa.Text()),
+        sa.Column("compensate", sa.Boolean()),
         sa.Column("parent", ID),
         sa.Column("correlation_id", ID),
         sa.Column("tags", sa.Text(), nullable=False, server_default="{}"),
@@ -204,4 +206,23 @@ def _create_snapshot_pieces() -> None:
         sa.Column("digest", sa.LargeBinary(16), nullable=False),
         sa.Column("piece", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("namespace", "thread", "digest", name="pk_snapshot_pieces"),
+    )
+
+
+def _create_rates_and_circuits() -> None:
+    op.create_table(
+        "rates",
+        sa.Column("namespace", ID, nullable=False),
+        sa.Column("name", ID, nullable=False),
+        sa.Column("next_at", sa.Double(), nullable=False),
+        sa.Column("turn_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "name", name="pk_rates"),
+    )
+    op.create_table(
+        "circuits",
+        sa.Column("namespace", ID, nullable=False),
+        sa.Column("name", ID, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.Double()),
+        sa.PrimaryKeyConstraint("namespace", "name", name="pk_circuits"),
     )

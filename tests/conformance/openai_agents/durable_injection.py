@@ -44,8 +44,8 @@ def pytest_runtest_logreport(report):
 def durable_runtime(tmp_path_factory):
     open_ = DurableAgent._open
 
-    def remembering(self, given, options, execution_id):
-        drive = open_(self, given, options, execution_id)
+    def remembering(self, *given):
+        drive = open_(self, *given)
         call = _call.get()
         if call is not None:
             call.execution = drive.segment.execution.id

@@ -1,0 +1,90 @@
+"""Ledger: what an execution has done so far, counted from its journal, each step once.
+
+A step counts from its first record on, or from the moment it was let on in this process, so calls side by side count
+each other. A retry, a replay, a crash or another worker adds nothing. What was rejected, or answered in its place, did
+not run and does not count. Nothing is read before somebody asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from durable.checkpoint.records import Record
+
+_RAN = frozenset({"step_started", "step_retry", "step_done", "step_failed"})
+
+PLACES = frozenset({"node", "agent", "task", "framework"})
+"""Kinds of steps that are not counted as such: they only hold others, or serve the framework itself."""
+
+
+class Ledger:
+    """See the module. ``lock`` is held by who looks and then acts upon it."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.lock = threading.RLock()
+        self.tokens: dict[str, tuple[int, int]] = {}
+        """Of each model, the tokens of its input and of its output."""
+        self.grants = 0
+        """How often a person has granted the budget again."""
+        self.asked_at: str | None = None
+        """The key of the step at which a person is asked about the budget now."""
+        self._records = records
+        self._seen = 0
+        self._begun: dict[str, tuple[str, str]] = {}
+        self._allowed: dict[str, str] = {}
+
+    def knows(self, key: str) -> bool:
+        """Whether this step is counted."""
+        self._catch_up()
+        return key in self._begun
+
+    def begin(self, key: str, kind: str, name: str) -> None:
+        """Count a step that is let on now."""
+        self._begun.setdefault(key, (kind, name))
+
+    def allow(self, key: str, name: str) -> None:
+        """Let other rules see a step that its own rule has allowed, though it may have to wait before it begins."""
+        self._allowed[key] = name
+
+    def calls(self, name: str, *, but: str = "") -> int:
+        """How many steps of this name there are, apart from the one with the key ``but``."""
+        with self.lock:
+            self._catch_up()
+            found = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
+            return sum(1 for key, made in found.items() if made == name and key != but)
+
+    def count(self, *kinds: str) -> int:
+        """How many steps there are of these kinds; without any, of all that are not only places for others."""
+        self._catch_up()
+        return sum(1 for kind, _ in self._begun.values() if (kind in kinds if kinds else kind not in PLACES))
+
+    def _catch_up(self) -> None:
+        with self.lock:
+            new = self._records[self._seen :]
+            self._seen += len(new)
+            for record in new:
+                self._take(record)
+
+    def _take(self, record: Record) -> None:
+        meta, key = record.meta, record.step_key or ""
+        if record.kind == "interrupt_opened" and "budget" in meta:
+            self.asked_at = key
+        elif record.kind == "interrupt_closed" and key == self.asked_at:
+            self.asked_at = None
+            self.grants += 1 if meta.get("granted") else 0
+        elif record.kind in _RAN and "effect" in meta and "rejected" not in meta and "by" not in meta:
+            self._begun[key] = (str(meta.get("kind", "step")), str(meta.get("name", "")))
+            if "usage" in meta:
+                self._spend(str(meta.get("model", "")), meta["usage"])
+
+    def _spend(self, model: str, usage: Mapping[str, int]) -> None:
+        given = int(usage.get("input_tokens", 0))
+        made = int(usage.get("output_tokens", 0))
+        before = self.tokens.get(model, (0, 0))
+        # what is in the total and in neither (thinking, with some providers) is paid for as output
+        made = max(made, int(usage.get("total_tokens", 0)) - given)
+        self.tokens[model] = (before[0] + given, before[1] + made)
