@@ -39,8 +39,7 @@ bench: install
 	@$(BIN)/python -m benchmarks
 
 conformance-openai: install
-	$(BIN)/python tests/conformance/openai_agents/run.py inject
-	$(BIN)/python tests/conformance/openai_agents/run.py replay
+	$(BIN)/python tests/conformance/openai_agents/run.py $(CONFORMANCE)
 
 clean:
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info durable/*.egg-info

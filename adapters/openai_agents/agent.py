@@ -11,7 +11,7 @@ from agents.run_state import RunState
 
 from durable.adapters.openai_agents import streams
 from durable.adapters.openai_agents.calls import Rebuilding, call_of, live, rebuilt, stored_call
-from durable.adapters.openai_agents.driving import Drive, check_call, driven, output_of
+from durable.adapters.openai_agents.driving import Drive, check_call, check_code, driven, output_of
 from durable.adapters.openai_agents.opening import open_call
 from durable.adapters.openai_agents.places import own_run
 from durable.adapters.openai_agents.states import adopt, decide_natively, execution_of, foreign_id, introduce, restored
@@ -98,6 +98,7 @@ class DurableAgent:
         """Drive a claimed execution as a worker does: its output."""
         on_journal_thread = self.runtime.database.on_journal_thread
         call = stored_call(segment.execution.input)
+        await on_journal_thread(check_code, segment, self.agent.name)
         await on_journal_thread(check_call, segment, call)
         with own_run():
             result = await Runner.run(self.agent, await self._given(segment), **rebuilt(call, self.rebuilding))
@@ -110,12 +111,12 @@ class DurableAgent:
     def _open(self, given: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
         if not isinstance(given, RunState):
             call = call_of(self.runtime, self.rebuilding, given, options)
-            return open_call(self.runtime, self.name, call, execution_id, self.on_suspended, tags=tags)
+            return open_call(self, call, execution_id, tags)
         known = execution_id or execution_of(self.runtime, self.name, given)
         if known is None:
             call = call_of(self.runtime, self.rebuilding, given, options)
             known = foreign_id(self.name, call.state)
-            drive = open_call(self.runtime, self.name, call, known, self.on_suspended, tags=tags)
+            drive = open_call(self, call, known, tags)
             if drive.ended:
                 return drive
             introduce(drive.segment, given)
@@ -125,7 +126,7 @@ class DurableAgent:
             if not ended:
                 introduce(segment, given)
         decide_natively(self.runtime, known, given)
-        return Drive(*enter(self.runtime, self.runtime.get(known).execution()))
+        return Drive(*enter(self.runtime, self.runtime.get(known).execution()), self.agent.name)
 
 
 class _Runner(AgentRunner):

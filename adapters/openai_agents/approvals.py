@@ -13,12 +13,14 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.gates import asks, step_of, verdict
+from durable.adapters.openai_agents.gates import arguments_of, asks, step_of, verdict
 from durable.adapters.openai_agents.seams import seam
 from durable.context import scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from durable.step import StepCall
 
 
 def hook_approvals() -> None:
@@ -33,27 +35,29 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
         if here is None:
             return found
         tool, call = about["func_tool"], about["tool_call"]
-        item, native = _interruption(found), True
-        agent = self.public_agent
-        if found is None and asks(step_of(here, tool, call.call_id, call.arguments, native=False, agent=agent)):
-            asking = FunctionToolApproval("require_approval", tool, tool.on_invoke_tool, call.arguments)
-            found = await approve(self, approval_evaluation=asking, **about)
-            item, native, approval_evaluation = _interruption(found), False, asking
-        if item is None:
+        item = getattr(found, "run_item", None)
+        native = isinstance(item, ToolApprovalItem)
+        step = step_of(here, tool, call.call_id, arguments_of(call.arguments), native=native, agent=self.public_agent)
+        if found is None and asks(step):
+            approval_evaluation = FunctionToolApproval("require_approval", tool, tool.on_invoke_tool, call.arguments)
+            found = await approve(self, approval_evaluation=approval_evaluation, **about)
+            item = getattr(found, "run_item", None)
+        if not await answered(step, item, self.context_wrapper):
             return found
-        step = step_of(here, tool, call.call_id, call.arguments, native=native, agent=agent)
-        decided = await here.segment.runtime.database.on_journal_thread(verdict, step)
-        if decided is None:
-            return found
-        if decided.rejected is None:
-            self.context_wrapper.approve_tool(item)
-        else:
-            self.context_wrapper.reject_tool(item, rejection_message=decided.rejected)
         return await approve(self, approval_evaluation=approval_evaluation, **about)
 
     return durable_approve
 
 
-def _interruption(found: Any) -> ToolApprovalItem | None:
-    item = getattr(found, "run_item", None)
-    return item if isinstance(item, ToolApprovalItem) else None
+async def answered(step: StepCall, item: Any, run_context: Any) -> bool:
+    """Whether the call that the SDK would interrupt its run for is decided; then the SDK's context says so too."""
+    if not isinstance(item, ToolApprovalItem):
+        return False
+    decided = await step.scope.segment.runtime.database.on_journal_thread(verdict, step)
+    if decided is None:
+        return False
+    if decided.rejected is None:
+        run_context.approve_tool(item)
+    else:
+        run_context.reject_tool(item, rejection_message=decided.rejected)
+    return True

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SDK = "openai-agents"
 """The tag of an execution that names the SDK's version it was started with."""
+AGENT = "openai-agents.agent"
+"""The tag that names the agent it was started with."""
 
 
 def sdk_version() -> str:
@@ -35,6 +37,7 @@ class Drive:
 
     segment: Segment
     ended: bool
+    agent: str
     output: Any = None
 
     def finish(self, result: Any) -> None:
@@ -56,14 +59,23 @@ def output_of(segment: Segment, result: RunResult | RunResultStreaming) -> Any:
     return recordable(segment.runtime, result.final_output)
 
 
-def check_call(segment: Segment, call: AgentCall | None) -> None:
-    """Stop at drift if the SDK was exchanged, or if a worker cannot rebuild what the ``call`` was made with. Blocks."""
-    recorded, now = segment.execution.tags.get(SDK), sdk_version()
-    if recorded is not None and recorded.split(".")[:2] != now.split(".")[:2]:
+def check_code(segment: Segment, agent: str) -> None:
+    """Stop at drift if the SDK was exchanged or the agent renamed since the execution was started. Blocks."""
+    tags, now = segment.execution.tags, sdk_version()
+    recorded = tags.get(SDK, now)
+    if recorded.split(".")[:2] != now.split(".")[:2]:
         drift.settle(segment, "drift:sdk", recorded={SDK: recorded}, now={SDK: now})
     else:
         drift.withdraw(segment, "drift:sdk")
-    if call is not None and call.unkept:
+    if tags.get(AGENT, agent) != agent:
+        drift.settle(segment, "drift:agent", recorded={"agent": tags[AGENT]}, now={"agent": agent})
+    else:
+        drift.withdraw(segment, "drift:agent")
+
+
+def check_call(segment: Segment, call: AgentCall) -> None:
+    """Stop at drift if a worker cannot rebuild what the ``call`` was made with. Blocks."""
+    if call.unkept:
         why = (
             f"{', '.join(call.unkept)} of the call cannot be rebuilt by a worker; give it to durable_agent(...) (a "
             "context by context=factory), or continue with the same call and execution_id"
@@ -90,7 +102,7 @@ class driven:  # noqa: N801 - a context manager
         self._entered.enter_context(own_run())
         if not self._drive.ended:
             try:
-                await segment.runtime.database.surely_on_journal_thread(check_call, segment, None)
+                await segment.runtime.database.surely_on_journal_thread(check_code, segment, self._drive.agent)
             except BaseException as exc:
                 await self._leave(exc)
                 raise

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents import portions
+from durable.attempt import PASSING
+from durable.checkpoint.errors import StepAborted
 from durable.context import here
 from durable.policy import READ, Done, NotDone, ToolPolicy, Unknown
 from durable.shells import run_step_async
-from durable.step import StepCall
+from durable.step import StepCall, place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +58,7 @@ class ForeignSession:
         items = portions.unwritten(here(), items)
         if not items:
             return
-        prints = portions.prints(here(), items)
+        prints, place_of = portions.prints(here(), items), here()
 
         async def is_there(_: str, arguments: Any) -> Done | NotDone | Unknown:
             added = arguments["items"]
@@ -66,20 +68,27 @@ class ForeignSession:
                 return Unknown()
             return Done(prints) if last == added else NotDone()
 
+        policy = ToolPolicy(effect="once", reconcile=is_there)
+        identity = portions.identity(place_of, items)
+        call = StepCall("session.add_items", {"items": items}, policy, identity, kind="framework", scope=place_of)
+        place(call)
+        tried = call.outcome is not None and call.outcome.epoch > 0
+
         async def add(_: Any) -> list[str]:
-            await self._session.add_items(items, **more)
+            if tried and isinstance(await is_there("", call.arguments), Done):  # it was written, and raised then
+                return prints
+            try:
+                await self._session.add_items(items, **more)
+            except BaseException as exc:
+                if isinstance(exc, (Exception, *PASSING)):
+                    raise
+                raise StepAborted(call.key, repr(exc)) from exc
             return prints
 
-        policy = ToolPolicy(effect="once", reconcile=is_there)
-        call = StepCall(
-            "session.add_items",
-            {"items": items},
-            policy,
-            portions.identity(here(), items),
-            kind="framework",
-            scope=here(),
-        )
-        await run_step_async(call, add)
+        try:
+            await run_step_async(call, add)
+        except StepAborted as aborted:
+            raise aborted.__cause__ or aborted from None
 
     async def pop_item(self, **more: Any) -> Any:
         """Take the last item away, once."""

@@ -22,7 +22,7 @@ from durable.policy import Approval
 from durable.rules import facts_of
 from durable.schemas import fitting, lenient
 from durable.step import StepCall, begin_step, place
-from durable.tool import plain, policy_of
+from durable.tool import left_out, plain, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,19 +69,25 @@ def arguments_of(given: str) -> Any:
         return given
 
 
+def name_of(tool: Any) -> str:
+    """The name of a tool as policies and rows have it: with its namespace, where it has one."""
+    return str(getattr(tool, "qualified_name", None) or tool.name)
+
+
 def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
-    here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool, agent: Any
+    here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
 ) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
-    function, name = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
+    function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
     call = StepCall(
-        tool.qualified_name,
-        arguments=arguments_of(arguments),
-        policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
+        name_of(tool),
+        arguments=arguments,
+        defaults=_left_out(tool, function, arguments),
+        policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
         schema=functools.partial(_schema, tool, arguments, native=native),
-        agent=name,
+        agent=of,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
@@ -96,13 +102,27 @@ def asks(call: StepCall) -> bool:
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
 
 
-def _schema(tool: Any, arguments: str, *, native: bool) -> Mapping[str, Any] | None:
-    """None for what is no JSON object, or does not fit and the SDK itself asks: that is its own, fail-closed check."""
-    given = arguments_of(arguments)
-    if not isinstance(given, dict):
+def _schema(tool: Any, arguments: Any, *, native: bool) -> Mapping[str, Any] | None:
+    """None for what is no JSON object, for tools without a schema, and for what does not fit where the SDK itself asks.
+
+    That is its own, fail-closed check: a person sees arguments that it does not understand, they are not refused here.
+    """
+    schema = getattr(tool, "params_json_schema", None)
+    if schema is None or not isinstance(arguments, dict):
         return None
-    schema = lenient(tool.params_json_schema)
-    return fitting(schema, given) if native else schema
+    return fitting(lenient(schema), arguments) if native else lenient(schema)
+
+
+def _left_out(tool: Any, function: Any, arguments: Any) -> dict[str, Any]:
+    """The defaults that the tool will fill in: those its schema names, and those of its function."""
+    if not isinstance(arguments, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    named = {name: about["default"] for name, about in known.items() if "default" in about and name not in arguments}
+    if function is None:
+        return named
+    left = left_out(plain(function), arguments)
+    return {**{name: value for name, value in left.items() if name in known}, **named}
 
 
 def natively(here: Scope, call_id: str) -> bool:
@@ -135,7 +155,8 @@ def verdict(call: StepCall) -> Verdict | None:
         if outcome.progress != "new":
             return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
         asked = segment.interrupt(outcome.interrupt or "")
-        if asked is not None and asked.status == "decided" and (asked.decision or {}).get("kind") != "reject":
+        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
+        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
             return Verdict()
     try:
         with segment.working():

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents import (
-    Agent,
-    ApplyPatchTool,
-    ComputerTool,
-    CustomTool,
-    FunctionTool,
-    Handoff,
-    LocalShellTool,
-    ShellTool,
-)
+from agents import Agent, FunctionTool, Handoff
 
 from durable.checkpoint.errors import InvalidConfiguration, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_EXECUTORS = (ComputerTool, LocalShellTool, ApplyPatchTool, CustomTool)
 
 
 def agents_in(agent: Agent[Any]) -> Iterator[Agent[Any]]:
@@ -59,13 +48,6 @@ def check_agents(agent: Any) -> None:
 
 
 def _check_tool(agent: Agent[Any], tool: Any) -> None:
-    runs_here = isinstance(tool, _EXECUTORS) or (isinstance(tool, ShellTool) and tool.executor is not None)
-    if runs_here:
-        msg = (
-            f"{type(tool).__name__} {tool.name!r} of agent {agent.name!r} has an executor of its own, whose effects "
-            "would not be recorded; wrap what it does in a function_tool"
-        )
-        raise Unsupported(msg)
     if isinstance(tool, FunctionTool) and getattr(tool, "_is_codex_tool", False):
         msg = (
             f"the Codex tool {tool.name!r} of agent {agent.name!r} works outside of this process and cannot be recorded"

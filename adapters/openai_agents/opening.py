@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durable.adapters.openai_agents.driving import SDK, Drive, sdk_version
+from durable.adapters.openai_agents.driving import AGENT, SDK, Drive, sdk_version
 from durable.block import enter
 from durable.checkpoint.errors import ThreadBusy
 from durable.ids import new_id
@@ -13,31 +13,23 @@ from durable.owner import is_dead
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from durable.adapters.openai_agents.agent import DurableAgent
     from durable.adapters.openai_agents.calls import AgentCall
-    from durable.runtime import Runtime
 
 
-def open_call(  # noqa: PLR0913 - a call, and how it was made
-    runtime: Runtime,
-    name: str,
-    call: AgentCall,
-    execution_id: str | None,
-    on_suspended: str,
-    *,
-    tags: Mapping[str, str] | None = None,
-) -> Drive:
+def open_call(app: DurableAgent, call: AgentCall, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
     """Start the execution of this call, or go on with it: the same id and the same call is the same execution. Blocks.
 
     Raises ExecutionConflict, ThreadBusy, ExecutionBusy, ExecutionCancelled.
     """
-    wanted = new_id() if execution_id is None else execution_id
-    named = {**(tags or {}), SDK: sdk_version()}
-    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": on_suspended, "tags": named}
+    runtime, wanted = app.runtime, new_id() if execution_id is None else execution_id
+    named = {**(tags or {}), SDK: sdk_version(), AGENT: app.agent.name}
+    options: dict[str, Any] = {"thread": call.session_id, "on_suspended": app.on_suspended, "tags": named}
     try:
-        found = runtime.start(name, call, id=wanted, **options).execution()
+        found = runtime.start(app.name, call, id=wanted, **options).execution()
     except ThreadBusy as busy:
         found = runtime.get(busy.execution_id).execution()
         abandoned = found.status == "pending" or (found.status == "running" and is_dead(found.lease_owner or ""))
         if execution_id is not None or not abandoned or found.input_digest != runtime.codec.fingerprint(call):
             raise
-    return Drive(*enter(runtime, found))
+    return Drive(*enter(runtime, found), app.agent.name)

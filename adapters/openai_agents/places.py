@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.run_state import RunState
 
+from durable.checkpoint.errors import Unsupported
 from durable.context import Scope, running, within
 from durable.policy import READ
 from durable.shells import run_step_async
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 STEP = "chat"
 """The name of every model step: an execution goes on with its answers when the model was exchanged."""
+_HELD = "answers held"
+"""The step that says how many answers the state held that a run began with."""
 _own: ContextVar[bool] = ContextVar("durable_openai_own", default=False)
 """Whether the next run is the one that the current scope stands for."""
 _guardrails: ContextVar[Counter[str] | None] = ContextVar("durable_openai_guardrails", default=None)
@@ -41,10 +44,19 @@ def own_run() -> Iterator[None]:
 
 
 async def path_of_run(here: Scope, agent: Any, given: Any) -> str:
-    """The path of a run that begins now: the scope's own, or one below it."""
+    """The path of a run that begins now: the scope's own, or one below it.
+
+    Raises Unsupported for a RunState whose decisions nothing here would record.
+    """
+    if isinstance(given, RunState) and given.get_interruptions() and not _own.get():
+        msg = (
+            "a RunState with calls that wait for approval, given to Runner.run inside of an execution: decide them in "
+            "the inbox and run the same code again, or give the state to durable_agent(...).run outside of executions"
+        )
+        raise Unsupported(msg)
     path = here.path if _own.get() else await _sub_run(here, agent, given)
     if isinstance(given, RunState):
-        pass_answers(here, path, len(given._model_responses))
+        await _pass_answers(here, path, len(given._model_responses))
     return path
 
 
@@ -61,9 +73,24 @@ def place_of_run(here: Scope, path: str) -> Iterator[bool]:
         _guardrails.reset(tokens[1])
 
 
-def pass_answers(here: Scope, path: str, count: int) -> None:
-    """A run that goes on from a state has the first answers of its scope already."""
-    for known in here.segment.replay.numbered.get(f"{path}/{STEP}".lstrip("/"), [])[:count]:
+async def _pass_answers(here: Scope, path: str, held: int) -> None:
+    """A run that goes on from a state has the answers that the state holds; those of its scope do not come by again.
+
+    A state from elsewhere holds some already when the record begins: how many is recorded then.
+    """
+    key, replay = f"{path}/{_HELD}".lstrip("/"), here.segment.replay
+    answers = replay.numbered.get(f"{path}/{STEP}".lstrip("/"), [])
+    before = 0
+    if key in replay.steps or not answers:
+
+        async def begun(_: Any) -> int:
+            return held
+
+        about = StepCall(
+            _HELD, policy=READ, identity=_HELD, kind="framework", gentle=True, scope=replace(here, path=path)
+        )
+        before = await run_step_async(about, begun)
+    for known in answers[: held - before]:
         known.taken = True
 
 

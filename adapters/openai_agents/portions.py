@@ -23,8 +23,8 @@ def unwritten(place: Scope, items: Sequence[Any]) -> list[Any]:
     segment, prefix = place.segment, f"{place.path}/{_WRITES}".lstrip("/")
     known = segment.attachments.get(prefix)
     if known is None:
-        done = [found for key, found in segment.replay.steps.items() if key.startswith(prefix) and found.result]
-        written = [found.result.value() for found in done if found.result is not None]
+        ours = [found for key, found in segment.replay.steps.items() if key.startswith(prefix)]
+        written = [found.result.value() for found in ours if found.progress == "done" and found.result is not None]
         known = segment.attachments[prefix] = Counter(one for prints in written for one in prints or ())
     left = []
     for item, one in zip(items, prints(place, items), strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agents import exceptions, tool
+from agents.editor import ApplyPatchResult
 from agents.items import ModelResponse
 from agents.usage import Usage
 
@@ -16,10 +17,19 @@ from durable.checkpoint.errors import CodecError
 if TYPE_CHECKING:
     from durable.runtime import Runtime
 
+
+class CalledOff(Exception):
+    """A tool raised CancelledError though nobody had cancelled it: an outcome like any other error."""
+
+
 FRAMEWORK_TYPES: tuple[type, ...] = (
     tool.ToolOutputText,
     tool.ToolOutputImage,
     tool.ToolOutputFileContent,
+    tool.ShellResult,
+    tool.ShellCommandOutput,
+    tool.ShellCallOutcome,
+    ApplyPatchResult,
     exceptions.AgentsException,
     exceptions.MaxTurnsExceeded,
     exceptions.ModelBehaviorError,
@@ -30,6 +40,7 @@ FRAMEWORK_TYPES: tuple[type, ...] = (
     exceptions.UserError,
     ModelResponse,
     Usage,
+    CalledOff,
 )
 """The SDK's own types that may be rebuilt from storage."""
 

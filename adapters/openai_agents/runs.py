@@ -57,11 +57,15 @@ def _streaming(start: Callable[..., Any]) -> Callable[..., Any]:
             if here is None:
                 await start(**about)
                 return
-            check_agents(about["starting_agent"])
-            given = about["run_state"] if about.get("is_resumed_state") else about["starting_input"]
-            with place_of_run(here, await path_of_run(here, about["starting_agent"], given)):
-                if about.get("is_resumed_state"):
-                    await here.segment.runtime.database.on_journal_thread(adopt, about["run_state"])
+            state = about["run_state"] if about.get("is_resumed_state") else None
+            given = about["starting_input"] if state is None else state
+            with streams.beginning(about["streamed_result"]):
+                check_agents(about["starting_agent"])
+                path = await path_of_run(here, about["starting_agent"], given)
+            with place_of_run(here, path):
+                if state is not None:
+                    with streams.beginning(about["streamed_result"]):
+                        await here.segment.runtime.database.on_journal_thread(adopt, state)
                 about["session"] = journaled(about.get("session"))
                 await start(**about)
 

@@ -18,7 +18,8 @@ from agents.exceptions import UserError
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents import drift
-from durable.adapters.openai_agents.gates import NATIVE, arguments_of, step_of, verdict
+from durable.adapters.openai_agents.gates import NATIVE, step_of, verdict
+from durable.adapters.openai_agents.local_tools import described
 from durable.checkpoint.errors import (
     AlreadyDecided,
     DecisionExpired,
@@ -67,9 +68,17 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
 
 
 def _rows_of(runtime: Runtime, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
-    hashed = runtime.codec.fingerprint(arguments_of(item.arguments or ""))
-    suffix = f"tool:{item.call_id}"
-    return [row for row in rows if row.step_key.endswith(suffix) and row.arguments_hash == hashed]
+    """The rows that ask about this very call: with its arguments, and maybe the defaults of those it leaves out."""
+    call_id, given = described(item.raw_item)
+    hashed, key = runtime.codec.fingerprint(given), f"tool:{call_id}"
+
+    def about_it(row: Interrupt) -> bool:
+        asked = row.arguments
+        if isinstance(asked, dict) and isinstance(given, dict):
+            asked = {name: value for name, value in asked.items() if name in given}
+        return f"/{row.step_key}".endswith(f"/{key}") and runtime.codec.fingerprint(asked) == hashed
+
+    return [row for row in rows if about_it(row)]
 
 
 def foreign_id(app: str, state: dict[str, Any]) -> str:
@@ -123,15 +132,26 @@ def adopt(state: RunState[Any]) -> None:
     for item in state.get_interruptions():
         if item.call_id is None or item.tool_name is None:
             continue
-        tool = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
-        call = step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True, agent=item.agent)
-        found = verdict(call)
+        call_id, arguments = described(item.raw_item)
+        tool, here = _tool_of(state, item), _place_of(call_id)
+        found = verdict(step_of(here, tool, call_id, arguments, native=True, agent=item.agent))
         if found is None:
             continue
         if found.rejected is None:
             state.approve(item)
         else:
             state.reject(item, rejection_message=found.rejected)
+
+
+def _tool_of(state: RunState[Any], item: ToolApprovalItem) -> Any:
+    """The tool of a call; only its name, where neither the state nor the agent knows it."""
+    for made in getattr(state._last_processed_response, "functions", ()):
+        if made.tool_call.call_id == item.call_id:
+            return made.function_tool
+    for tool in item.agent.tools:
+        if item.qualified_name in {getattr(tool, "qualified_name", None), tool.name}:
+            return tool
+    return SimpleNamespace(name=item.tool_name, qualified_name=item.qualified_name)
 
 
 def _place_of(call_id: str) -> Scope:

@@ -34,6 +34,17 @@ def opening(open_it: Callable[[], Awaitable[Drive]]) -> Iterator[None]:
         _opening.reset(token)
 
 
+@contextmanager
+def beginning(result: RunResultStreaming) -> Iterator[None]:
+    """What is raised in this block, before the SDK's loop has begun, ends the stream; its consumer is told."""
+    try:
+        yield
+    except BaseException:
+        result.is_complete = True
+        result._event_queue.put_nowait(QueueCompleteSentinel())
+        raise
+
+
 @asynccontextmanager
 async def opened(result: RunResultStreaming) -> AsyncIterator[None]:
     """The block is the SDK's streaming loop, in the execution it was started for if it was started for one."""
@@ -42,18 +53,22 @@ async def opened(result: RunResultStreaming) -> AsyncIterator[None]:
         yield
         return
     _opening.set(None)
-    try:
+    with beginning(result):
         drive = await open_it()
-    except BaseException:
-        result.is_complete = True
-        result._event_queue.put_nowait(QueueCompleteSentinel())
-        raise
-    async with driven(drive):
-        try:
-            yield
-        except asyncio.CancelledError:
-            drive.segment.abandoned = True
+    returned = False
+    try:
+        async with driven(drive):
+            try:
+                yield
+                returned = True
+                if result._stored_exception is not None:  # the loop returned, its consumer is told by this
+                    raise result._stored_exception
+            except asyncio.CancelledError:
+                drive.segment.abandoned = True
+                raise
+            stopped = result._cancel_mode != "none" and result.final_output is None and not result.interruptions
+            drive.segment.abandoned = stopped
+            drive.finish(result)
+    except BaseException as exc:
+        if not returned or exc is not result._stored_exception:
             raise
-        stopped = result._cancel_mode != "none" and result.final_output is None and not result.interruptions
-        drive.segment.abandoned = stopped
-        drive.finish(result)

@@ -27,9 +27,9 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.gates import asks, key_of, natively, step_of
+from durable.adapters.openai_agents.gates import arguments_of, asks, key_of, natively, step_of
 from durable.adapters.openai_agents.places import own_run
-from durable.adapters.openai_agents.results import recordable
+from durable.adapters.openai_agents.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams import seam
 from durable.checkpoint.errors import Suspended, ToolRejected
 from durable.context import running, scope, within
@@ -96,14 +96,13 @@ def _twin(tool: Any, here: Scope) -> Any:
 async def _function(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    native = natively(here, context.tool_call_id)
-    call = step_of(here, tool, context.tool_call_id, arguments, native=native, agent=context.agent)
+    call = _step(tool, here, context, arguments)
     live: list[Any] = []
 
     async def body(pending: Pending) -> Any:
         given = _edited(context, pending)
         seen = _get_function_tool_invoke_context(tool, given)
-        live.append(await _in_time(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
+        live.append(await _called(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
         if waits_below(here.segment, call.key):
             raise Suspended
         return recordable(here.segment.runtime, live[-1])
@@ -116,7 +115,15 @@ async def _function(
         if tool.timeout_seconds is not None and over.timeout_seconds == tool.timeout_seconds:
             raise _TimedOut from over
         raise
+    except CalledOff:
+        raise asyncio.CancelledError from None
     return live[-1] if live else recorded
+
+
+def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> StepCall:
+    native = natively(here, context.tool_call_id)
+    given = arguments_of(arguments)
+    return step_of(here, tool, context.tool_call_id, given, native=native, agent=context.agent)
 
 
 def waits_below(segment: Segment, key: str) -> bool:
@@ -131,6 +138,16 @@ def _edited(context: ToolContext[Any], pending: Pending) -> ToolContext[Any]:
     edited.tool_arguments = json.dumps(pending.arguments)
     edited._function_tool_arguments = None
     return edited
+
+
+async def _called(tool: Any, result: Awaitable[Any]) -> Any:
+    try:
+        return await _in_time(tool, result)
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise CalledOff(tool.name) from exc
 
 
 async def _in_time(tool: Any, result: Awaitable[Any]) -> Any:
@@ -159,8 +176,7 @@ async def _told_of_timeout(tool: Any, context: Any) -> Any:
 async def _agent(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    native = natively(here, context.tool_call_id)
-    call = step_of(here, tool, context.tool_call_id, arguments, native=native, agent=context.agent)
+    call = _step(tool, here, context, arguments)
     if call.policy.guarded or asks(call):
         passed = await _pass(call)
         if not (isinstance(passed, dict) and _ENTERED in passed):

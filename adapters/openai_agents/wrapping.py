@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from durable.adapters.openai_agents.agent import DurableAgent
 from durable.adapters.openai_agents.approvals import hook_approvals
 from durable.adapters.openai_agents.calls import AgentCall, Rebuilding
+from durable.adapters.openai_agents.executors import hook_executors
 from durable.adapters.openai_agents.gates import hook_gates
 from durable.adapters.openai_agents.graph import check_agents
 from durable.adapters.openai_agents.guardrails import hook_guardrails
@@ -75,4 +76,5 @@ def hook_sdk() -> None:
     hook_gates()
     hook_approvals()
     hook_tools()
+    hook_executors()
     hook_guardrails()

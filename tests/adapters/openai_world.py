@@ -46,7 +46,7 @@ def answers_in(given: Any) -> int:
     if isinstance(given, str):
         return 0
     kinds = [item.get("type") if item.get("type") != "message" else item.get("role") for item in given]
-    kinds = ["answer" if kind in {"function_call", "assistant"} else kind for kind in kinds]
+    kinds = ["answer" if kind == "assistant" or str(kind).endswith("_call") else kind for kind in kinds]
     return sum(kind == "answer" and (place == 0 or kinds[place - 1] != "answer") for place, kind in enumerate(kinds))
 
 

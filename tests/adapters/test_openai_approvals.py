@@ -6,8 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import ApplyPatchTool, CustomTool, RunContextWrapper
+from agents import RunContextWrapper, function_tool
+from agents.extensions.experimental.codex import codex_tool
+from agents.realtime import RealtimeAgent
 from agents.run_state import RunState
+from agents.sandbox import SandboxAgent
 
 from durable import Approval, Decision, Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_agent
@@ -120,6 +123,54 @@ def test_a_state_does_not_open_what_a_policy_gates(runtime: Runtime, ledger: Led
     assert len(runtime.interrupts()) == 2
 
 
+def paying(ledger: Ledger, *, strict: bool, **options: Any) -> Any:
+    @function_tool(strict_mode=strict, **options)
+    def pay(amount: int, currency: str = "EUR", note: str | None = None) -> str:
+        """Pay."""
+        return ledger.did(f"{amount} {currency} {note}")
+
+    return agent("app", Model([call("pay", "c1", amount=3)], "end"), pay)
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["needs_approval", "policy"])
+@pytest.mark.parametrize("strict", [True, False], ids=["strict", "loose"])
+def test_who_approves_sees_the_defaults_that_the_call_leaves_out(
+    runtime: Runtime, ledger: Ledger, native: bool, strict: bool
+) -> None:
+    rule = Approval(when="currency == 'EUR' && amount >= 3")
+    runtime.policies.update({} if native else {"pay": ToolPolicy(approval=rule)})
+    durable = durable_agent(paying(ledger, strict=strict, needs_approval=native), runtime, name="app")
+    result = go(durable)
+    [row] = runtime.interrupts()
+    assert row.arguments == {"amount": 3, "currency": "EUR", "note": None}
+    if native:  # the SDK's own way, which knows nothing of defaults
+        state = result.to_state()
+        state.approve(state.get_interruptions()[0])
+        assert asyncio.run(durable.run(state)).final_output == "end"
+        assert ledger.counts() == {"3 EUR None": 1}
+    else:
+        runtime.decide(row.id, Decision.edit({"amount": 3, "currency": "USD", "note": "n"}), by="alice")
+        assert go(durable).final_output == "end"
+        assert ledger.counts() == {"3 USD n": 1}
+
+
+def test_a_default_that_has_changed_since_is_asked_about_again(runtime: Runtime, ledger: Ledger) -> None:
+    def app(currency: str) -> Any:
+        @function_tool(strict_mode=False, needs_approval=True)
+        def pay(amount: int, currency: str = currency) -> str:
+            """Pay."""
+            return ledger.did(f"{amount} {currency}")
+
+        return durable_agent(agent("app", Model([call("pay", "c1", amount=3)], "end"), pay), runtime, name="app")
+
+    go(app("EUR"))
+    [row] = runtime.interrupts()
+    runtime.decide(row.id, Decision.approve(), by="alice")
+    assert len(go(app("USD")).interruptions) == 1
+    [row] = runtime.interrupts()
+    assert (row.arguments["currency"], ledger.counts()) == ("USD", {})
+
+
 def test_the_fail_closed_check_of_callable_needs_approval_survives(runtime: Runtime, ledger: Ledger) -> None:
     """Arguments that the policy could not see as they will be used need a person, whatever the policy says."""
     asked = []
@@ -162,19 +213,14 @@ def test_a_worker_stops_at_what_it_cannot_rebuild(runtime: Runtime, ledger: Ledg
 
 
 def test_what_cannot_be_made_durable_is_refused_by_name(runtime: Runtime) -> None:
-    async def run(_context: Any, _given: str) -> str:
-        return ""
-
-    class Editor:
-        def create_file(self, operation: Any) -> None: ...
-        def update_file(self, operation: Any) -> None: ...
-        def delete_file(self, operation: Any) -> None: ...
-
-    for tool, name in [
-        (CustomTool(name="raw", description="raw", on_invoke_tool=run), "CustomTool"),
-        (ApplyPatchTool(editor=Editor()), "ApplyPatchTool"),  # type: ignore[arg-type]
-    ]:
-        with pytest.raises(Unsupported, match=name):
-            durable_agent(agent("app", Model("end"), tool), runtime)
+    codex = codex_tool()
+    with pytest.raises(Unsupported, match="Codex tool 'codex'"):
+        durable_agent(agent("app", Model("end"), codex), runtime)
+    with pytest.raises(Unsupported, match="Codex tool"):  # reached by a handoff only
+        durable_agent(agent("app", Model("end"), handoffs=[agent("inner", Model("end"), codex)]), runtime)
+    with pytest.raises(Unsupported, match="'boxed' is a SandboxAgent"):
+        durable_agent(SandboxAgent(name="boxed"), runtime)
+    with pytest.raises(Unsupported, match="RealtimeAgent: realtime"):
+        durable_agent(RealtimeAgent(name="app"), runtime)  # type: ignore[arg-type]
     with pytest.raises(InvalidConfiguration, match="needs an agents.Agent"):
         durable_agent("no agent", runtime)  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from agents import Agent, ApplyPatchTool, Runner
+from agents import Agent, Runner
+from agents.extensions.experimental.codex import codex_tool
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_runs
@@ -78,12 +79,7 @@ def test_run_sync_in_plain_code_waits_for_the_inbox(sqlite_url: str, tmp_path: A
 
 
 def test_an_agent_that_cannot_be_recorded_is_refused_inside_and_left_alone_outside(sqlite_url: str) -> None:
-    class Editor:
-        def create_file(self, operation: Any) -> None: ...
-        def update_file(self, operation: Any) -> None: ...
-        def delete_file(self, operation: Any) -> None: ...
-
-    app = agent("app", Model("end"), ApplyPatchTool(editor=Editor()))  # type: ignore[arg-type]
+    app = agent("app", Model("end"), codex_tool())
 
     async def inside(runtime: Runtime) -> None:
         async with runtime.execution("x"):
@@ -91,6 +87,28 @@ def test_an_agent_that_cannot_be_recorded_is_refused_inside_and_left_alone_outsi
 
     with Runtime(sqlite_url) as runtime:
         durable_runs(runtime)
-        with pytest.raises(Unsupported, match="ApplyPatchTool"):
+        with pytest.raises(Unsupported, match="Codex tool"):
             asyncio.run(inside(runtime))
     assert asyncio.run(Runner.run(app, "go")).final_output == "end"
+
+
+@pytest.mark.parametrize("way", ["run", "streamed"])
+def test_a_state_whose_decisions_nothing_would_record_is_refused(sqlite_url: str, tmp_path: Any, way: str) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+
+    async def block(runtime: Runtime) -> None:
+        app = writer(ledger, needs_approval=True)
+        async with runtime.execution("x"):
+            state = (await Runner.run(app, "go")).to_state()
+            state.approve(state.get_interruptions()[0])
+            if way == "run":
+                await Runner.run(app, state)
+            else:
+                async for _ in Runner.run_streamed(app, state).stream_events():
+                    pass
+
+    with Runtime(sqlite_url) as runtime:
+        durable_runs(runtime)
+        with pytest.raises(Unsupported, match="a RunState with calls that wait for approval.*decide them in the inbox"):
+            asyncio.run(block(runtime))
+    assert ledger.counts() == {"model 0": 1}

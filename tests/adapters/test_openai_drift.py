@@ -87,6 +87,23 @@ def test_an_agent_that_was_renamed_is_drift_where_it_was_handed_off_to(runtime: 
         go(renamed)
 
 
+def test_the_agent_itself_renamed_is_drift_until_somebody_approves(runtime: Runtime, ledger: Ledger) -> None:
+    def named(name: str) -> Any:
+        model = Model([call("act", "c1", what="a")], "end")
+        return durable_agent(agent(name, model, acting(ledger, needs_approval=True)), runtime, name="app")
+
+    go(named("desk"))
+    runtime.decide(asked(runtime, "approval").id, Decision.approve(), by="alice")
+    renamed = named("counter")
+    assert [found.status for found in runtime.recover()] == ["suspended"]
+    row = asked(runtime, "drift")
+    assert (row.subject["recorded"], row.subject["now"]) == ({"agent": "desk"}, {"agent": "counter"})
+    assert ledger.counts() == {}
+    runtime.decide(row.id, Decision.approve(), by="alice")
+    assert go(renamed).final_output == "end"
+    assert ledger.counts() == {"a": 1}
+
+
 def test_an_agent_that_a_state_needs_and_that_was_renamed_is_drift(runtime: Runtime, ledger: Ledger) -> None:
     state = asyncio.run(Runner.run(app(ledger), "go")).to_state()  # of the bare SDK
     first = durable_agent(app(ledger), runtime, name="app")

@@ -129,6 +129,19 @@ def test_a_result_that_cannot_be_encoded_comes_back_as_the_text_the_model_was_to
     assert ledger.counts() == {"a": 1}
 
 
+def test_a_tool_that_calls_itself_off_is_told_to_the_model_and_does_not_run_again(
+    runtime: Runtime, ledger: Ledger
+) -> None:
+    @function_tool
+    async def act() -> str:
+        """Do it."""
+        ledger.did("a")
+        raise asyncio.CancelledError
+
+    result = twice(runtime, agent("app", Model([call("act", "c1")], "end"), act), ledger)
+    assert (result.final_output, len(outputs(result)), ledger.counts()) == ("end", 1, {"a": 1})
+
+
 @pytest.mark.parametrize("behavior", ["error_as_result", "raise_exception"])
 def test_a_tool_that_takes_too_long_is_over_for_good(runtime: Runtime, ledger: Ledger, behavior: Any) -> None:
     @function_tool(timeout=0.05, timeout_behavior=behavior)

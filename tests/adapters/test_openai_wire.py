@@ -2,96 +2,96 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 import signal
-import subprocess
-import sys
+import traceback
+import warnings
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.adapters.openai_world import Ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-
-APP = """
-import asyncio, os, signal, sys
-from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, function_tool, set_tracing_disabled
+from agents import (
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    RunConfig,
+    function_tool,
+)
 from openai import AsyncOpenAI
+
 from durable import Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_agent
-from tests.adapters.openai_world import Ledger
+from tests.adapters.model_provider import running_provider
+from tests.adapters.openai_world import Ledger, agent
 
-api, way, port, url, ledger, die_at = sys.argv[1:]
-set_tracing_disabled(True)
-ledger = Ledger(ledger)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-@function_tool
-def act(what: str) -> str:
-    done = ledger.did(what)
-    if what == die_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done
+    from tests.adapters.model_provider import Provider
 
-async def main():
-    async with AsyncOpenAI(api_key="none", base_url=f"http://127.0.0.1:{port}/v1", max_retries=0) as client:
-        model = {"responses": OpenAIResponsesModel, "chat": OpenAIChatCompletionsModel}[api]("scripted", client)
-        agent = Agent(name="app", model=model, tools=[act])
+MODELS: dict[str, Any] = {"responses": OpenAIResponsesModel, "chat": OpenAIChatCompletionsModel}
+PATHS = {"responses": "/v1/responses", "chat": "/v1/chat/completions"}
+SETTINGS = ModelSettings(include_usage=True)
+UNTRACED = RunConfig(tracing_disabled=True)
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with running_provider(tmp_path_factory.mktemp("provider")) as provider:
+        yield provider
+
+
+async def life(provider: Provider, url: str, ledger: Ledger, api: str, way: str, *, dies: bool) -> Any:
+    """One process: the agent, on the wire."""
+
+    @function_tool
+    def act(what: str) -> str:
+        done = ledger.did(what)
+        if dies and what == "b":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    async with AsyncOpenAI(api_key="none", base_url=f"{provider.url}/v1", max_retries=0) as client:
+        app = agent("app", MODELS[api]("scripted", client), act, model_settings=SETTINGS)
         with Runtime(url, policies={"act": ToolPolicy(effect="idempotent")}) as runtime:
-            durable = durable_agent(agent, runtime)
-            if way == "streamed":
-                result = durable.run_streamed("go", execution_id="x")
-                async for event in result.stream_events():
-                    pass
-            else:
-                result = await durable.run("go", execution_id="x")
-            print(result.final_output, result.context_wrapper.usage.total_tokens)
-
-asyncio.run(main())
-"""
+            durable = durable_agent(app, runtime, run_config=UNTRACED)
+            if way == "whole":
+                return await durable.run(f"{api} {way}", execution_id="x")
+            result = durable.run_streamed(f"{api} {way}", execution_id="x")
+            async for _ in result.stream_events():
+                pass
+            return result
 
 
-class Wire:
-    """The server's port, and what arrived there."""
-
-    def __init__(self, port: str, journal: Path) -> None:
-        self.port, self.journal = port, journal
-
-    def arrived(self) -> Counter[Any]:
-        return Counter(tuple(json.loads(line)) for line in self.journal.read_text().splitlines())
-
-
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    journal = tmp_path / "requests"
-    command = [sys.executable, str(HERE / "model_server.py"), str(journal)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield Wire(server.stdout.readline().strip(), journal)
-        server.terminate()
+def ended_by(work: Callable[[], Any]) -> int:
+    """The signal that ended a process forked to do this work; 0 if none did."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads; those of a test are idle
+        pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    status = os.waitpid(pid, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 @pytest.mark.parametrize("way", ["whole", "streamed"])
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_each_answer_is_asked_for_once_although_the_process_is_killed(
-    wire: Wire, sqlite_url: str, tmp_path: Path, api: str, way: str
+    provider: Provider, sqlite_url: str, tmp_path: Any, api: str, way: str
 ) -> None:
-    def life(die_at: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", APP, api, way, wire.port, sqlite_url, str(tmp_path / "ledger"), die_at]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    def live(*, dies: bool) -> Any:
+        return asyncio.run(life(provider, sqlite_url, Ledger(tmp_path / "ledger"), api, way, dies=dies))
 
-    died = life("b")
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    path = "/v1/responses" if api == "responses" else "/v1/chat/completions"
-    asked = [(path, way == "streamed", number) for number in range(3)]
-    assert wire.arrived() == Counter(asked[:2])
-    ended = life("")
-    assert ended.stdout.split() == ["end", "15"], ended.stderr
-    assert wire.arrived() == Counter(asked)  # one each: the first two were not asked for again
+    asked = [(PATHS[api], way == "streamed", number) for number in range(3)]
+    assert ended_by(lambda: live(dies=True)) == signal.SIGKILL
+    assert provider.asked(f"{api} {way}") == Counter(asked[:2])
+    result = live(dies=False)
+    assert (result.final_output, result.context_wrapper.usage.total_tokens) == ("end", 15)
+    assert provider.asked(f"{api} {way}") == Counter(asked)  # one each: the first two were not asked for again
     assert Ledger(tmp_path / "ledger").counts() == {"a": 1, "b": 2}  # idempotent: sent again

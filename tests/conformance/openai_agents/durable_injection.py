@@ -1,35 +1,60 @@
 """A pytest plugin for the SDK's own tests: every run that a test starts is an execution of ``durable_agent``.
 
-The runner is put in place inside each test, because upstream takes it away before each of them. What was recorded is written to
-``$DURABLE_CONFORMANCE_REPORT``, one line a run: a test that started runs of which nothing was recorded has tested the bare SDK.
+The runner is put in place inside each test, because upstream takes it away before each of them. When a test is over, each
+execution that has ended is repeated with its id, over its record alone (no model, no tool and no session can be asked, an
+ended execution takes no step in), and compared with what the test has seen.
 
-With ``DURABLE_CONFORMANCE_MODE=replay`` every run that has ended is repeated with its execution id, over its record alone,
-and compared with the first: then no model, no tool and no session may be asked.
+All that happened is written to ``$DURABLE_CONFORMANCE_REPORT``, one line an event.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import uuid
+from contextvars import ContextVar
 
 import pytest
-from agents.run import AgentRunner, set_default_agent_runner
+from agents import RunResultStreaming
+from agents.run import AgentRunner, Runner, set_default_agent_runner
+from agents.run_state import RunState
 
 from durable import Runtime
 from durable.adapters.openai_agents import durable_agent, streams
-from durable.checkpoint.errors import ExecutionSuspended, Unsupported
+from durable.adapters.openai_agents.agent import DurableAgent
 from durable.context import scope
 
-MODE = os.environ.get("DURABLE_CONFORMANCE_MODE", "inject")
-REPORT = os.environ["DURABLE_CONFORMANCE_REPORT"]
+STREAMED = Runner.__dict__["run_streamed"]
+_call: ContextVar[Call | None] = ContextVar("conformance_call", default=None)
+
+
+def told(**line):
+    with open(os.environ["DURABLE_CONFORMANCE_REPORT"], "a") as report:
+        report.write(json.dumps(line) + "\n")
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" or report.outcome != "passed":
+        told(test=report.nodeid, outcome=report.outcome, when=report.when)
 
 
 @pytest.fixture(scope="session")
 def durable_runtime(tmp_path_factory):
+    open_ = DurableAgent._open
+
+    def remembering(self, *given):
+        drive = open_(self, *given)
+        call = _call.get()
+        if call is not None:
+            call.execution = drive.segment.execution.id
+        return drive
+
+    DurableAgent._open = remembering
     with Runtime(f"sqlite:///{tmp_path_factory.mktemp('conformance') / 'durable.db'}") as runtime:
         yield runtime
+    DurableAgent._open = open_
 
 
 @pytest.fixture(autouse=True)
@@ -38,64 +63,100 @@ def injected(clear_default_runner, durable_runtime, request):
     set_default_agent_runner(runner)
     yield
     set_default_agent_runner(None)
-    for line in runner.lines():
-        with open(REPORT, "a") as report:
-            report.write(json.dumps({"test": request.node.nodeid, **line}) + "\n")
+    runner.report()
+
+
+class Call:
+    """One call of the runner: what it was given, and what came of it."""
+
+    def __init__(self, durable, given, options):
+        self.durable, self.execution = durable, None
+        self.options = {name: copy.deepcopy(one) if type(one) is dict else one for name, one in options.items()}
+        self.state = isinstance(given, RunState)
+        self.given = self._kept(given)
+        self.result = self.error = None
+
+    def _kept(self, given):
+        """The input as it is now: the SDK goes on with a state in place."""
+        try:
+            return given.to_json(strict_context=False) if self.state else copy.deepcopy(given)
+        except Exception as exc:
+            return exc
+
+    async def again(self):
+        given = await RunState.from_json(self.durable.agent, self.given) if self.state else self.given
+        if not isinstance(self.result, RunResultStreaming):
+            return await self.durable.run(given, execution_id=self.execution, **self.options)
+        streamed = self.durable.run_streamed(given, execution_id=self.execution, **self.options)
+        async for _ in streamed.stream_events():
+            pass
+        return streamed
+
+    def came_to(self):
+        if self.error is None and self.result is not None:
+            stored = getattr(self.result, "_stored_exception", None)
+            self.error = stored or getattr(self.result, "run_loop_exception", None)
+        return self.error if self.error is not None else self.result
 
 
 class Injected(AgentRunner):
     """The SDK's runner, of which each run from the outside is durable."""
 
     def __init__(self, runtime, test):
-        self.runtime = runtime
+        self.runtime, self.test, self.calls = runtime, test, []
         self.app = f"{test.rsplit('::', 1)[-1][:80]}-{uuid.uuid4().hex[:8]}"
-        self.refused = []
-        self.replayed = []
 
-    def durable(self, agent):
-        return durable_agent(agent, self.runtime, name=f"{self.app}:{agent.name}"[:255])
+    def begun(self, agent, given, options):
+        call = Call(durable_agent(agent, self.runtime, name=f"{self.app}:{agent.name}"[:255]), given, options)
+        self.calls.append(call)
+        _call.set(call)
+        return call
 
     async def run(self, starting_agent, input, **options):  # noqa: A002 - the SDK's name
         if scope() is not None:
             return await super().run(starting_agent, input, **options)
-        durable = self.durable(starting_agent)
-        result = await durable.run(input, **options)
-        if MODE == "replay":
-            await self.replay(durable, result, input, options)
-        return result
+        call = self.begun(starting_agent, input, options)
+        try:
+            call.result = await call.durable.run(input, **options)
+        except BaseException as exc:
+            call.error = exc
+            raise
+        return call.result
 
     def run_streamed(self, starting_agent, input, **options):  # noqa: A002 - the SDK's name
         if scope() is not None or streams._opening.get() is not None:
             return super().run_streamed(starting_agent, input, **options)
-        return self.durable(starting_agent).run_streamed(input, **options)
+        call = self.begun(starting_agent, input, options)
+        with pytest.MonkeyPatch.context() as bare:
+            bare.setattr(Runner, "run_streamed", STREAMED)  # a test may count its calls: ours is none of its own
+            call.result = call.durable.run_streamed(input, **options)
+        return call.result
 
-    async def replay(self, durable, result, given, options):
-        """Repeat an ended run over its record: what differs, or nothing."""
-        if not self.runtime.get(result.execution_id).execution().ended:
-            return
+    def report(self):
+        executions = {call.execution: call for call in self.calls if call.execution is not None}
+        for id_, call in executions.items():
+            found = self.runtime.get(id_)
+            records = len(found.history())
+            told(test=self.test, execution=id_, records=records, status=found.status)
+            if found.status not in {"succeeded", "failed"} or (call.state and found.status == "failed"):
+                continue  # it goes on; as a failed execution does that is given a state
+            if isinstance(call.given, Exception):
+                differs = f"its state cannot be stored: {call.given!r}"
+            else:
+                differs = asyncio.run(self.repeated(call))
+            told(test=self.test, execution=id_, replayed=differs, added=len(found.history()) - records)
+
+    async def repeated(self, call):
+        """Go through an ended execution once more: what differs, or nothing."""
+        then = call.came_to()
         try:
-            again = await durable.run(given, execution_id=result.execution_id, **options)
-        except BaseException as exc:
-            if isinstance(exc, (KeyboardInterrupt, asyncio.CancelledError)):
-                raise
-            self.replayed.append(f"{type(exc).__name__}: {exc}"[:300])
-            return
-        differs = [name for name, view in VIEWS.items() if view(again) != view(result)]
-        self.replayed.append(", ".join(differs))
-
-    def lines(self):
-        for execution in self.runtime.executions(limit=1000):
-            if execution.app.startswith(self.app):
-                records = self.runtime.get(execution.id).history()
-                yield {
-                    "execution": execution.id,
-                    "status": execution.status,
-                    "records": len(records),
-                    "steps": sum(record.kind in {"step_done", "step_failed"} for record in records),
-                    "error": execution.error,
-                }
-        for differs in self.replayed:
-            yield {"replayed": differs}
+            now = await asyncio.wait_for(call.again(), 10)
+        except Exception as exc:
+            now = exc
+        if isinstance(then, BaseException) or isinstance(now, BaseException):
+            same = isinstance(now, BaseException) and type(then).__name__ in f"{type(now).__name__} {now}"
+            return "" if same else f"{now!r} in place of {then!r}"[:300]
+        return ", ".join(name for name, view in VIEWS.items() if view(now) != view(then))
 
 
 VIEWS = {
@@ -106,5 +167,3 @@ VIEWS = {
     "usage": lambda result: result.context_wrapper.usage.total_tokens,
     "last_agent": lambda result: result.last_agent.name,
 }
-
-__all__ = ["ExecutionSuspended", "Unsupported", "injected"]
