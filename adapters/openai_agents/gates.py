@@ -69,14 +69,30 @@ def arguments_of(given: str) -> Any:
         return given
 
 
+def left_out(tool: Any, given: Any) -> dict[str, Any]:
+    """The defaults of what the model did not give, as its schema has them: a rule and a person see them."""
+    if not isinstance(given, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    return {name: one["default"] for name, one in known.items() if "default" in one and name not in given}
+
+
+def complete(tool: Any, arguments: str) -> Any:
+    """The arguments as the tool will see them."""
+    given = arguments_of(arguments)
+    return {**left_out(tool, given), **given} if isinstance(given, dict) else given
+
+
 def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     here: Scope, tool: Any, call_id: str, arguments: str, *, native: bool, agent: Any
 ) -> StepCall:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     function, name = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
+    given = arguments_of(arguments)
     call = StepCall(
         tool.qualified_name,
-        arguments=arguments_of(arguments),
+        arguments=given,
+        defaults=left_out(tool, given),
         policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
@@ -98,7 +114,8 @@ def asks(call: StepCall) -> bool:
 
 def _schema(tool: Any, arguments: str) -> dict[str, Any] | None:
     """None for what is no JSON object: that is the SDK's own affair."""
-    return lenient(tool.params_json_schema) if isinstance(arguments_of(arguments), dict) else None
+    schema = getattr(tool, "params_json_schema", None)
+    return lenient(schema) if schema is not None and isinstance(arguments_of(arguments), dict) else None
 
 
 def natively(here: Scope, call_id: str) -> bool:

@@ -18,7 +18,7 @@ from agents.exceptions import UserError
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents import drift
-from durable.adapters.openai_agents.gates import NATIVE, arguments_of, step_of, verdict
+from durable.adapters.openai_agents.gates import NATIVE, complete, step_of, verdict
 from durable.checkpoint.errors import (
     AlreadyDecided,
     DecisionExpired,
@@ -67,9 +67,15 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
 
 
 def _rows_of(runtime: Runtime, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
-    hashed = runtime.codec.fingerprint(arguments_of(item.arguments or ""))
+    hashed = runtime.codec.fingerprint(complete(_tool_of(item), item.arguments or ""))
     suffix = f"tool:{item.call_id}"
     return [row for row in rows if row.step_key.endswith(suffix) and row.arguments_hash == hashed]
+
+
+def _tool_of(item: ToolApprovalItem) -> Any:
+    """The tool of a pending call; by its name only where its agent has it no more."""
+    tools = [tool for tool in item.agent.tools if getattr(tool, "qualified_name", None) == item.qualified_name]
+    return tools[0] if tools else SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
 
 
 def foreign_id(app: str, state: dict[str, Any]) -> str:
@@ -123,7 +129,7 @@ def adopt(state: RunState[Any]) -> None:
     for item in state.get_interruptions():
         if item.call_id is None or item.tool_name is None:
             continue
-        tool = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
+        tool = _tool_of(item)
         call = step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True, agent=item.agent)
         found = verdict(call)
         if found is None:
