@@ -18,17 +18,16 @@ from agents import (
     RunConfig,
     function_tool,
 )
+from llmock.scenarios import Match, Reply, ToolCall
+from llmock.testing import LLMockServer
 from openai import AsyncOpenAI
 
 from durable import Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_agent
-from tests.adapters.model_provider import running_provider
 from tests.adapters.openai_world import Ledger, agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.adapters.model_provider import Provider
 
 MODELS: dict[str, Any] = {"responses": OpenAIResponsesModel, "chat": OpenAIChatCompletionsModel}
 PATHS = {"responses": "/v1/responses", "chat": "/v1/chat/completions"}
@@ -37,12 +36,29 @@ UNTRACED = RunConfig(tracing_disabled=True)
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with running_provider(tmp_path_factory.mktemp("provider")) as provider:
-        yield provider
+def provider() -> Iterator[LLMockServer]:
+    """A provider on the wire; each form is answered with two calls, one after the other, then with a text."""
+    with LLMockServer() as server:
+        for path in PATHS.values():
+            for streamed in (False, True):
+                match = Match(path=path, stream=streamed)
+                calls = (Reply(tool_calls=(ToolCall("act", {"what": what}),), match=match) for what in "ab")
+                server.state.scenarios.add(*calls, Reply(text="end", match=match))
+        yield server
 
 
-async def life(provider: Provider, url: str, ledger: Ledger, api: str, way: str, *, dies: bool) -> Any:
+def arrived(provider: LLMockServer, path: str, *, streamed: bool) -> Counter[int]:
+    """The requests of one form, by how many answers of the model they hold."""
+    records = (one for one in provider.state.journal.records(wait=2) if (one.path, one.stream) == (path, streamed))
+    return Counter(_answers(one.body) for one in records)
+
+
+def _answers(body: Any) -> int:
+    said = body["messages"] if "messages" in body else [one for one in body["input"] if one.get("type") != "message"]
+    return sum(one.get("role") == "assistant" or one.get("type") == "function_call" for one in said)
+
+
+async def life(provider: LLMockServer, url: str, ledger: Ledger, api: str, way: str, *, dies: bool) -> Any:
     """One process: the agent, on the wire."""
 
     @function_tool
@@ -52,7 +68,7 @@ async def life(provider: Provider, url: str, ledger: Ledger, api: str, way: str,
             os.kill(os.getpid(), signal.SIGKILL)
         return done
 
-    async with AsyncOpenAI(api_key="none", base_url=f"{provider.url}/v1", max_retries=0) as client:
+    async with AsyncOpenAI(api_key="none", base_url=provider.base_url("openai"), max_retries=0) as client:
         app = agent("app", MODELS[api]("scripted", client), act, model_settings=SETTINGS)
         with Runtime(url, policies={"act": ToolPolicy(effect="idempotent")}) as runtime:
             durable = durable_agent(app, runtime, run_config=UNTRACED)
@@ -83,15 +99,20 @@ def ended_by(work: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("way", ["whole", "streamed"])
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_each_answer_is_asked_for_once_although_the_process_is_killed(
-    provider: Provider, sqlite_url: str, tmp_path: Any, api: str, way: str
+    provider: LLMockServer, sqlite_url: str, tmp_path: Any, api: str, way: str
 ) -> None:
     def live(*, dies: bool) -> Any:
         return asyncio.run(life(provider, sqlite_url, Ledger(tmp_path / "ledger"), api, way, dies=dies))
 
-    asked = [(PATHS[api], way == "streamed", number) for number in range(3)]
+    def asked() -> Counter[int]:
+        return arrived(provider, PATHS[api], streamed=way == "streamed")
+
     assert ended_by(lambda: live(dies=True)) == signal.SIGKILL
-    assert provider.asked(f"{api} {way}") == Counter(asked[:2])
+    assert asked() == Counter([0, 1])
     result = live(dies=False)
-    assert (result.final_output, result.context_wrapper.usage.total_tokens) == ("end", 15)
-    assert provider.asked(f"{api} {way}") == Counter(asked)  # one each: the first two were not asked for again
+    usage = result.context_wrapper.usage
+    assert (result.final_output, usage.requests) == ("end", 3)
+    assert usage.input_tokens > 0
+    assert usage.output_tokens > 0
+    assert asked() == Counter([0, 1, 2])  # one each: the first two were not asked for again
     assert Ledger(tmp_path / "ledger").counts() == {"a": 1, "b": 2}  # idempotent: sent again
