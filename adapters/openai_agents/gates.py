@@ -77,6 +77,7 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     call = StepCall(
         tool.qualified_name,
         arguments=arguments_of(arguments),
+        defaults=left_out(tool, arguments),
         policy=governing(here, tool.qualified_name, policy_of(tool), agent=name, also=tool.name),
         identity=f"tool:{call_id}",
         kind="tool",
@@ -88,6 +89,15 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     if native and not asks(call):
         call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
     return call
+
+
+def left_out(tool: Any, arguments: str) -> dict[str, Any]:
+    """The defaults of what the model did not give, as the tool's schema has them: a rule and a person see them."""
+    given = arguments_of(arguments)
+    if not isinstance(given, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    return {name: one["default"] for name, one in known.items() if "default" in one and name not in given}
 
 
 def asks(call: StepCall) -> bool:

@@ -18,7 +18,7 @@ from agents.exceptions import UserError
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents import drift
-from durable.adapters.openai_agents.gates import NATIVE, arguments_of, step_of, verdict
+from durable.adapters.openai_agents.gates import NATIVE, arguments_of, left_out, step_of, verdict
 from durable.checkpoint.errors import (
     AlreadyDecided,
     DecisionExpired,
@@ -67,9 +67,18 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
 
 
 def _rows_of(runtime: Runtime, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
-    hashed = runtime.codec.fingerprint(arguments_of(item.arguments or ""))
+    given = arguments_of(item.arguments or "")
+    whole = {**left_out(_tool_of(item), item.arguments or ""), **given} if isinstance(given, dict) else given
+    hashed = runtime.codec.fingerprint(whole)
     suffix = f"tool:{item.call_id}"
     return [row for row in rows if row.step_key.endswith(suffix) and row.arguments_hash == hashed]
+
+
+def _tool_of(item: ToolApprovalItem) -> Any:
+    """The tool of a pending call; no more than its name where its agent has it no more."""
+    tools = [tool for tool in item.agent.tools if getattr(tool, "qualified_name", None) == item.qualified_name]
+    bare = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name, params_json_schema={})
+    return tools[0] if tools else bare
 
 
 def foreign_id(app: str, state: dict[str, Any]) -> str:
@@ -123,8 +132,8 @@ def adopt(state: RunState[Any]) -> None:
     for item in state.get_interruptions():
         if item.call_id is None or item.tool_name is None:
             continue
-        tool = SimpleNamespace(name=item.tool_name, qualified_name=item.tool_name)
-        call = step_of(_place_of(item.call_id), tool, item.call_id, item.arguments or "", native=True, agent=item.agent)
+        place, given = _place_of(item.call_id), item.arguments or ""
+        call = step_of(place, _tool_of(item), item.call_id, given, native=True, agent=item.agent)
         found = verdict(call)
         if found is None:
             continue
