@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from durable import failure
 from durable.checkpoint.errors import Cancelled, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.interrupt import ask_person
@@ -45,7 +46,7 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         return "finished"
     if isinstance(verdict, NotDone):
         segment.append(NewRecord("note", None, {"event": "reconciled", "step": outcome.key, "happened": False}))
-        return "run"
+        return "run" if call.unknown is None else _failed(call, outcome, call.unknown)
     ask_person(
         segment,
         outcome,
@@ -57,6 +58,19 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         meta=call.meta(because=verdict),
     )
     raise Suspended
+
+
+def _failed(call: StepCall, outcome: Outcome, error: BaseException) -> Settled:
+    """An attempt in this process did not happen after all: it has failed, and the tool's retries say what follows."""
+    segment = call.scope.segment
+    now = segment.runtime.database.clock()
+    delay = call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
+    meta = call.meta(attempt=outcome.attempts, error=failure.describe(error), happened=False)
+    if delay is None:
+        segment.append(failure.record(call, outcome.key, error, meta))
+        return "finished"
+    segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + delay}))
+    return "run"
 
 
 def _decided(call: StepCall, outcome: Outcome, answer: Answer) -> Settled:

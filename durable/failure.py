@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.errors import CodecError, ResultLost, StepFailed, StepTimeout, ToolNotAllowed, ToolRejected
+from durable.checkpoint.records import NewRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from durable.checkpoint.codec import Codec
     from durable.checkpoint.records import Record
+    from durable.step import StepCall
 
 LONGEST = 10_000
 
@@ -50,6 +52,12 @@ def encode(codec: Codec, error: BaseException) -> bytes | None:
     except CodecError:
         return None
     return encoded if len(encoded) <= 4 * LONGEST else None
+
+
+def record(call: StepCall, key: str, error: BaseException, meta: Mapping[str, Any]) -> NewRecord:
+    """The record of a step that failed for good."""
+    limit = {"timeout": call.policy.timeout} if isinstance(error, StepTimeout) else {}
+    return NewRecord("step_failed", key, {**meta, **limit}, encode(call.scope.segment.runtime.codec, error))
 
 
 def mark(error: BaseException, step_key: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from durable import admission, again, doubt, drift, failure, idempotency, telemetry_names
-from durable.checkpoint.errors import CodecError, StepTimeout, Suspended
+from durable.checkpoint.errors import CodecError, Suspended
 from durable.checkpoint.records import NewRecord
 from durable.context import Scope, ToolContext, here
 from durable.declared import started_record
@@ -41,8 +41,9 @@ class StepCall:
     conventions, never content) are for telemetry. ``agent`` makes the call. ``gentle`` calls (models) take their record
     even if the input differs. ``composite`` ones (nodes, sub-agents) are scopes whose own body may run again.
     ``passing`` exceptions are a framework's control flow. ``schema`` is the JSON Schema of the arguments, for a call
-    that is decided upon. ``aliases`` are other names of the same function.
-    ``defaults`` are the arguments that were left out: a person and a rule see them, a replay does not mind a new one.
+    that is decided upon. ``aliases`` are other names of the same function. ``defaults`` are the arguments that were
+    left out: a person and a rule see them, a replay does not mind a new one. ``unknown`` is how an attempt of this
+    process ended of which nobody knows the outcome.
     """
 
     name: str
@@ -68,6 +69,7 @@ class StepCall:
     placed: bool = False
     begun: bool = False
     entered: bool = False
+    unknown: BaseException | None = None
     span: StepSpan | None = None
     circuit: Circuit | None = None
 
@@ -336,6 +338,7 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     if ended.unknown and call.policy.effect == "once":
         unknown = {"event": "outcome_unknown", "step": outcome.key, "error": failure.describe(ended.error)}
         segment.append(NewRecord("note", None, unknown))
+        call.unknown = ended.error
         return False
     now = segment.runtime.database.clock()
     follows = again.after(pending, ended.error, now=now)
@@ -343,10 +346,7 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     if follows.delay is not None:
         segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + follows.delay}))
         return False
-    if isinstance(follows.error, StepTimeout):
-        meta["timeout"] = call.policy.timeout
-    encoded = failure.encode(segment.runtime.codec, follows.error)
-    segment.append(NewRecord("step_failed", outcome.key, meta, encoded))
+    segment.append(failure.record(call, outcome.key, follows.error, meta))
     raise follows.error
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from durable import Decision, Done, tool
+from durable import Decision, Done, NotDone, Retry, tool
 from tests.world import World, crashed, intact, kinds
 
 SECRET = "sk-reconcile-4711"
@@ -143,3 +143,21 @@ def test_a_tool_that_it_calls_is_no_step(world):
     runtime = doubtful(world, lambda _key, arguments: Done(find(arguments["amount"])))
     assert runtime.run("app", id="a").output == "found 5"
     assert {record.step_key for record in runtime.get("a").history()} == {None, "pay#1"}
+
+
+@pytest.mark.parametrize(("retry", "attempts"), [(None, 1), (Retry(attempts=3, initial=0.0), 3)])
+def test_an_attempt_that_timed_out_and_did_not_happen_has_failed(world, retry, attempts):
+    released = threading.Event()
+
+    @tool(timeout=0.02, retry=retry, reconcile=lambda key, arguments: NotDone())
+    def pay(amount):
+        world.did("tried")
+        released.wait()
+
+    runtime = world.process()
+    runtime.function("app")(lambda: pay(5))
+    result = runtime.run("app", id="a")
+    released.set()
+    assert (result.status, result.error["type"]) == ("failed", "StepTimeout")
+    assert world.effects == ["tried"] * attempts
+    assert runtime.get("a").verify()
