@@ -40,6 +40,7 @@ bench: install
 
 conformance-openai: install
 	$(BIN)/python tests/conformance/openai_agents/run.py $(CONFORMANCE)
+	$(BIN)/python tests/conformance/openai_agents/sessions.py
 
 clean:
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info durable/*.egg-info

@@ -215,10 +215,16 @@ def ending(connection: Connection, place: Place, endings: Iterable[bytes]) -> se
     return {bytes(found) for found in connection.execute(of_user.where(last.in_(wanted))).scalars()}
 
 
-def withdraw(
-    db: Database, connection: Connection, place: Place, *, since: int = 0, expect: int | None = None
+def withdraw(  # noqa: PLR0913 - where, and which
+    db: Database,
+    connection: Connection,
+    place: Place,
+    *,
+    since: int = 0,
+    before: int | None = None,
+    expect: int | None = None,
 ) -> Session | None:
-    """Take back the items with a number of ``since`` or more; None if there is no such session.
+    """Take back the items with a number of ``since`` or more, below ``before``; None if there is no such session.
 
     Raises SessionChanged if the session is not at the revision ``expect``.
     """
@@ -227,6 +233,8 @@ def withdraw(
     session = hold(connection, place)
     _expect(session, expect)
     here = (ITEM.session == session.number) & (ITEM.seq >= since) & ITEM.gone.is_(None)
+    if before is not None:
+        here &= ITEM.seq < before
     # an id that is free again may come again
     connection.execute(update(schema.session_items).where(here).values(gone=session.revision + 1, id=None))
     return _changed(db, connection, session, 1, None)

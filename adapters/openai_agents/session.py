@@ -107,9 +107,10 @@ class DurableSession(SessionABC):
     async def _get_compaction_snapshot(
         self, limit: int, *, prune_prefix: Callable[[TResponseInputItem], bool] | None = None
     ) -> _CompactionSnapshot | None:
-        """What the SDK's compaction asks for: the latest items, and a way to replace their end in one transaction."""
-        if prune_prefix is not None:
-            return None
+        """What the SDK's compaction asks for: the latest items, and a way to replace their end in one transaction.
+
+        With it go the first items of the session, as long as ``prune_prefix`` is true of them.
+        """
         found = await self._items(limit + 1)
         seen = found[-limit:]
 
@@ -117,18 +118,27 @@ class DurableSession(SessionABC):
             expected, new = seen[start:], self._encoded(output)
             if not expected:
                 return False
-            change = partial(self._replace, expected=expected, new=new)
+            change = partial(self._replace, expected=expected, new=new, prune_prefix=prune_prefix)
             return await self._write("replace_suffix", {"start": expected[0].seq, "items": output}, change)
 
         return _CompactionSnapshot([self._decoded(item) for item in seen], len(found) <= limit, replace_suffix)
 
-    def _replace(self, connection: Any, *, expected: list[Item], new: list[NewItem]) -> bool:
-        session = sessions.get(connection, self._place)
+    def _replace(
+        self,
+        connection: Any,
+        *,
+        expected: list[Item],
+        new: list[NewItem],
+        prune_prefix: Callable[[TResponseInputItem], bool] | None,
+    ) -> bool:
+        session, withdraw = sessions.get(connection, self._place), partial(sessions.withdraw, self._runtime.database)
         if session is None or sessions.read(connection, session, last=len(expected)) != expected:
             return False
-        sessions.withdraw(
-            self._runtime.database, connection, self._place, since=expected[0].seq, expect=session.revision
-        )
+        withdraw(connection, self._place, since=expected[0].seq, expect=session.revision)
+        if prune_prefix is not None:
+            left = sessions.read(connection, session)
+            kept = next((item.seq for item in left if not prune_prefix(self._decoded(item))), None)
+            withdraw(connection, self._place, before=kept)
         if new:
             self._append(connection, new)
         return True

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from known import DIFFERS, FAILS
 
@@ -53,9 +54,9 @@ def unpacked() -> Path:
     return folder / wanted
 
 
-def ran(files: tuple[str, ...], arguments: list[str]) -> list[dict[str, object]]:
+def ran(plugin: str, files: tuple[str, ...], arguments: list[str]) -> list[dict[str, Any]]:
     """What happened: the lines that the plugin wrote."""
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", "durable_injection", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", plugin, "-p", "no:cacheprovider"]
     tests = [f"tests/{file}.py" for file in files]
     with tempfile.TemporaryDirectory() as name:
         report = Path(name) / "report.jsonl"
@@ -64,6 +65,12 @@ def ran(files: tuple[str, ...], arguments: list[str]) -> list[dict[str, object]]
             [*command, "--timeout", "60", *tests, *arguments], cwd=unpacked(), env=os.environ | more, check=False
         )
         return [json.loads(line) for line in report.read_text().splitlines()]
+
+
+def results(lines: list[dict[str, Any]]) -> tuple[set[str], set[str]]:
+    """The tests that passed, and those that failed."""
+    failed = {line["test"] for line in lines if line.get("outcome", "passed") == "failed"}
+    return {line["test"] for line in lines if line.get("outcome") == "passed"} - failed, failed
 
 
 def unexpected(found: set[str], known: dict[str, str], what: str, *, whole: bool) -> list[str]:
@@ -77,9 +84,8 @@ def unexpected(found: set[str], known: dict[str, str], what: str, *, whole: bool
 def main(arguments: list[str]) -> int:
     files = FAST if "--fast" in arguments else FILES
     arguments = [argument for argument in arguments if argument != "--fast"]
-    lines = ran(files, arguments)
-    failed = {line["test"] for line in lines if line.get("outcome", "passed") != "passed"}
-    passed = {line["test"] for line in lines if line.get("outcome") == "passed"} - failed
+    lines = ran("durable_injection", files, arguments)
+    passed, failed = results(lines)
     executions = [line for line in lines if "status" in line]
     repeated = [line for line in lines if "replayed" in line]
     differs = {
