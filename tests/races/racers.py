@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from durable import Runtime
+from durable import Runtime, tool
+from durable.checkpoint.errors import ToolRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,3 +137,20 @@ class Ledger:
 
     def lines(self) -> list[str]:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+
+
+def paying(runtime, ledger, **policy):
+    """A durable function with one effect."""
+
+    @tool(effect="once", **policy)
+    def pay(amount):
+        return ledger.did(f"pay {amount}")
+
+    @runtime.function("app")
+    def app(amount):
+        try:
+            return pay(amount)
+        except ToolRejected as no:
+            return f"not paid: {no.reason}"
+
+    return runtime

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from durable import Approval, Decision, Runtime, tool
+from durable import Approval, Decision, Runtime
 from durable.checkpoint.database import Database
 from durable.checkpoint.errors import (
     AlreadyDecided,
@@ -14,32 +14,20 @@ from durable.checkpoint.errors import (
     ExecutionBusy,
     ExecutionClosed,
     NotAllowedToDecide,
-    ToolRejected,
 )
-from tests.races.racers import race
+from tests.races.racers import paying, race
 from tests.world import HOUR, intact, kinds
 
 ROUNDS = 6
 
 
-def paying(runtime, ledger, approval):
+def gated(runtime, ledger, approval):
     """A durable function with one gated effect, which can be undone."""
 
     def undo(arguments, result):
         ledger.did(f"undo {arguments['amount']}")
 
-    @tool(effect="once", approval=approval, compensate=undo)
-    def pay(amount):
-        return ledger.did(f"pay {amount}")
-
-    @runtime.function("app")
-    def app(amount):
-        try:
-            return pay(amount)
-        except ToolRejected as no:
-            return f"not paid: {no.reason}"
-
-    return runtime
+    return paying(runtime, ledger, approval=approval, compensate=undo)
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def asked(database_url, ledger):
     """Asks for ``count`` payments; nobody is connected afterwards: the url, and the interrupts by execution."""
 
     def ask(approval, count):
-        with paying(Runtime(database_url), ledger, approval) as runtime:
+        with gated(Runtime(database_url), ledger, approval) as runtime:
             found = {f"e{n}": runtime.run("app", {"amount": n}, id=f"e{n}").interrupts[0].id for n in range(count)}
         return database_url, found
 
@@ -76,7 +64,7 @@ def test_approval_cancellation_and_expiry_at_once(asked, ledger):
         return came
 
     def cancel(runtime, meet):
-        paying(runtime, ledger, gate)
+        gated(runtime, ledger, gate)
         came = {}
         for place, name in enumerate(questions):
             meet()
@@ -88,7 +76,7 @@ def test_approval_cancellation_and_expiry_at_once(asked, ledger):
     def expire(_, meet):
         """A worker for which the time is over."""
         late = Runtime(database=Database(url, clock_offset=HOUR + 1))
-        with paying(late, ledger, gate) as runtime:
+        with gated(late, ledger, gate) as runtime:
             for name in questions:
                 meet()
                 told(lambda: runtime.drive(runtime.app("app"), name), ExecutionBusy)  # noqa: B023
@@ -97,7 +85,7 @@ def test_approval_cancellation_and_expiry_at_once(asked, ledger):
     approved, cancelled, expired = race(url, approve, cancel, expire)
     assert (approved.said, cancelled.said, expired.said) == ("", "", "")
     ends = Counter()
-    with paying(Runtime(database=Database(url, clock_offset=HOUR + 2)), ledger, gate) as runtime:
+    with gated(Runtime(database=Database(url, clock_offset=HOUR + 2)), ledger, gate) as runtime:
         runtime.recover()  # its clock is past that of the late worker, which may have put something off
         lines = Counter(ledger.lines())
         for place, name in enumerate(questions):
@@ -138,7 +126,7 @@ def test_of_two_quorums_that_share_a_person_one_is_reached(asked, ledger):
 
     ended = race(url, *[vote(*answer) for answer in answers])
     assert {one.error for one in ended} == {None, "AlreadyDecided"}
-    with paying(Runtime(url), ledger, gate) as runtime:
+    with gated(Runtime(url), ledger, gate) as runtime:
         found = runtime.interrupt(question)
         counted = Counter(vote["digest"] for vote in found.votes if "refused" not in vote)
         assert max(counted.values()) == 4
@@ -172,7 +160,7 @@ def test_a_vote_that_is_handed_on_while_it_is_given_counts_once(asked, ledger):
     )
     assert [one.said for one in ended if one.error] == []
     handed, alice, bob = (one.value for one in ended)
-    with paying(Runtime(url), ledger, gate) as runtime:
+    with gated(Runtime(url), ledger, gate) as runtime:
         for name, question in questions.items():
             found = runtime.interrupt(question)
             assert found.status == "open"

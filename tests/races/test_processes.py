@@ -8,38 +8,20 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from durable import Decision, Runtime, tool
+from durable import Decision, Runtime
 from durable.adapters.langgraph import durable_graph
 from durable.checkpoint.errors import (
     AlreadyDecided,
     ExecutionBusy,
     ExecutionClosed,
-    ToolRejected,
 )
 from durable.execution import close, drive, open_segment
-from tests.races.racers import race, racing
+from tests.races.racers import paying, race, racing
 from tests.world import intact, kinds, until
 
 EIGHT = 8
 CLAIMS = 6
 ROUNDS = 12
-
-
-def paying(runtime, ledger, **policy):
-    """A durable function with one effect."""
-
-    @tool(effect="once", **policy)
-    def pay(amount):
-        return ledger.did(f"pay {amount}")
-
-    @runtime.function("app")
-    def app(amount):
-        try:
-            return pay(amount)
-        except ToolRejected as no:
-            return f"not paid: {no.reason}"
-
-    return runtime
 
 
 @pytest.fixture
