@@ -1,6 +1,6 @@
 # Needs python3 (3.11 or newer, with venv), pip and make; uv is used for speed where it is on the PATH.
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # The tests of the house itself: `make check` runs them, beside the linters.

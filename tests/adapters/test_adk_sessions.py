@@ -12,6 +12,7 @@ from google.adk.errors.session_not_found_error import SessionNotFoundError
 from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
 from google.adk.sessions.base_session_service import GetSessionConfig
+from google.adk.sessions.database_session_service import DatabaseSessionService
 from google.adk.sessions.in_memory_session_service import InMemorySessionService
 from google.adk.sessions.sqlite_session_service import SqliteSessionService
 from google.genai import types
@@ -30,11 +31,21 @@ def service(saver_runtime):
     return DurableSessionService(saver_runtime)
 
 
-@pytest.fixture(params=["adk memory", "adk sqlite", "sqlite", "postgres"])
-def either(request, tmp_path):
+ADK = {
+    "adk memory": lambda _: InMemorySessionService(),
+    "adk sqlite": lambda path: SqliteSessionService(str(path)),
+    "adk database": lambda path: DatabaseSessionService(f"sqlite+aiosqlite:///{path}"),
+}
+
+
+@pytest.fixture(params=[*ADK, "sqlite", "postgres"])
+async def either(request, tmp_path):
     """What holds for all: ADK's own services are the reference."""
-    if request.param.startswith("adk"):
-        yield InMemorySessionService() if "memory" in request.param else SqliteSessionService(str(tmp_path / "adk.db"))
+    if request.param in ADK:
+        made = ADK[request.param](tmp_path / "adk.db")
+        yield made
+        if isinstance(made, DatabaseSessionService):
+            await made.close()
         return
     with Runtime(
         request.getfixturevalue(f"saver_{request.param}_url"), namespace=f"test-{uuid.uuid4().hex}"
@@ -60,7 +71,7 @@ def words(session):
 
 
 async def test_a_session_is_made_once_and_read_back(either):
-    made = await either.create_session(**WHO, session_id=" s ", state={"k": 1})
+    made = await either.create_session(**WHO, session_id="s", state={"k": 1})
     assert (made.id, made.state, made.events) == ("s", {"k": 1}, [])
     assert (await read(either)).state == {"k": 1}
     with pytest.raises(AlreadyExistsError):
@@ -68,6 +79,10 @@ async def test_a_session_is_made_once_and_read_back(either):
     assert await read(either, "missing") is None
     other, another = await either.create_session(**WHO), await either.create_session(**WHO)
     assert other.id != another.id
+
+
+async def test_an_id_is_stripped_as_the_in_memory_service_does(service):
+    assert (await service.create_session(**WHO, session_id=" s ")).id == "s"
 
 
 async def test_state_is_shared_by_scope_and_temporary_state_is_not_kept(either):

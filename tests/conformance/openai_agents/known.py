@@ -69,6 +69,5 @@ SESSION_FAILS = {
         ],
         _ATOMIC,
     ),
-    "test_encrypted_pop_preserves_sqlalchemy_history": "tests the SDK's SQLAlchemySession, which needs greenlet",
 }
 """The SDK's session tests that do not pass with a DurableSession in place of its SQLiteSession."""
