@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import journal, schema
 from durable.checkpoint.errors import DatabaseBusy, ExecutionBusy, ExecutionClosed, ExecutionNotFound
+from durable.checkpoint.executions import TICK
 from durable.checkpoint.records import NewRecord
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 T = schema.executions
 C = T.c
-
-TICK = 0.001
-"""Seconds: SQLite's clock counts milliseconds, so an instant taken a moment ago may lie in its future."""
-
 
 @dataclass(frozen=True, slots=True)
 class Owner:

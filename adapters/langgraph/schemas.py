@@ -46,14 +46,18 @@ def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
         if function is None or id(function) in seen:
             continue
         seen.add(id(function))
-        try:
-            found += get_type_hints(function).values()
-        except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve names no type
-            found += []
+        found += _hints(function)
         reached = get_function_nonlocals(function)
         functions += [value.func for value in reached if isinstance(value, _TaskFunction)]
         found += _response_formats(getattr(function, "__name__", ""), reached)
     return found
+
+
+def _hints(function: Any) -> list[Any]:
+    try:
+        return list(get_type_hints(function).values())
+    except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve names no type
+        return []
 
 
 def _response_formats(name: str, reached: list[Any]) -> list[Any]:
