@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = schema.executions
 C = T.c
 
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Who claims: a name no other process has, and for how many seconds a claim holds without renewal."""

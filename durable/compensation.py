@@ -95,17 +95,22 @@ def left(replay: Replay) -> list[Outcome]:
     """The calls that are to be undone, the last one first; those of which nobody knows are the last ones."""
 
     def completed(outcome: Outcome) -> int:
-        return outcome.result.seq if outcome.result is not None else 2**62
+        return outcome.result.seq if outcome.result is not None and outcome.progress == "done" else 2**62
 
     done = [
         outcome
         for outcome in replay.steps.values()
         if outcome.given is not None
-        and outcome.progress in {"done", "started"}
+        and (outcome.progress in {"done", "started"} or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
     ]
     return sorted(done, key=completed, reverse=True)
+
+
+def _may_have_happened(outcome: Outcome) -> bool:
+    """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
+    return outcome.progress == "failed" and outcome.result is not None and "unknown" in outcome.result.meta
 
 
 def _is_undone(replay: Replay, outcome: Outcome) -> bool:

@@ -343,6 +343,8 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     now = segment.runtime.database.clock()
     follows = again.after(pending, ended.error, now=now)
     meta = call.meta(**took, error=failure.describe(follows.error), **follows.meta)
+    if ended.unknown:
+        meta["unknown"] = True
     if follows.delay is not None:
         segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + follows.delay}))
         return False

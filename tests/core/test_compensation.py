@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -318,3 +319,21 @@ def test_edited_arguments_are_those_it_gets_and_a_given_answer_is_not_undone(sql
             runtime.decide(asked.id, decision, by="alice")
         assert runtime.run("app", id="a").status == "failed"
     assert undone == [({"amount": 7, "to": "acme"}, "paid 7")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "undone"),
+    [(Decision.happened("book hotel"), ["undo hotel", "undo flight"]), (Decision.did_not_happen(), ["undo flight"])],
+)
+def test_a_call_that_timed_out_for_good_may_have_happened_and_is_asked_about(world, answer, undone):
+    trip, released = Trip(world, effect="idempotent", timeout=0.05), threading.Event()
+    trip.hurdles["book hotel"] = lambda: released.wait(20)
+    runtime = trip.process(compensate=True)
+    result = runtime.run("trip", id="a")
+    (doubt,) = result.interrupts
+    assert (doubt.kind, doubt.arguments, trip.undone) == ("in_doubt", {"what": "hotel"}, [])
+    runtime.decide(doubt.id, answer, by="alice")
+    runtime.recover()
+    released.set()
+    ended = runtime.get("a").execution()
+    assert (ended.status, ended.error["type"], trip.undone) == ("failed", "StepTimeout", undone)
