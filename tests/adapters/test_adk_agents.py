@@ -64,7 +64,8 @@ def test_a_run_behaves_as_the_bare_one(world, turns):
     tools = Tools(world)
     runner = tools.runner(turns)
     assert final(run(runner)) == "done"
-    assert world.effects == ["t1", "t2", "t3"]
+    in_order = sorted(world.effects) if turns is PARALLEL else world.effects  # calls of one answer have no order
+    assert in_order == ["t1", "t2", "t3"]
     assert tools.model.asked == len(turns)
     session = session_of(runner)
     assert {key: session.state[key] for key in ("n_t1", "n_t2", "n_t3")} == {"n_t1": 1, "n_t2": 1, "n_t3": 1}
