@@ -26,7 +26,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 
 from durable import Runtime
-from durable.adapters.langgraph.saver import DurableSaver
+from durable.adapters.langgraph.state.saver import DurableSaver
 
 SQLITE_SAVER_UP_TO = 1000
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Double, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from durable.checkpoint import journal, schema
+from durable.checkpoint import schema
 from durable.checkpoint.errors import DatabaseBusy, ExecutionBusy, ExecutionClosed, ExecutionNotFound
 from durable.checkpoint.executions import TICK
+from durable.checkpoint.journal import journal
 from durable.checkpoint.records import NewRecord
 
 if TYPE_CHECKING:

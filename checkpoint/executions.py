@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Double, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from durable.checkpoint import blobs, journal, schema
+from durable.checkpoint import schema
 from durable.checkpoint.errors import (
     DatabaseBusy,
     ExecutionConflict,
@@ -26,7 +26,9 @@ from durable.checkpoint.errors import (
     LeaseLost,
     ThreadBusy,
 )
+from durable.checkpoint.journal import journal
 from durable.checkpoint.records import Execution, NewRecord
+from durable.checkpoint.state import blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from durable.checkpoint import journal, schema
+from durable.checkpoint import schema
 from durable.checkpoint.errors import JournalCorrupt
+from durable.checkpoint.journal import journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

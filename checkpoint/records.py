@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from durable.checkpoint.errors import CorruptPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 Status = Literal["pending", "running", "suspended", "succeeded", "failed", "cancelled", "dead"]
 Kind = Literal[
@@ -139,19 +139,6 @@ class Terms:
     escalate_to: tuple[str, ...] = ()
     expires_in: float | None = None
     delegations: tuple[Mapping[str, Any], ...] = ()
-
-    def refuses(self, person: str, roles: Iterable[str]) -> str | None:
-        """Why this person may not decide; None if they may. What was handed on is held by one person at a time."""
-        if person == self.requester:
-            return "who asked for the call does not decide on it"
-        holds = next((one for one in reversed(self.delegations) if person in {one["by"], one["to"]}), None)
-        if holds is not None and holds["by"] == person:
-            return f"it was handed to {holds['to']}"
-        named = person in self.approvers and not person.startswith("role:")
-        if not self.approvers or named or holds is not None:
-            return None
-        in_role = {f"role:{role}" for role in roles} & set(self.approvers)
-        return None if in_role else f"it is for {', '.join(self.approvers)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ SDK and Google ADK.
 
 from __future__ import annotations
 
-from durable.breaker import Breaker
-from durable.budget import Budget
-from durable.calls import ask, sleep, step, wait_signal
-from durable.checkpoint.errors import (
+from durable.checkpoint.records import Execution, Interrupt, Record
+from durable.declare.breaker import Breaker
+from durable.declare.budget import Budget
+from durable.declare.policy import Approval, Done, NotDone, ToolPolicy, Unknown
+from durable.declare.rate import Rate
+from durable.declare.retry import Retry
+from durable.errors import (
     AlreadyDecided,
     ArgumentsChanged,
     BudgetExceeded,
@@ -30,15 +33,13 @@ from durable.checkpoint.errors import (
     ToolRejected,
     Unsupported,
 )
-from durable.checkpoint.records import Execution, Interrupt, Record
-from durable.context import ToolContext, current
-from durable.handle import Handle, Result
-from durable.interrupt import Decision
-from durable.policy import Approval, Done, NotDone, ToolPolicy, Unknown
-from durable.rate import Rate
-from durable.retry import Retry
+from durable.inbox.decision import Decision
+from durable.live.scope import current
+from durable.live.tool_context import ToolContext
+from durable.run.calls import ask, sleep, step, wait_signal
+from durable.run.handle import Handle, Result
+from durable.run.tool import tool
 from durable.runtime import Runtime
-from durable.tool import tool
 
 __all__ = [
     "AlreadyDecided",

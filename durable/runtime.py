@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from durable import deciding
-from durable.aio import Aio
-from durable.checkpoint import blobs, claims, executions, interrupts, migrations
+from durable.checkpoint import claims, executions, migrations
 from durable.checkpoint.claims import Owner
-from durable.checkpoint.codec import Codec
+from durable.checkpoint.codec.codec import Codec
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.checkpoint.executions import NewExecution
+from durable.checkpoint.inbox import interrupts
+from durable.checkpoint.journal.writer import Writer
+from durable.checkpoint.state import blobs
+from durable.declare.ids import checked, new_id
+from durable.declare.policies import Policies
+from durable.errors import (
     ExecutionClosed,
     InvalidConfiguration,
     LeaseLost,
@@ -20,47 +24,43 @@ from durable.checkpoint.errors import (
     ThreadBusy,
     UnknownApp,
 )
-from durable.checkpoint.executions import NewExecution
-from durable.checkpoint.writer import Writer
-from durable.clock import Clock
-from durable.dependencies import Dependencies
-from durable.execution import drive, open_segment
-from durable.handle import Handle, Result
-from durable.ids import checked, new_id
-from durable.leases import Leases
-from durable.owner import owner_name
-from durable.policies import Policies
+from durable.inbox import decide
+from durable.live.clock import Clock
+from durable.live.dependencies import Dependencies
+from durable.live.leases import Leases
+from durable.live.owner import owner_name
+from durable.run.aio import Aio
+from durable.run.block import Block
+from durable.run.drive import drive
+from durable.run.function import function_app
+from durable.run.handle import Handle, Result
+from durable.run.open import open_segment
+from durable.run.worker import Worker
 from durable.secrets.logs import redacting
 from durable.secrets.store import SecretStore
-from durable.telemetry import Telemetry
+from durable.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
-    from durable.block import Block
-    from durable.budget import Budget
     from durable.checkpoint.records import Execution, Interrupt
-    from durable.interrupt import Decision
-    from durable.policy import ToolPolicy
+    from durable.declare.budget import Budget
+    from durable.declare.policy import ToolPolicy
+    from durable.inbox.decision import Decision
+    from durable.run.app import App
     from durable.secrets.resolvers import Sources
-    from durable.segment import Segment
-    from durable.worker import Worker
+
 
 P = ParamSpec("P")
+
+
 T = TypeVar("T")
+
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
+
 DEFAULT_URL = "sqlite:///durable.db"
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """Something this process can run: ``run(segment)`` returns the output, or an awaitable of it."""
-
-    name: str
-    run: Callable[[Segment], Any] = field(repr=False)
-    version: str | None = None
 
 
 class Runtime:
@@ -101,7 +101,7 @@ class Runtime:
             msg = "lease must be seconds above zero, max_attempts at least 1"
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
-        self.policies = Policies.made(policies)
+        self.policies = _policies(policies)
         self.budget = self.policies.one_budget(budget)
         self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
@@ -119,7 +119,7 @@ class Runtime:
             raise
         self.telemetry = telemetry or Telemetry()
         self.writer = Writer(self.database, committed=self.telemetry.committed)
-        self.leases = Leases(self, Owner(owner_name(), lease))
+        self.leases = Leases(self.database, self.clock, Owner(owner_name(), lease))
         self._apps: dict[str, App] = {}
         redacting("durable")
 
@@ -166,7 +166,6 @@ class Runtime:
 
     def function(self, name: str) -> Callable[[F], F]:
         """Register a function, sync or async, as a durable execution; its parameters are the keys of the input."""
-        from durable.function import function_app  # noqa: PLC0415 - function builds on this module
 
         def register(fn: F) -> F:
             self.register(function_app(name, fn))
@@ -179,8 +178,6 @@ class Runtime:
 
         After a crash or a wait, run the code again with the same id. Options as for ``start``. See ``durable.block``.
         """
-        from durable.block import Block  # noqa: PLC0415 - block builds on this module
-
         return Block(self, checked(id, "the execution's id"), name, options)
 
     def start(  # noqa: PLR0913 - the fixed public signature
@@ -308,9 +305,7 @@ class Runtime:
 
     def interrupt(self, interrupt_id: str) -> Interrupt:
         """One interrupt. Raises InterruptNotFound, InvalidId."""
-        checked(interrupt_id, "the interrupt's id")
-        with self.database.read() as connection:
-            return interrupts.get(connection, self.namespace, interrupt_id, self.load)
+        return decide.find(self, interrupt_id)
 
     def decide(
         self,
@@ -330,8 +325,8 @@ class Runtime:
         Raises NotAllowedToDecide, AlreadyDecided, DecisionExpired, InvalidDecision, ArgumentsChanged,
         InterruptNotFound, NotEncodable.
         """
-        answer = deciding.Given(by, comment, arguments_hash)
-        return deciding.decide(self, interrupt_id, decision, answer)
+        answer = decide.Given(by, comment, arguments_hash)
+        return decide.decide(self, interrupt_id, decision, answer)
 
     def delegate(self, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:
         """Hand the decision of one person to another: ``to`` may decide then, and ``by`` no more.
@@ -340,7 +335,7 @@ class Runtime:
         Raises NotAllowedToDecide, AlreadyDecided if ``by`` has answered, DecisionExpired, InterruptNotFound, and
         InvalidDecision for one who may decide anyway: a person counts once.
         """
-        deciding.delegate(self, interrupt_id, to=to, by=by, comment=comment)
+        decide.delegate(self, interrupt_id, to=to, by=by, comment=comment)
 
     def roles_of(self, person: str) -> tuple[str, ...]:
         """The roles that a person has, as ``Runtime(roles=...)`` says."""
@@ -361,8 +356,6 @@ class Runtime:
 
     def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
         """A worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
-        from durable.worker import Worker  # noqa: PLC0415 - worker builds on this module
-
         return Worker(self, concurrency=concurrency, queues=queues, poll=poll)
 
     def recover(self) -> list[Result]:
@@ -383,3 +376,11 @@ class Runtime:
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
             return claims.queues(connection, self.namespace)
+
+
+def _policies(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
+    if not isinstance(given, (str, Path)):
+        return Policies(given or {}).checked()
+    from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file
+
+    return read(Path(given))

@@ -25,7 +25,7 @@ from durable import Decision, Runtime, current, tool
 from durable.adapters.openai_agents import durable_agent
 
 if TYPE_CHECKING:
-    from durable.adapters.openai_agents.agent import DurableAgent
+    from durable.adapters.openai_agents.entry.agent import DurableAgent
 
 OUTSIDE, DIES = "REFUNDS_OUTSIDE", "REFUNDS_DIES"
 SCRIPT = [("look_up", {"order": "A7"}), ("notify", {"order": "A7"}), ("refund", {"order": "A7", "amount": 30})]

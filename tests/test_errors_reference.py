@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from durable.checkpoint import api_errors, errors
+from durable import errors
+from durable.checkpoint import errors as storage_errors
+from durable.openapi import errors as api_errors
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "errors.md"
 
@@ -14,7 +16,7 @@ def test_every_error_is_in_the_reference_with_its_meaning() -> None:
     page = PAGE.read_text()
     known = [
         found
-        for module in (errors, api_errors)
+        for module in (storage_errors, errors, api_errors)
         for _, found in inspect.getmembers(module, inspect.isclass)
         if found.__module__.startswith(module.__name__)
     ]

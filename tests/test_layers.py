@@ -1,8 +1,12 @@
-"""Imports point to the right only: examples -> adapters -> durable -> checkpoint. And a few things nobody may do."""
+"""Imports point to the right only: examples -> adapters -> durable -> checkpoint, and down only inside each of them.
+
+Imports for type checkers count, and those inside functions. And a few things nobody may do.
+"""
 
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,32 @@ FRAMEWORKS = {
 }
 ALL_FRAMEWORKS = tuple(name for names in FRAMEWORKS.values() for name in names)
 SQL = ("sqlalchemy", "alembic", "psycopg", "sqlite3")
+FLOORS = {
+    "durable.checkpoint": (
+        ("errors",),
+        ("codec", "deadline", "prepared", "schema"),
+        ("records", "database"),
+        ("journal", "state", "migrations"),
+        ("executions",),
+        ("claims", "inbox", "pace", "health"),
+    ),
+    "durable": (
+        ("errors", "telemetry.names"),
+        ("secrets",),
+        ("declare",),
+        ("record",),
+        ("live",),
+        ("inbox",),
+        ("step",),
+        ("telemetry",),
+        ("run",),
+        ("runtime",),
+        ("kit",),
+        ("openapi", "cli", "agents", "dispatch", "server", "testing"),
+    ),
+    **{f"durable.adapters.{name}": (("state",), ("seams",), ("entry",)) for name in FRAMEWORKS},
+}
+"""From the ground up: a room imports its own floor and those below."""
 REVIVERS = ("pickle", "cloudpickle", "dill", "marshal", "shelve")
 
 
@@ -91,10 +121,91 @@ def test_nobody_imports_the_folders_by_their_own_names():
         assert [name for name in imports(tree) if under(name, "adapters", "checkpoint")] == [], path
 
 
+def floor_of(module):
+    """The house a module stands in, and its floor; None for what stands on none, as a package's own ``__init__``."""
+    for house in sorted(FLOORS, key=len, reverse=True):
+        if under(module, house):
+            room = module.removeprefix(house).lstrip(".")
+            for level, floor in enumerate(FLOORS[house]):
+                if any(room == name or room.startswith(f"{name}.") for name in floor):
+                    return house, level
+            return None
+    return None
+
+
+def climbs(module, imported):
+    """Whether this import points up inside its house."""
+    here, there = floor_of(module), floor_of(imported)
+    return here is not None and there is not None and here[0] == there[0] and there[1] > here[1]
+
+
+def name_of(path):
+    top, *inner = path.with_suffix("").parts
+    base = {"durable": "durable", "adapters": "durable.adapters", "checkpoint": "durable.checkpoint"}[top]
+    return ".".join([base, *inner]).removesuffix(".__init__")
+
+
+def test_every_module_imports_down_the_floors_only():
+    up = {}
+    for path in modules("durable", "adapters", "checkpoint"):
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        up[str(path)] = [name for name in imports(tree) if climbs(name_of(path), name)]
+    assert {path: found for path, found in up.items() if found} == {}
+
+
+def test_every_module_of_a_house_stands_on_a_floor():
+    without = [str(path) for path in modules("durable", "checkpoint") if floor_of(name_of(path)) is None]
+    assert without == ["checkpoint/__init__.py", "durable/__init__.py", "durable/__main__.py"]
+
+
+def circles(graph):
+    """One circle of imports of each knot; none if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as knot:
+        return knot.args[1]
+    return []
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    paths = {name_of(path): path for path in modules("durable", "adapters", "checkpoint")}
+    graph = {}
+    for name, path in paths.items():
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        targets = {target if target in paths else target.rpartition(".")[0] for target in imports(tree)}
+        graph[name] = {target for target in targets if target in paths and not under(name, target)}
+    assert len(graph) > 150
+    assert circles(graph) == []
+
+
+def test_a_planted_circle_is_caught():
+    assert set(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()})) == {"a", "b", "c"}
+
+
+CLIMBING = [
+    ("durable.declare.policy", "durable.live.tool_context.ToolContext"),
+    ("durable.record.replay", "durable.step.call.StepCall"),
+    ("durable.live.segment", "durable.runtime.Runtime"),
+    ("durable.live.segment", "durable.telemetry.spans.SegmentSpan"),
+    ("durable.step.begin", "durable.run.close.close"),
+    ("durable.run.block", "durable.kit.opening"),
+    ("durable.kit.opening", "durable.openapi.api_tools"),
+    ("durable.checkpoint.journal.writer", "durable.checkpoint.executions.start"),
+    ("durable.checkpoint.codec.walk", "durable.checkpoint.database.Database"),
+    ("durable.adapters.langgraph.state.saver", "durable.adapters.langgraph.seams.tools"),
+    ("durable.adapters.google_adk.seams.tools", "durable.adapters.google_adk.entry.runs.open_run"),
+]
+
+
+@pytest.mark.parametrize(("module", "imported"), CLIMBING)
+def test_a_planted_import_of_a_higher_floor_is_caught(module, imported):
+    assert climbs(module, imported)
+
+
 PLANTED = [
     ("checkpoint", "import durable"),
     ("checkpoint", "from durable import step"),
-    ("checkpoint/migrations", "from durable.shells import run_step"),
+    ("checkpoint/migrations", "from durable.step.shells import run_step"),
     ("checkpoint", "from langchain_core.messages import AIMessage"),
     ("durable", "import sqlalchemy as sa"),
     ("durable/testing", "from sqlalchemy.engine import Connection"),
@@ -125,9 +236,12 @@ def test_a_planted_violation_is_caught(folder, source):
 
 
 ALLOWED = [
-    ("checkpoint", "from durable.checkpoint.errors import LeaseLost\nimport sqlalchemy, alembic"),
-    ("durable", "from durable import checkpoint\nfrom durable.checkpoint import errors"),
-    ("adapters/langgraph", "from durable import Runtime\nfrom durable.adapters.langgraph.saver import DurableSaver"),
+    ("checkpoint", "from durable.errors import LeaseLost\nimport sqlalchemy, alembic"),
+    ("durable", "from durable import checkpoint\nfrom durable import errors"),
+    (
+        "adapters/langgraph",
+        "from durable import Runtime\nfrom durable.adapters.langgraph.state.saver import DurableSaver",
+    ),
     ("adapters/langgraph", "from langgraph.graph import StateGraph\nfrom langchain_core.tools import BaseTool"),
     ("adapters/openai_agents", "from agents import Agent"),
     ("checkpoint", "from sqlalchemy import text\ntext('select 1')"),

@@ -39,7 +39,7 @@ def test_every_exported_name_is_there_and_documented(module):
 
 def test_the_drawn_error_tree_has_every_error():
     """The tree at the top of the errors module is what people read to know what to catch."""
-    errors = import_module("durable.checkpoint.errors")
+    errors = import_module("durable.errors")
     defined = {name for name, value in vars(errors).items() if isinstance(value, type)}
     drawn = {word for line in (errors.__doc__ or "").splitlines() for word in line.split()}
     assert {name for name in defined if issubclass(getattr(errors, name), errors.DurableError)} <= drawn

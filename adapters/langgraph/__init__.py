@@ -6,7 +6,7 @@ tools, model calls and ``@task`` are steps; its interrupts and our approvals sha
 
 from __future__ import annotations
 
-from durable.adapters.langgraph.saver import DurableSaver
-from durable.adapters.langgraph.wrapping import durable_graph
+from durable.adapters.langgraph.entry.wrapping import durable_graph
+from durable.adapters.langgraph.state.saver import DurableSaver
 
 __all__ = ["DurableSaver", "durable_graph"]

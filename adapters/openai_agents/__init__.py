@@ -8,7 +8,7 @@ of policies, are decided in the one inbox. ``durable_runs(runtime)`` does the sa
 
 from __future__ import annotations
 
-from durable.adapters.openai_agents.session import DurableSession
-from durable.adapters.openai_agents.wrapping import durable_agent, durable_runs
+from durable.adapters.openai_agents.entry.wrapping import durable_agent, durable_runs
+from durable.adapters.openai_agents.state.session import DurableSession
 
 __all__ = ["DurableSession", "durable_agent", "durable_runs"]

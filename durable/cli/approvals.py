@@ -9,7 +9,7 @@ from durable.checkpoint.records import Interrupt, InterruptKind, InterruptStatus
 from durable.cli import plain
 from durable.cli.render import cell, clean, moment, short, table
 from durable.cli.session import Session, chosen, one_of, parsed, person
-from durable.interrupt import Decision
+from durable.inbox.decision import Decision
 
 Id = Annotated[
     str, typer.Argument(metavar="INTERRUPT", help="The interrupt's id, as `durable approvals list` shows it.")

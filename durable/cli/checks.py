@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from durable.checkpoint import claims, health, interrupts, migrations
-from durable.checkpoint.codec_view import view
+from durable.checkpoint import claims, health, migrations
+from durable.checkpoint.codec.view import view
+from durable.checkpoint.inbox import interrupts
 from durable.cli.history import who
 from durable.cli.render import took
-from durable.owner import is_dead
+from durable.live.owner import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

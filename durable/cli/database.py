@@ -4,9 +4,9 @@ from contextlib import closing
 from typing import Any
 
 from durable.checkpoint import health, migrations
-from durable.checkpoint.errors import JournalCorrupt
 from durable.cli.render import clean, fields
 from durable.cli.session import Session
+from durable.errors import JournalCorrupt
 
 
 def upgrade(session: Session) -> None:

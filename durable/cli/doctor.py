@@ -6,10 +6,10 @@ from typing import Any
 
 import typer
 
-from durable.checkpoint.errors import DurableError
 from durable.cli import checks
 from durable.cli.render import cell, status, table
 from durable.cli.session import Session
+from durable.errors import DurableError
 
 
 def diagnose(session: Session) -> None:

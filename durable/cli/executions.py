@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from durable.checkpoint.errors import CorruptPayload, JournalCorrupt
 from durable.checkpoint.records import Execution, Status
 from durable.cli import history as histories
 from durable.cli import plain
 from durable.cli.loading import load_runtime
 from durable.cli.render import cell, clean, fields, moment, status, table, whole
 from durable.cli.session import Session, chosen, one_of, pairs, parsed
-from durable.handle import Handle
-from durable.owner import is_dead
+from durable.errors import CorruptPayload, JournalCorrupt
+from durable.live.owner import is_dead
+from durable.run.handle import Handle
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Repeat for several.")]

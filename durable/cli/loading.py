@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from durable.checkpoint.errors import InvalidConfiguration
 from durable.cli.session import Session
+from durable.errors import InvalidConfiguration
 from durable.runtime import Runtime
 
 

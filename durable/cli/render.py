@@ -20,7 +20,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from durable.checkpoint.errors import DurableError
+    from durable.errors import DurableError
 
 STYLES: Mapping[str, str] = {
     "succeeded": "green",

@@ -14,11 +14,12 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from durable.checkpoint import blobs, health, migrations
-from durable.checkpoint.codec_view import view
+from durable.checkpoint import health, migrations
+from durable.checkpoint.codec.view import view
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import DurableError, InvalidConfiguration
+from durable.checkpoint.state import blobs
 from durable.cli.render import Output
+from durable.errors import DurableError, InvalidConfiguration
 from durable.runtime import DEFAULT_URL, Runtime
 
 Url = Annotated[

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from durable.checkpoint.errors import InvalidConfiguration
 from durable.cli.history import who
 from durable.cli.loading import load_runtime
 from durable.cli.render import clean
 from durable.cli.session import Session
+from durable.errors import InvalidConfiguration
 
 
 def work(

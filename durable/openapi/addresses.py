@@ -10,7 +10,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.api_errors import AddressRefused, ApiUnreachable
+from durable.openapi.errors import AddressRefused, ApiUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,7 +7,7 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.api_errors import AnswerLost, ApiBusy, ApiRefused
+from durable.openapi.errors import AnswerLost, ApiBusy, ApiRefused
 
 if TYPE_CHECKING:
     from durable.openapi.wire import Answer

@@ -9,26 +9,26 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from durable.checkpoint.api_errors import AnswerLost, ApiBusy, ApiUnreachable, SpecInvalid
-from durable.checkpoint.errors import InvalidConfiguration
-from durable.clock import Clock
+from durable.declare.policy import ToolPolicy
+from durable.declare.retry import Retry
+from durable.errors import InvalidConfiguration
+from durable.live.clock import Clock
 from durable.openapi.credentials import Credentials
 from durable.openapi.document import load
+from durable.openapi.errors import AnswerLost, ApiBusy, ApiUnreachable, SpecInvalid
 from durable.openapi.function import Server, function
 from durable.openapi.operations import operations, own_servers
 from durable.openapi.schemas import Schemas
 from durable.openapi.wire import Limits, PinnedBackend
-from durable.policy import ToolPolicy
-from durable.retry import Retry
+from durable.run.tool import tool
 from durable.secrets.store import SecretStore
-from durable.tool import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from durable.declare.policy import Effect
     from durable.openapi.document import Document, Source
     from durable.openapi.operations import Operation
-    from durable.policy import Effect
     from durable.secrets.resolvers import Sources
 
 _EFFECTS: dict[str, Effect] = {

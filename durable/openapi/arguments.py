@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
-from durable.checkpoint.api_errors import ArgumentsInvalid
 from durable.openapi import encoding
 from durable.openapi.annotations import JSON_TEXT, annotation, received
+from durable.openapi.errors import ArgumentsInvalid
 from durable.openapi.schemas import check
 
 if TYPE_CHECKING:

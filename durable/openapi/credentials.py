@@ -15,16 +15,16 @@ from urllib.parse import quote
 
 import httpx
 
-from durable.checkpoint.api_errors import AnswerLost, ApiRefused, ApiUnreachable
-from durable.checkpoint.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
-from durable.context import scope
+from durable.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
+from durable.live.scope import scope
 from durable.openapi.answers import told
+from durable.openapi.errors import AnswerLost, ApiRefused, ApiUnreachable
 from durable.openapi.wire import Limits, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from durable.clock import Clock
+    from durable.live.clock import Clock
     from durable.openapi.document import Document
     from durable.openapi.operations import Operation
     from durable.secrets.store import SecretStore

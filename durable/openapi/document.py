@@ -27,7 +27,7 @@ from openapi_spec_validator import (
     OpenAPIV31SpecValidator,
 )
 
-from durable.checkpoint.api_errors import AnswerLost, ApiError, SpecChanged, SpecInvalid, SpecUnavailable
+from durable.openapi.errors import AnswerLost, ApiError, SpecChanged, SpecInvalid, SpecUnavailable
 from durable.openapi.wire import Limits, send
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from durable.checkpoint.api_errors import ArgumentsInvalid
+from durable.openapi.errors import ArgumentsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

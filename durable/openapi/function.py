@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from durable.admission import hide
-from durable.checkpoint.api_errors import AnswerLost, ApiError, ArgumentsInvalid
-from durable.context import detached, scope
+from durable.live.scope import scope
+from durable.live.tool_context import detached
 from durable.openapi.answers import readable, value_of
 from durable.openapi.arguments import Arguments
 from durable.openapi.encoding import url_of
+from durable.openapi.errors import AnswerLost, ApiError, ArgumentsInvalid
 from durable.openapi.wire import send
-from durable.policies import governing
+from durable.step.gates.pace import report_swallowed_error
+from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable.context import ToolContext
+    from durable.declare.policy import ToolPolicy
+    from durable.live.tool_context import ToolContext
     from durable.openapi.arguments import Parts
     from durable.openapi.credentials import Credentials
     from durable.openapi.operations import Operation
     from durable.openapi.schemas import Schemas
     from durable.openapi.wire import Answer, Limits
-    from durable.policy import ToolPolicy
 
 
 _ASKED_WITH = {"Accept": "application/json, */*;q=0.5", "User-Agent": "durable-adapters"}
@@ -81,7 +82,7 @@ def function(server: Server, operation: Operation, policy: ToolPolicy) -> Callab
             if _comes_again(error, operation, policy, context):
                 raise
             if here is not None:
-                hide(here, error)
+                report_swallowed_error(here, error)
             return readable(error)
 
     call.__name__ = call.__qualname__ = operation.name

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from durable.checkpoint.api_errors import SpecInvalid, TooManyOperations
+from durable.openapi.errors import SpecInvalid, TooManyOperations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

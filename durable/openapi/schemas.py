@@ -17,7 +17,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import extend
 from referencing import Registry
 
-from durable.checkpoint.api_errors import ArgumentsInvalid, SpecInvalid
+from durable.openapi.errors import ArgumentsInvalid, SpecInvalid
 
 if TYPE_CHECKING:
     from durable.openapi.document import Document

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import httpcore
 
-from durable.checkpoint.api_errors import AnswerLost, ApiUnreachable, ArgumentsInvalid
 from durable.openapi.addresses import resolve
+from durable.openapi.errors import AnswerLost, ApiUnreachable, ArgumentsInvalid
 from durable.secrets.logs import redacting
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import weakref
 from collections import deque
 from typing import Any
 
-from durable.checkpoint.codec_builtins import TAG
+from durable.checkpoint.codec.builtins import TAG
 from durable.secrets.forms import forms
 
 SHORTEST = 4

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from durable.checkpoint.errors import InvalidConfiguration
+from durable.errors import InvalidConfiguration
 
 Resolver: TypeAlias = Callable[[str], str | None]
 Sources: TypeAlias = Mapping[str, str] | Resolver | Sequence[Mapping[str, str] | Resolver]

@@ -10,7 +10,7 @@ import asyncio
 import traceback
 from typing import TYPE_CHECKING, Any, cast
 
-from durable.checkpoint.errors import Cancelled, Suspended
+from durable.errors import Cancelled, Suspended
 from durable.secrets.redaction import tells_of_headers
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.errors import SecretMissing, SecretUndeclared
+from durable.errors import SecretMissing, SecretUndeclared
 from durable.secrets.redaction import SHORTEST, Redactor
 from durable.secrets.resolvers import resolvers
 

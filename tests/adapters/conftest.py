@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from durable import Runtime
-from durable.adapters.langgraph.saver import DurableSaver
+from durable.adapters.langgraph.state.saver import DurableSaver
 from tests.adapters.langgraph_world import Ledger
 from tests.postgres import fresh_database
 

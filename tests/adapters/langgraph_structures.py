@@ -19,7 +19,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, create_react_agent, tools_condition
 from langgraph.types import Send
 
-from durable.context import scope
+from durable.live.scope import scope
 from tests.adapters.langgraph_world import Scripted, call, says
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from google.genai import types
 
 from durable import Decision, Retry, ToolContext, ToolPolicy, Unsupported, current, tool
 from durable.adapters.google_adk import durable_runner
-from durable.checkpoint.errors import InvalidConfiguration
+from durable.errors import InvalidConfiguration
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text
 from tests.world import DAY, World, crashed
 

@@ -14,8 +14,8 @@ from google.genai import types
 
 from durable import Approval, Decision, InvalidDecision, ToolPolicy, Unsupported
 from durable.adapters.google_adk import durable_runner
-from durable.adapters.google_adk.confirmations import cut_off
-from durable.checkpoint.errors import NotAllowedToDecide
+from durable.adapters.google_adk.seams.confirmations import cut_off
+from durable.errors import NotAllowedToDecide
 from tests.adapters.adk_world import USER, Script, call, events_of, final, run, session_of, text, told, user
 from tests.world import DAY, World, crashed
 

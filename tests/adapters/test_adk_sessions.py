@@ -19,7 +19,7 @@ from google.genai import types
 
 from durable import Runtime
 from durable.adapters.google_adk import DurableSessionService
-from durable.checkpoint.errors import InvalidId, ItemConflict
+from durable.errors import InvalidId, ItemConflict
 
 WHO = {"app_name": "app", "user_id": "ann"}
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from durable import Decision, Runtime, ToolPolicy
-from durable.checkpoint.errors import InvalidDecision
+from durable.errors import InvalidDecision
 
 FLIGHT, HOTEL, PAY = ("book", {"what": "flight"}), ("book", {"what": "hotel"}), ("pay", {"amount": 900})
 

@@ -14,8 +14,8 @@ from langgraph.prebuilt import ToolNode, create_react_agent, tools_condition
 from durable import Decision, Runtime, ToolPolicy
 from durable import tool as durable_tool
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import ExecutionCancelled
-from durable.policy import Done, NotDone
+from durable.declare.policy import Done, NotDone
+from durable.errors import ExecutionCancelled
 from tests.adapters.langgraph_world import Ledger, Scripted, call, contents, killed, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}, "max_concurrency": 1}

@@ -10,7 +10,7 @@ from langgraph.types import Send
 
 from durable import Decision, Runtime
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import ExecutionCancelled
+from durable.errors import ExecutionCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from langgraph.types import CachePolicy, RetryPolicy
 
 from durable import Decision, Retry, Runtime, ToolPolicy, current, step
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import ExecutionConflict, InvalidId, NotEncodable
+from durable.errors import ExecutionConflict, InvalidId, NotEncodable
 from tests.adapters.langgraph_world import Ledger, call
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}

@@ -13,7 +13,7 @@ from langgraph.types import Command, Send, interrupt
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import (
+from durable.errors import (
     AlreadyDecided,
     ExecutionCancelled,
     ExecutionConflict,

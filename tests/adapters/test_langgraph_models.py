@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind
 
 from durable import Retry, Runtime, ToolPolicy
 from durable.adapters.langgraph import durable_graph
-from durable.telemetry import Telemetry
+from durable.telemetry.telemetry import Telemetry
 from tests.adapters.langgraph_world import Scripted, call, says
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from langgraph.checkpoint.base import ERROR, INTERRUPT, RESUME
 
-from durable.adapters.langgraph import keys
+from durable.adapters.langgraph.state import keys
 from durable.checkpoint import claims
 from durable.checkpoint.claims import Owner
-from durable.checkpoint.errors import InvalidId, LeaseLost
-from durable.execution import open_segment
+from durable.errors import InvalidId, LeaseLost
+from durable.run.open import open_segment
 from tests.adapters.langgraph_saver_world import at, checkpoint, ids, put, rows
 
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytest
 from langgraph.checkpoint.base import ERROR
 
-from durable.adapters.langgraph.barrier import Barrier
-from durable.adapters.langgraph.convoy import Convoys
-from durable.adapters.langgraph.saver import DurableSaver
+from durable.adapters.langgraph.state.commit_together import Convoys
+from durable.adapters.langgraph.state.durability_barrier import Barrier
+from durable.adapters.langgraph.state.saver import DurableSaver
 from durable.checkpoint.database import JOURNAL_THREADS
-from durable.checkpoint.errors import DatabaseUnavailable, NotEncodable
+from durable.errors import DatabaseUnavailable, NotEncodable
 from tests.adapters.langgraph_saver_world import at, checkpoint, put
 
 SOON = 30.0  # seconds: only a failure takes them

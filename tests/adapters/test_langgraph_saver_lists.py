@@ -10,9 +10,9 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, StateGraph
 
-from durable.adapters.langgraph.lists import Lists
-from durable.adapters.langgraph.saver import DurableSaver
-from durable.checkpoint.snapshots import Place
+from durable.adapters.langgraph.state.saver import DurableSaver
+from durable.adapters.langgraph.state.stored_lists import Lists
+from durable.checkpoint.state.snapshots import Place
 from tests.adapters.langgraph_saver_world import at, checkpoint, rows
 
 

@@ -9,8 +9,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.base import INTERRUPT
 from langgraph.types import Interrupt
 
-from durable.adapters.langgraph.saver import PAGE, DurableSaver
-from durable.checkpoint.errors import InvalidConfiguration
+from durable.adapters.langgraph.state.saver import PAGE, DurableSaver
+from durable.errors import InvalidConfiguration
 from tests.adapters.langgraph_saver_world import TABLES, at, chain, checkpoint, ids, put, rows
 
 AWKWARD = [

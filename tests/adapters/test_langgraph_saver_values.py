@@ -17,9 +17,9 @@ from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel
 from sqlalchemy import update
 
-from durable.adapters.langgraph.serde import FRAMEWORK_TYPES, DurableSerializer
+from durable.adapters.langgraph.state.serde import FRAMEWORK_TYPES, DurableSerializer
 from durable.checkpoint import schema
-from durable.checkpoint.errors import CorruptPayload, NotEncodable, UnknownType
+from durable.errors import CorruptPayload, NotEncodable, UnknownType
 from tests.adapters.langgraph_saver_world import at, checkpoint, ids, put, rows
 
 

@@ -15,7 +15,7 @@ from langgraph.types import Command
 from pydantic import BaseModel, ValidationError
 
 from durable.adapters.langgraph import DurableSaver, durable_graph
-from durable.checkpoint.errors import InvalidConfiguration, NotEncodable, Unsupported
+from durable.errors import InvalidConfiguration, NotEncodable, Unsupported
 from tests.adapters.langgraph_world import Ledger, plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}

@@ -16,7 +16,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import RunControl
 
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import ThreadBusy
+from durable.errors import ThreadBusy
 from tests.adapters.langgraph_world import Scripted, plain, says
 
 MODES = ["values", "updates", "checkpoints", "tasks", "debug", "messages", "custom"]

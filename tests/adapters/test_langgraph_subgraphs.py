@@ -14,7 +14,7 @@ from langgraph.types import Command, Send, interrupt
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.langgraph import DurableSaver, durable_graph
-from durable.checkpoint.errors import Unsupported
+from durable.errors import Unsupported
 from tests.adapters.langgraph_world import plain
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}

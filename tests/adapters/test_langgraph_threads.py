@@ -16,7 +16,7 @@ from langgraph.types import Command, interrupt
 
 from durable import Runtime, step
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import ExecutionBusy, ExecutionCancelled, ExecutionNotFound, ThreadBusy, Unsupported
+from durable.errors import ExecutionBusy, ExecutionCancelled, ExecutionNotFound, ThreadBusy, Unsupported
 from tests.adapters.langgraph_world import Ledger, killed
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}

@@ -14,7 +14,7 @@ from agents.sandbox import SandboxAgent
 
 from durable import Approval, Decision, Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_agent
-from durable.checkpoint.errors import AlreadyDecided, ExecutionSuspended, InvalidConfiguration, Unsupported
+from durable.errors import AlreadyDecided, ExecutionSuspended, InvalidConfiguration, Unsupported
 from tests.adapters.openai_world import Ledger, Model, acting, agent, call
 
 if TYPE_CHECKING:

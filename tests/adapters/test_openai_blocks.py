@@ -11,7 +11,7 @@ from agents.extensions.experimental.codex import codex_tool
 
 from durable import Decision, Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_runs
-from durable.checkpoint.errors import Unsupported
+from durable.errors import Unsupported
 from tests.adapters.openai_world import Ledger, Model, acting, agent, call, killed
 
 POLICIES = {"act": ToolPolicy(effect="idempotent")}

@@ -11,8 +11,9 @@ from agents.testing import ModelStep, ScriptedModel
 from openai.types.responses.response_output_item import McpApprovalRequest
 
 from durable import Decision, Runtime
-from durable.adapters.openai_agents import driving, durable_agent
-from durable.checkpoint.errors import AlreadyDecided, ExecutionCancelled, ExecutionSuspended, Unsupported
+from durable.adapters.openai_agents import durable_agent
+from durable.adapters.openai_agents.entry import drive
+from durable.errors import AlreadyDecided, ExecutionCancelled, ExecutionSuspended, Unsupported
 from tests.adapters.openai_world import Ledger, Model, acting, agent, call
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_another_minor_version_of_the_sdk_is_drift_until_somebody_approves(
 ) -> None:
     durable = durable_agent(app(ledger), runtime, name="app")
     with monkeypatch.context() as before:
-        before.setattr(driving, "version", lambda _: "0.23.4")
+        before.setattr(drive, "version", lambda _: "0.23.4")
         assert len(go(durable).interruptions) == 1
     runtime.decide(asked(runtime, "approval").id, Decision.approve(), by="alice")
     with pytest.raises(ExecutionSuspended):
@@ -66,9 +67,9 @@ def test_another_minor_version_of_the_sdk_is_drift_until_somebody_approves(
 
 def test_another_patch_of_the_sdk_is_none(runtime: Runtime, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     durable = durable_agent(app(ledger), runtime, name="app")
-    monkeypatch.setattr(driving, "version", lambda _: "0.24.0")
+    monkeypatch.setattr(drive, "version", lambda _: "0.24.0")
     go(durable)
-    monkeypatch.setattr(driving, "version", lambda _: "0.24.9")
+    monkeypatch.setattr(drive, "version", lambda _: "0.24.9")
     assert len(go(durable).interruptions) == 1
 
 

@@ -22,7 +22,7 @@ from openai.types.responses.response_output_item import LocalShellCall, LocalShe
 
 from durable import Approval, Decision, Runtime, ToolPolicy
 from durable.adapters.openai_agents import durable_agent
-from durable.checkpoint.errors import ExecutionSuspended
+from durable.errors import ExecutionSuspended
 from tests.adapters.openai_world import Ledger, Model, agent, killed
 
 if TYPE_CHECKING:

@@ -169,7 +169,7 @@ def test_a_model_that_dies_before_its_answer_is_recorded_is_asked_again(sqlite_u
 
 def test_an_undeclared_tool_that_died_in_its_effect_is_in_doubt(sqlite_url: str, tmp_path: Any) -> None:
     from durable import Decision
-    from durable.checkpoint.errors import ExecutionSuspended
+    from durable.errors import ExecutionSuspended
 
     path = tmp_path / "ledger"
 

@@ -12,8 +12,8 @@ from agents.memory.session import Session
 from agents.testing import ScriptedModel, assistant_message
 
 from durable.adapters.openai_agents import DurableSession
-from durable.checkpoint.errors import InvalidConfiguration, InvalidId, LeaseLost, NotEncodable
-from durable.execution import open_segment
+from durable.errors import InvalidConfiguration, InvalidId, LeaseLost, NotEncodable
+from durable.run.open import open_segment
 from tests.world import DAY, World, crashed
 
 

@@ -14,7 +14,7 @@ from durable import Approval, Budget, Decision, Rate, ToolPolicy
 from durable.adapters.google_adk import durable_runner
 from durable.adapters.langgraph import durable_graph
 from durable.adapters.openai_agents import durable_agent
-from durable.checkpoint.errors import DurableError
+from durable.errors import DurableError
 from tests.adapters import adk_world as adk
 from tests.adapters import langgraph_world as lg
 from tests.adapters import openai_world as oa

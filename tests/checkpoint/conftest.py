@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from durable.checkpoint import claims, executions, journal
+from durable.checkpoint import claims, executions
 from durable.checkpoint.claims import Owner
-from durable.checkpoint.codec import Codec
+from durable.checkpoint.codec.codec import Codec
 from durable.checkpoint.database import Database
 from durable.checkpoint.executions import NewExecution
-from durable.checkpoint.journal import Journal
-from durable.checkpoint.writer import Writer
+from durable.checkpoint.journal import journal
+from durable.checkpoint.journal.journal import Journal
+from durable.checkpoint.journal.writer import Writer
 from tests.templates import *  # noqa: F403 - fixtures
 
 CODEC = Codec()

@@ -14,8 +14,8 @@ from sqlalchemy import event, insert, text
 
 from durable.checkpoint import schema
 from durable.checkpoint.database import JOURNAL_THREADS, Database
-from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, InvalidConfiguration, StorageError
 from durable.checkpoint.records import NewRecord
+from durable.errors import DatabaseBusy, DatabaseUnavailable, InvalidConfiguration, StorageError
 from tests.world import until
 
 NOTE = NewRecord("note")

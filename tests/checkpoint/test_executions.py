@@ -7,9 +7,12 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import claims, executions, interrupts, signals, votes
+from durable.checkpoint import claims, executions
 from durable.checkpoint.claims import Owner
-from durable.checkpoint.errors import (
+from durable.checkpoint.inbox import interrupts, signals, votes
+from durable.checkpoint.inbox.interrupts import NewInterrupt
+from durable.checkpoint.inbox.votes import NewDecision
+from durable.errors import (
     ExecutionBusy,
     ExecutionClosed,
     ExecutionConflict,
@@ -17,12 +20,14 @@ from durable.checkpoint.errors import (
     LeaseLost,
     ThreadBusy,
 )
-from durable.checkpoint.interrupts import NewInterrupt
-from durable.checkpoint.votes import NewDecision
 from tests.checkpoint.conftest import CODEC, encoded
 from tests.world import until
 
 HOUR = 3600.0
+
+
+def anybody(*_):
+    """Whoever decides, may."""
 
 
 def put(store, status, **values):
@@ -50,7 +55,7 @@ def asked(store, interrupt_id="i", **changes):
 
 
 def decide(store, interrupt_id="i", by="alice", digest="d"):
-    decision = NewDecision(encoded({"kind": "approve"}), digest, by)
+    decision = NewDecision(encoded({"kind": "approve"}), digest, by, anybody)
     return store.db.transact(lambda c: votes.decide(store.db, c, "default", interrupt_id, decision))
 
 
@@ -280,7 +285,7 @@ class TestLetGo:
 
         def person():
             other = store.process()
-            decision = NewDecision(encoded({"kind": "approve"}), "d", "alice")
+            decision = NewDecision(encoded({"kind": "approve"}), "d", "alice", anybody)
             with other.db.write() as connection:
                 votes.decide(other.db, connection, "default", "i", decision)
                 deciding.set()

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import executions, interrupts, votes
-from durable.checkpoint.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, LeaseLost
-from durable.checkpoint.interrupts import NewInterrupt
+from durable.checkpoint import executions
+from durable.checkpoint.inbox import interrupts, votes
+from durable.checkpoint.inbox.interrupts import NewInterrupt
+from durable.checkpoint.inbox.votes import NewDecision
 from durable.checkpoint.records import NewRecord
-from durable.checkpoint.votes import NewDecision
+from durable.errors import AlreadyDecided, DecisionExpired, InterruptNotFound, LeaseLost
 from tests.checkpoint.conftest import CODEC, encoded
 
 HOUR = 3600.0
@@ -45,8 +46,12 @@ def read(store, interrupt_id="i", namespace="default"):
         return interrupts.get(connection, namespace, interrupt_id, CODEC.decode)
 
 
+def anybody(*_):
+    """Whoever decides, may."""
+
+
 def decide(store, kind="approve", by="alice", interrupt_id="i", **more):
-    decision = NewDecision(encoded({"kind": kind}), kind, by, **more)
+    decision = NewDecision(encoded({"kind": kind}), kind, by, anybody, **more)
     return store.db.transact(lambda c: votes.decide(store.db, c, "default", interrupt_id, decision))
 
 
@@ -177,7 +182,7 @@ def test_what_is_not_there_or_in_another_namespace_is_not_found(store, opened):
     with pytest.raises(InterruptNotFound):
         read(store, namespace="elsewhere")
     with pytest.raises(InterruptNotFound):
-        decision = NewDecision(encoded({"kind": "approve"}), "approve", "mallory")
+        decision = NewDecision(encoded({"kind": "approve"}), "approve", "mallory", anybody)
         store.db.transact(lambda c: votes.decide(store.db, c, "elsewhere", "i", decision))
     assert read(store).status == "open"
 
@@ -187,7 +192,7 @@ def test_large_questions_and_answers_stand_in_blobs(store, opened):
     found = opened(subject=large)
     assert len(found.stored_subject) == 33
     answer = encoded({"kind": "respond", "value": "y" * 200_000})
-    store.db.transact(lambda c: votes.decide(store.db, c, "default", "i", NewDecision(answer, "d", "alice")))
+    store.db.transact(lambda c: votes.decide(store.db, c, "default", "i", NewDecision(answer, "d", "alice", anybody)))
     assert len(read(store).stored_decision) == 33
     with store.db.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM blobs")).scalar() == 2

@@ -7,9 +7,10 @@ import threading
 import pytest
 from sqlalchemy import event, insert, text, update
 
-from durable.checkpoint import journal, schema
-from durable.checkpoint.errors import DatabaseUnavailable, JournalCorrupt, LeaseLost, StorageError
+from durable.checkpoint import schema
+from durable.checkpoint.journal import journal
 from durable.checkpoint.records import NewRecord
+from durable.errors import DatabaseUnavailable, JournalCorrupt, LeaseLost, StorageError
 from tests.world import until
 
 NOTE = NewRecord("note", None, {"a": 1})

@@ -15,7 +15,7 @@ from sqlalchemy import inspect, select, text
 
 from durable.checkpoint import migrations, schema
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import SchemaTooNew
+from durable.errors import SchemaTooNew
 
 ROOT = Path(__file__).parent.parent.parent
 VERSION = migrations.VERSION_TABLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from durable.checkpoint import circuits, rates
-from durable.checkpoint.circuits import Circuit
+from durable.checkpoint.pace import circuits, rates
+from durable.checkpoint.pace.circuits import Circuit
 from tests.races.racers import race
 
 HOUR = 3600.0

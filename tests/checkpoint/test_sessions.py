@@ -9,10 +9,11 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
-from durable.checkpoint import schema, sessions
-from durable.checkpoint.errors import ItemConflict, LeaseLost, SessionChanged, SessionExists, SessionNotFound
+from durable.checkpoint import schema
 from durable.checkpoint.records import NewRecord
-from durable.checkpoint.sessions import NewItem, Place
+from durable.checkpoint.state import sessions
+from durable.checkpoint.state.sessions import NewItem, Place
+from durable.errors import ItemConflict, LeaseLost, SessionChanged, SessionExists, SessionNotFound
 
 HERE = Place("default", "app", "ann", "s")
 

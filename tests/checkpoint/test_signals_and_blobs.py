@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from durable.checkpoint import blobs, executions, signals
-from durable.checkpoint.errors import JournalCorrupt, LeaseLost
+from durable.checkpoint import executions
+from durable.checkpoint.inbox import signals
 from durable.checkpoint.records import NewRecord, pack, unpack
+from durable.checkpoint.state import blobs
+from durable.errors import JournalCorrupt, LeaseLost
 from tests.checkpoint.conftest import CODEC, encoded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from durable import Approval, ask, step, tool
-from durable.calls import Step
+from durable.run.calls import Step
 from tests.cli.conftest import ENVIRONMENT, Order
 from tests.world import DAY, World, crashed
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from durable import Runtime, ask, declared, step, tool
+from durable import Runtime, ask, step, tool
+from durable.declare import registry
 from tests.cli.conftest import Order
 
 EXECUTION_KEYS = [
@@ -201,7 +202,7 @@ def test_a_cancelled_execution_is_undone_by_a_worker_with_its_app(durable, url, 
 
         runtime.run("reserving", id="r")
         with monkeypatch.context() as elsewhere:  # as in a process that does not import the app
-            elsewhere.setattr(declared, "_declared", {})
+            elsewhere.setattr(registry, "_declared", {})
             said = durable("cancel", "r", "--compensate", "--reason", "no stock").output
         assert "pending (is asked to end; a worker of its app undoes what it has done first)" in said
         runtime.recover()

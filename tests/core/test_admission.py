@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from durable import Approval, Decision, Done, Runtime, ToolNotAllowed, ToolPolicy, step, tool
-from durable.checkpoint.errors import InvalidConfiguration, ToolRejected
+from durable.errors import InvalidConfiguration, ToolRejected
 from tests.world import World, crashed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from durable import Approval, Decision, tool
-from durable.checkpoint.errors import (
+from durable.errors import (
     AlreadyDecided,
     ArgumentsChanged,
     DecisionExpired,

@@ -14,7 +14,7 @@ from sqlalchemy import event, make_url, text
 from durable import Decision, Runtime, ask, step, tool
 from durable.checkpoint import migrations
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.errors import (
     DatabaseFull,
     DatabaseReadOnly,
     DatabaseUnavailable,

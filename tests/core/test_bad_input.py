@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from durable import Decision, Retry, Runtime, ToolPolicy, ask, step, tool, wait_signal
-from durable.checkpoint.codec import LIMIT, Codec
+from durable.checkpoint.codec.codec import LIMIT, Codec
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.errors import (
     DurableError,
     ExecutionConflict,
     InterruptNotFound,

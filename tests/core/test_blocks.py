@@ -8,7 +8,7 @@ import os
 import pytest
 
 from durable import Decision, Runtime, ask, current, step
-from durable.checkpoint.errors import (
+from durable.errors import (
     ExecutionBusy,
     ExecutionCancelled,
     ExecutionConflict,

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from durable import Approval, Budget, BudgetExceeded, Decision, Retry, Runtime, ToolPolicy, step, tool
-from durable.checkpoint.errors import ExecutionFailed, InvalidConfiguration, InvalidDecision
-from durable.context import here
-from durable.policy import READ
-from durable.shells import run_step
-from durable.step import StepCall
+from durable.declare.policy import READ
+from durable.errors import ExecutionFailed, InvalidConfiguration, InvalidDecision
+from durable.live.scope import here
+from durable.step.call import StepCall
+from durable.step.shells import run_step
 from tests.world import World, crashed
 
 PRICES = {"gpt-x": {"input": 2.0, "output": 10.0}, "small-*": {"input": 0.0, "output": 1.0}}

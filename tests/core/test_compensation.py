@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from durable import Budget, Decision, Done, NotDone, Retry, Runtime, ToolContext, ToolPolicy, ask, tool
-from durable.checkpoint.errors import CompensationFailed, ExecutionCancelled, ExecutionClosed, ExecutionFailed
-from durable.execution import open_segment
+from durable.errors import CompensationFailed, ExecutionCancelled, ExecutionClosed, ExecutionFailed
+from durable.run.open import open_segment
 from tests.world import World, crashed, intact
 
 
@@ -285,12 +285,12 @@ def test_a_process_without_the_app_leaves_it_to_one_that_has_it(world):
 
 
 def test_a_function_that_is_gone_is_named(world, monkeypatch):
-    from durable import declared
+    from durable.declare import registry
 
     trip = Trip(world)
     trip.process().run("trip", id="a")
     runtime = trip.process()
-    monkeypatch.setattr(declared, "_declared", {})
+    monkeypatch.setattr(registry, "_declared", {})
     runtime.get("a").cancel("no trip", compensate=True)
     said = runtime.get("a").execution().error["message"]
     assert "undo is declared here for book; import its module, or name one in Runtime(policies=" in said

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from durable import Decision, Done, Runtime, ToolContext, Unsupported, ask, current, tool
-from durable.checkpoint.errors import DependencyFailed, InvalidConfiguration
-from durable.dependencies import Dependencies
+from durable.errors import DependencyFailed, InvalidConfiguration
+from durable.live.dependencies import Dependencies
 from tests.world import World, crashed
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from durable import Decision, ask, sleep, step, tool, wait_signal
-from durable.checkpoint.errors import InvalidDecision
+from durable.errors import InvalidDecision
 from tests.world import DAY, crashed, intact, kinds
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from durable import Decision, Done, NotDone, Unknown, current, tool
-from durable.checkpoint.errors import ExecutionCancelled, InvalidDecision, Unsupported
+from durable.errors import ExecutionCancelled, InvalidDecision, Unsupported
 from tests.world import DAY, HOUR, crashed, intact, kinds
 
 

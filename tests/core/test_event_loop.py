@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from durable import Decision, Retry, ask, current, sleep, step, tool, wait_signal
 from durable.checkpoint.database import JOURNAL_THREADS
-from durable.checkpoint.errors import ExecutionConflict, ExecutionFailed, NoExecution
+from durable.errors import ExecutionConflict, ExecutionFailed, NoExecution
 from tests.world import kinds
 
 

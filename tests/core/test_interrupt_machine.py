@@ -26,12 +26,12 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import event, update
 
-from durable import Approval, Decision, Runtime, current, doubt, tool
-from durable import interrupt as asking
-from durable.checkpoint import claims, interrupts, votes
+from durable import Approval, Decision, Runtime, current, tool
+from durable.checkpoint import claims
 from durable.checkpoint.claims import Owner
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.checkpoint.inbox import interrupts, votes
+from durable.errors import (
     AlreadyDecided,
     DecisionExpired,
     ExecutionBusy,
@@ -39,7 +39,9 @@ from durable.checkpoint.errors import (
     InvalidDecision,
     LeaseLost,
 )
-from durable.handle import Handle
+from durable.inbox import ask as asking
+from durable.run.handle import Handle
+from durable.step.gates import doubt
 from tests.postgres import MEMORY
 from tests.world import Died, crashed
 

@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from durable import Decision, Runtime, Suspended, ask, current, sleep, step, tool, wait_signal
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.errors import (
     DatabaseUnavailable,
     ExecutionBusy,
     ExecutionCancelled,

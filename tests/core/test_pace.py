@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from durable import Breaker, Decision, Rate, Retry, current, tool
-from durable.checkpoint.errors import InvalidConfiguration, StepTimeout
+from durable.errors import InvalidConfiguration, StepTimeout
 from tests.world import HOUR, World, kinds
 
 

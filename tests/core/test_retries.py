@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from durable import Decision, Retry, current, step, tool
-from durable.checkpoint.errors import StepAborted, StepTimeout
+from durable.errors import StepAborted, StepTimeout
 from tests.world import HOUR, crashed, intact, kinds
 
 QUICK = Retry(attempts=3, initial=0.01, factor=1)
@@ -105,7 +105,7 @@ def test_a_call_before_the_time_of_a_long_wait_does_not_run_it(world, flavour):
 
 def test_what_waits_for_its_next_attempt_is_not_started_and_so_never_in_doubt(world, flavour):
     """A once call whose process dies while it waits for the second attempt."""
-    from durable.clock import Clock
+    from durable.live.clock import Clock
 
     class Deadly(Clock):
         def sleep(self, seconds):

@@ -8,8 +8,8 @@ import functools
 import pytest
 
 from durable import ToolContext, current, step, tool
-from durable.checkpoint.errors import ExecutionFailed, InvalidId, NoExecution, StepFailed
-from durable.dependencies import Dependencies
+from durable.errors import ExecutionFailed, InvalidId, NoExecution, StepFailed
+from durable.live.dependencies import Dependencies
 from durable.secrets.store import SecretStore
 from tests.world import crashed, intact, kinds
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from durable import Approval, Decision, Suspended, ToolPolicy, ask, sleep, step, tool, wait_signal
-from durable.checkpoint.errors import (
+from durable.errors import (
     AlreadyDecided,
     ArgumentsChanged,
     DecisionExpired,

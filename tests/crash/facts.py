@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import inspect, select, text
 
 from durable.checkpoint import schema
-from durable.checkpoint.errors import JournalCorrupt
 from durable.checkpoint.records import unpack
+from durable.errors import JournalCorrupt
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -12,7 +12,7 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message, function
 
 from durable import current, tool
 from durable.adapters.openai_agents import durable_agent
-from durable.checkpoint.errors import ExecutionSuspended
+from durable.errors import ExecutionSuspended
 from tests.crash.scenario import Scenario
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from durable import doubt, idempotency
-from durable.checkpoint import interrupts
-from durable.segment import Segment
+from durable.checkpoint.inbox import interrupts
+from durable.live.segment import Segment
+from durable.record import keys
+from durable.step.gates import doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,13 +86,13 @@ def two_transactions() -> None:
 
 def another_key_each_time() -> None:
     """An idempotency key made from the attempt, not from the step."""
-    key_for = idempotency.key_for
+    key_for = keys.key_for
     made = iter(range(1_000_000))
 
     def fresh(*place: str) -> str:
         return key_for(*place[:3], f"{place[3]} {id(made)} {next(made)}")
 
-    idempotency.key_for = fresh
+    keys.key_for = fresh
 
 
 def branch_without_a_word() -> None:

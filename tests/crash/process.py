@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from durable import Runtime, current, tool
-from durable.context import segment
+from durable.live.scope import segment
 from tests.crash.scenario import Scenario
 from tests.crash.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from durable import Approval, Decision, ask, sleep, tool, wait_signal
-from durable.checkpoint.errors import ToolRejected
+from durable.errors import ToolRejected
 from tests.crash.effects import send
 from tests.crash.scenario import Scenario
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable import Approval, Decision
-from durable.checkpoint.errors import DecisionExpired, NotAllowedToDecide
+from durable.errors import DecisionExpired, NotAllowedToDecide
 from tests.governance.frameworks import Call
 from tests.world import HOUR
 

@@ -32,7 +32,7 @@ from durable import tool
 from durable.adapters.google_adk import durable_runner
 from durable.adapters.langgraph import durable_graph
 from durable.adapters.openai_agents import durable_agent
-from durable.checkpoint.errors import ExecutionSuspended, InvalidDecision, Unsupported
+from durable.errors import ExecutionSuspended, InvalidDecision, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

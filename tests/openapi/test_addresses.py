@@ -9,8 +9,8 @@ import time
 import httpx
 import pytest
 
-from durable.checkpoint.api_errors import AddressRefused, AnswerLost, ApiUnreachable
 from durable.openapi import addresses
+from durable.openapi.errors import AddressRefused, AnswerLost, ApiUnreachable
 from durable.openapi.wire import Limits, send
 from tests.openapi.server import Reply
 

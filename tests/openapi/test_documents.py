@@ -9,10 +9,10 @@ import json
 import pytest
 import yaml
 
-from durable.checkpoint.api_errors import ApiUnreachable, SpecChanged, SpecInvalid, SpecUnavailable, TooManyOperations
-from durable.checkpoint.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
+from durable.declare.signature import policy_of
+from durable.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.openapi import api_tools
-from durable.tool import policy_of
+from durable.openapi.errors import ApiUnreachable, SpecChanged, SpecInvalid, SpecUnavailable, TooManyOperations
 from tests.openapi.conftest import DOCUMENTS
 from tests.openapi.server import Reply
 

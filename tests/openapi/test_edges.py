@@ -7,9 +7,9 @@ import inspect
 import pytest
 
 from durable import Runtime, ToolPolicy
-from durable.checkpoint.api_errors import SpecInvalid
-from durable.checkpoint.errors import InvalidConfiguration, SecretMissing
+from durable.errors import InvalidConfiguration, SecretMissing
 from durable.openapi import api_tools
+from durable.openapi.errors import SpecInvalid
 from tests.openapi.server import Reply
 from tests.openapi.test_calls import WITH_KEY, call_oauth, drive, environment, runtime  # noqa: F401 - fixtures
 from tests.openapi.test_documents import document, get

@@ -16,8 +16,8 @@ from agents import function_tool
 from google.adk.tools import FunctionTool
 from langchain_core.tools import tool as langchain_tool
 
-from durable.checkpoint.api_errors import TooManyOperations
-from durable.tool import policy_of
+from durable.declare.signature import policy_of
+from durable.openapi.errors import TooManyOperations
 
 ROOT = Path(__file__).parents[2]
 KEY = {"credentials": ["KEY"], "secrets": {"KEY": "a-long-key"}}

@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from durable import Runtime, tool
-from durable.checkpoint.errors import ToolRejected
+from durable.errors import ToolRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

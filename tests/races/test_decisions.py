@@ -8,7 +8,7 @@ import pytest
 
 from durable import Approval, Decision, Runtime
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import (
+from durable.errors import (
     AlreadyDecided,
     DecisionExpired,
     ExecutionBusy,

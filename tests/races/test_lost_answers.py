@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from durable import Runtime, tool
 from durable.checkpoint.database import Database
-from durable.checkpoint.errors import DatabaseUnavailable, ExecutionBusy, LeaseLost, StorageError
-from durable.checkpoint.writer import Writer
+from durable.checkpoint.journal.writer import Writer
+from durable.errors import DatabaseUnavailable, ExecutionBusy, LeaseLost, StorageError
 from tests.proxy import ANSWER, FAULTS, REQUEST, SILENCE, proxied
 from tests.world import intact, kinds, until
 

@@ -10,12 +10,14 @@ from typing_extensions import TypedDict
 
 from durable import Decision, Runtime
 from durable.adapters.langgraph import durable_graph
-from durable.checkpoint.errors import (
+from durable.errors import (
     AlreadyDecided,
     ExecutionBusy,
     ExecutionClosed,
 )
-from durable.execution import close, drive, open_segment
+from durable.run.close import close
+from durable.run.drive import drive
+from durable.run.open import open_segment
 from tests.races.racers import paying, race, racing
 from tests.world import intact, kinds, until
 

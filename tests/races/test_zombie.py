@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from durable import Decision, Runtime, current, tool
-from durable.checkpoint.errors import ExecutionBusy
+from durable.errors import ExecutionBusy
 from tests.races.racers import racing
 from tests.world import intact, until
 

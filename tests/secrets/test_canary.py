@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from durable import Decision, Retry, Runtime, ToolContext, ToolPolicy, ask, current, step, tool, wait_signal
-from durable.checkpoint.api_errors import AnswerLost
 from durable.cli import app as cli
 from durable.openapi import api_tools
+from durable.openapi.errors import AnswerLost
 from tests.openapi.server import Api, Reply
 
 SECRET = 'pa$$/w"ö\\rd+canary=7f3e9c'

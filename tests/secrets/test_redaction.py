@@ -17,7 +17,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from durable import Runtime
-from durable.checkpoint.codec import Codec
+from durable.checkpoint.codec.codec import Codec
 from durable.secrets.logs import RedactingFilter
 from durable.secrets.redaction import KEPT, Redactor
 from durable.secrets.scrubbing import scrubbed

@@ -8,7 +8,7 @@ import keyring
 import pytest
 
 from durable import Runtime, ToolContext, tool
-from durable.checkpoint.errors import DurableError, InvalidConfiguration, SecretMissing, SecretUndeclared
+from durable.errors import DurableError, InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.secrets import Environment, Files, Keyring
 from durable.secrets.store import Secrets, SecretStore
 

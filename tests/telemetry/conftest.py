@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from durable import Runtime
-from durable.telemetry import Telemetry
+from durable.telemetry.telemetry import Telemetry
 
 
 class Listener:

@@ -6,8 +6,8 @@ import pytest
 
 from durable import Decision, Runtime, step, tool
 from durable.checkpoint.database import Database
-from durable.checkpoint.writer import Writer
-from durable.telemetry import Telemetry
+from durable.checkpoint.journal.writer import Writer
+from durable.telemetry.telemetry import Telemetry
 from tests.world import DAY, World, crashed
 
 

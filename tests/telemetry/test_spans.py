@@ -11,12 +11,14 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from durable import Decision, Retry, Runtime, Suspended, step, tool
-from durable.attempt import Ended
-from durable.context import here
-from durable.policy import READ
+from durable.declare.policy import READ
+from durable.live.scope import here
 from durable.secrets.store import SecretStore
-from durable.shells import run_step
-from durable.step import StepCall, begin_step, complete_step
+from durable.step.attempt import Ended
+from durable.step.begin import begin_step
+from durable.step.call import StepCall
+from durable.step.complete import complete_step
+from durable.step.shells import run_step
 from tests.world import HOUR, World
 
 

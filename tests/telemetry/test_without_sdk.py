@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from durable import Runtime
-from durable.attempt import Ended
-from durable.context import here
-from durable.step import StepCall
-from durable.telemetry import NO_ATTEMPT, NOTHING
+from durable.live.scope import here
+from durable.step.attempt import Ended
+from durable.step.call import StepCall
+from durable.telemetry.telemetry import NO_ATTEMPT, NOTHING
 
 ROOT = Path(__file__).parents[2]
 

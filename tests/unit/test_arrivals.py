@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from durable import arrivals
-from durable.arrivals import Arrivals
-from durable.checkpoint.errors import Suspended
 from durable.checkpoint.records import Record
-from durable.replay import Replay
+from durable.errors import Suspended
+from durable.record import matching
+from durable.record.matching import Arrivals
+from durable.record.replay import Replay
 from tests.world import until
 
 
@@ -90,7 +90,7 @@ def test_those_that_wait_get_their_numbers_in_the_order_of_their_calls(traffic):
 
 
 def test_a_new_call_does_not_overtake_those_that_wait(traffic):
-    traffic._late.append(arrivals._Late("s", ()))
+    traffic._late.append(matching._Late("s", ()))
     for arguments_hash in "ab":
         traffic.take("s", arguments_hash)
     assert traffic.take("s", "one more") is None
@@ -131,13 +131,13 @@ def test_an_event_loop_is_never_made_to_wait(traffic):
         with traffic.working(), traffic.working():
             began = time.monotonic()
             assert traffic.take_late("s", "new", ())[1] is False
-            assert time.monotonic() - began < arrivals.GRACE
+            assert time.monotonic() - began < matching.GRACE
 
     asyncio.run(main())
 
 
 def test_too_many_that_wait_do_not_take_all_the_threads(traffic, monkeypatch):
-    monkeypatch.setattr(arrivals, "MOST", 2)
+    monkeypatch.setattr(matching, "MOST", 2)
     with traffic.working():
         late = [Late(traffic, f"new{n}") for n in range(3)]
         assert until(lambda: [one.found for one in late if one.found])[0] == ("s#1", False)

@@ -31,10 +31,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from durable.checkpoint.codec import Codec
-from durable.checkpoint.codec_builtins import READERS
-from durable.checkpoint.codec_walk import MAX_DEPTH
-from durable.checkpoint.errors import CorruptPayload, NotEncodable, PayloadTooLarge, UnknownType
+from durable.checkpoint.codec.builtins import READERS
+from durable.checkpoint.codec.codec import Codec
+from durable.checkpoint.codec.walk import MAX_DEPTH
+from durable.errors import CorruptPayload, NotEncodable, PayloadTooLarge, UnknownType
 
 T = typing.TypeVar("T")
 

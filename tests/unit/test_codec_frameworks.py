@@ -23,8 +23,8 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
 from pydantic import BaseModel
 
-from durable.checkpoint.codec import Codec
-from durable.checkpoint.errors import NotEncodable, UnknownType
+from durable.checkpoint.codec.codec import Codec
+from durable.errors import NotEncodable, UnknownType
 
 
 class State(BaseModel):

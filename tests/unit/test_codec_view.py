@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel
 
-from durable.checkpoint.codec import Codec
-from durable.checkpoint.codec_view import view
+from durable.checkpoint.codec.codec import Codec
+from durable.checkpoint.codec.view import view
 
 
 @dataclass

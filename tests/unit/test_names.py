@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable.checkpoint.errors import InvalidId, NotEncodable
-from durable.idempotency import key_for
-from durable.ids import checked, interrupt_id, new_id, text
-from durable.owner import born, is_dead, machine, owner_name
+from durable.declare.ids import checked, new_id, text
+from durable.errors import InvalidId, NotEncodable
+from durable.live.owner import born, is_dead, machine, owner_name
+from durable.record.keys import interrupt_id, key_for
 
 
 @pytest.mark.parametrize("value", ["a", "x" * 255, "ü", "../etc", "a b", "'; DROP TABLE", "a\u2028b", "🙂" * 200])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from durable import Approval, Breaker, Rate, Retry, Runtime, ToolPolicy, tool
-from durable.checkpoint.errors import InvalidConfiguration
-from durable.policies import Policies
+from durable.declare.policies import Policies
+from durable.errors import InvalidConfiguration
 
 READ, ONCE, GATED = ToolPolicy(effect="read"), ToolPolicy(), ToolPolicy(approval=True)
 

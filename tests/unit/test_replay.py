@@ -7,7 +7,7 @@ import time
 import pytest
 
 from durable.checkpoint.records import Record
-from durable.replay import Replay
+from durable.record.replay import Replay
 
 
 def record(seq, kind, step_key=None, *, epoch=1, **meta):

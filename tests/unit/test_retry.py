@@ -12,9 +12,9 @@ import openai
 import pytest
 
 from durable import Retry, ToolPolicy
-from durable.checkpoint.api_errors import ApiBusy
-from durable.checkpoint.errors import InvalidConfiguration
-from durable.retry import NO_RETRY, expired_token, retry_after, status_of
+from durable.declare.retry import NO_RETRY, expired_token, retry_after, status_of
+from durable.errors import InvalidConfiguration
+from durable.openapi.errors import ApiBusy
 
 NOW = 1_700_000_000.0
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable.checkpoint.errors import CorruptPayload
-from durable.checkpoint.ropes import Rope, descriptor, digest_of, extended, items_of, pieces_of
+from durable.checkpoint.state.ropes import Rope, descriptor, digest_of, extended, items_of, pieces_of
+from durable.errors import CorruptPayload
 
 ITEMS = st.lists(st.binary(max_size=700), max_size=60)
 

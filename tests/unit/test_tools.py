@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from durable import ToolContext, ToolPolicy, tool
-from durable.checkpoint.errors import (
+from durable.declare.signature import bound, context_parameter, plain, policy_of, unbound
+from durable.errors import (
     AlreadyDecided,
     DurableError,
     InvalidConfiguration,
     NoExecution,
     ThreadBusy,
 )
-from durable.failure import describe, mark, origin, shown
-from durable.tool import bound, context_parameter, plain, policy_of, unbound
+from durable.record.failure import describe, mark, origin, shown
 
 
 def every_kind(a, /, b, *rest, c=3, **more):

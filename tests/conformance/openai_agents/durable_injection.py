@@ -22,9 +22,10 @@ from agents.run import AgentRunner, Runner, set_default_agent_runner
 from agents.run_state import RunState
 
 from durable import Runtime
-from durable.adapters.openai_agents import durable_agent, streams
-from durable.adapters.openai_agents.agent import DurableAgent
-from durable.context import scope
+from durable.adapters.openai_agents import durable_agent
+from durable.adapters.openai_agents.entry import streams
+from durable.adapters.openai_agents.entry.agent import DurableAgent
+from durable.live.scope import scope
 
 STREAMED = Runner.__dict__["run_streamed"]
 _call: ContextVar[Call | None] = ContextVar("conformance_call", default=None)

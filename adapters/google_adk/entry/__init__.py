@@ -1,0 +1,1 @@
+"""Entry: how an agent is wrapped, and which execution a call of it belongs to."""

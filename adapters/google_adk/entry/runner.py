@@ -1,0 +1,219 @@
+"""The durable runner: ADK's ``Runner``, each run of it an execution.
+
+``run`` and ``run_debug`` come through ``run_async``, which alone is overridden. A call claims its execution, lets ADK
+run in it, and closes it as what came of it says; a worker does the same through ``run_segment``. The session's
+events are where ADK goes on from; the journal answers what had finished and is not in them yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from google.adk.agents.llm_agent import LlmAgent
+from google.adk.events.event import Event
+from google.adk.runners import Runner
+from google.genai import types
+
+from durable.adapters.google_adk.entry.runs import AdkCall, call_of, open_run
+from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, cut_off
+from durable.adapters.google_adk.seams.models import hook_models
+from durable.adapters.google_adk.seams.nodes import hook_nodes
+from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.seams.suspension import waits_inside
+from durable.adapters.google_adk.seams.tools import hook_tools
+from durable.checkpoint.records import Execution
+from durable.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
+from durable.live.scope import root, within
+from durable.live.scope import segment as segment_here
+from durable.run.close import close
+from durable.run.handle import outcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Mapping
+
+    from google.adk.agents.invocation_context import InvocationContext
+    from google.adk.agents.run_config import RunConfig
+    from google.adk.sessions.session import Session
+
+    from durable.live.segment import Segment
+    from durable.runtime import Runtime
+
+
+class DurableRunner(Runner):
+    """A runner whose invocations survive the process; see ``durable_runner``."""
+
+    runtime: Runtime
+    name: str
+    on_suspended: str
+
+    async def run_async(  # noqa: PLR0913 - ADK's signature, and execution_id=, tags=
+        self,
+        *,
+        user_id: str,
+        session_id: str,
+        invocation_id: str | None = None,
+        new_message: types.Content | None = None,
+        state_delta: dict[str, Any] | None = None,
+        run_config: RunConfig | None = None,
+        yield_user_message: bool = False,
+        abort_signal: asyncio.Event | None = None,
+        execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """As the bare runner's. ``execution_id`` names the execution and the invocation.
+
+        The same id and message again is an exact resume; the events of one that has ended are read back. ``tags`` are
+        those of the execution it starts, as of ``Runtime.start``.
+        """
+        call = call_of(user_id, session_id, new_message, state_delta, run_config)
+        surely = self.runtime.database.surely_on_journal_thread
+        wanted = execution_id if execution_id is not None else invocation_id
+        opened = await surely(
+            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended, tags=tags
+        )
+        if isinstance(opened, Execution):
+            for event in await self._recorded(opened):
+                yield event
+            return
+        options = {"yield_user_message": yield_user_message, "abort_signal": abort_signal}
+        output, error, over = None, None, False
+        try:
+            async with aclosing(self._driven(opened, options)) as events:
+                async for event in events:
+                    output, over = _output(event, output), self._is_last(event)
+                    yield event
+        except GeneratorExit as exc:
+            opened.abandoned = not over
+            close(opened, output, None if over else exc)  # a generator that is being closed may not wait
+            raise
+        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+            error = exc
+        raised = await asyncio.shield(surely(_settle, opened, output, error))
+        if isinstance(error, Cancelled):
+            raise ExecutionCancelled(opened.execution.id, error.reason)
+        if raised is not None:
+            raise raised
+        for event in _shown(opened, self.agent.name):
+            yield event
+
+    def run_live(self, **_: Any) -> AsyncGenerator[Event, None]:
+        """Refused: a live (bidirectional) run cannot be resumed. Raises Unsupported."""
+        msg = "run_live: a live (bidirectional) run cannot be resumed by ADK; use run_async, or a plain Runner"
+        raise Unsupported(msg)
+
+    async def _driven(self, segment: Segment, options: dict[str, Any]) -> AsyncGenerator[Event, None]:
+        """ADK's events in this segment; at the end, what it waits for is in the inbox."""
+        hook_all()
+        surely = segment.runtime.database.surely_on_journal_thread
+        call = AdkCall.of(segment.execution.input)
+        await surely(take_answers, segment)
+        resume = await self._resume(segment, call)
+        bare = super().run_async(
+            user_id=call.user_id, session_id=call.session_id, run_config=call.config, **resume, **options
+        )
+        try:
+            async with aclosing(bare) as events:
+                # the scope is set around each step: a variable set in a generator would leak into its caller
+                while (event := await _next(segment, events)) is not None:
+                    yield event
+        except (BaseExceptionGroup, asyncio.CancelledError) as exc:
+            if waits_inside(segment, exc):
+                raise Suspended from exc
+            raise
+        session = await self._session(call)
+        await surely(open_natives, segment, pending(session.events, segment.execution.id))
+
+    async def _resume(self, segment: Segment, call: AdkCall) -> dict[str, Any]:
+        """The arguments with which ADK begins the invocation, or goes on with it."""
+        invocation_id = segment.execution.id
+        session = await self._session(call)
+        with within(root(segment)):
+            for event in cut_off(session.events, invocation_id):
+                await self.session_service.append_event(session, event)
+        events = session.events
+        if not any(event.invocation_id == invocation_id for event in events):
+            if call.answers:
+                msg = "the input of an execution begins an invocation: a function response in it answers nothing"
+                raise InvalidDecision(msg)
+            return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
+        answer = responses(segment, pending(events, invocation_id))
+        return {"invocation_id": invocation_id, "new_message": answer}
+
+    def _new_invocation_context(
+        self, session: Session, *, invocation_id: str | None = None, **options: Any
+    ) -> InvocationContext:
+        """ADK's own; a new invocation has the id of its execution."""
+        here = segment_here()
+        if invocation_id is None and here is not None:
+            invocation_id = here.execution.id
+        return super()._new_invocation_context(session, invocation_id=invocation_id, **options)
+
+    async def run_segment(self, segment: Segment) -> Any:
+        """Drive a claimed execution to its end or until it waits, as a worker does."""
+        output = None
+        async with aclosing(self._driven(segment, {})) as events:
+            async for event in events:
+                output = _output(event, output)
+        return output
+
+    def _is_last(self, event: Event) -> bool:
+        """Whether a caller who stops listening here has heard everything: the final response of the root agent."""
+        return isinstance(self.agent, LlmAgent) and event.author == self.agent.name and event.is_final_response()
+
+    async def _session(self, call: AdkCall) -> Session:
+        return await self._get_or_create_session(user_id=call.user_id, session_id=call.session_id)
+
+    async def _recorded(self, execution: Execution) -> list[Event]:
+        """The events of an invocation that has ended. Raises ExecutionFailed, ExecutionCancelled."""
+        outcome(execution)
+        session = await self._session(AdkCall.of(execution.input))
+        return [event for event in session.events if event.invocation_id == execution.id and event.author != "user"]
+
+
+def hook_all() -> None:
+    """Put all seams in place; again before each run, for parts of ADK that were loaded meanwhile."""
+    hook_models()
+    hook_tools()
+    hook_nodes()
+
+
+async def _next(segment: Segment, events: AsyncGenerator[Event, None]) -> Event | None:
+    with within(root(segment)):
+        return await anext(events, None)
+
+
+def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Let calls that still run record their outcome, then close."""
+    segment.drain()
+    return close(segment, output, error)
+
+
+def _output(event: Event, before: Any) -> Any:
+    """What the execution came to, as far as this event tells: a node's output, or the text of a final response."""
+    if event.partial or event.author == "user":
+        return before
+    if event.output is not None:
+        return event.output
+    if event.is_final_response() and event.content:
+        return "".join(part.text for part in event.content.parts or () if part.text and not part.thought) or before
+    return before
+
+
+def _shown(segment: Segment, author: str) -> Iterator[Event]:
+    """What a person is asked, as ADK shows a confirmation; not kept in the session, and answered in the inbox."""
+    for interrupt in segment.waiting.values():
+        if interrupt.step_key.startswith(KEY):
+            continue
+        args = {
+            "originalFunctionCall": {"name": interrupt.tool, "args": interrupt.arguments},
+            "toolConfirmation": {"hint": f"durable.{interrupt.kind}: decide {interrupt.id}", "confirmed": False},
+        }
+        asked = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
+        yield Event(
+            invocation_id=segment.execution.id,
+            author=author,
+            content=types.Content(role="model", parts=[types.Part(function_call=asked)]),
+            long_running_tool_ids={interrupt.id},
+        )

@@ -1,0 +1,154 @@
+"""ADK's own pauses: mirrored into the one inbox, answered from it.
+
+A confirmation that a tool asks for by itself, ``RequestInput`` of a workflow, and a long-running tool leave a function
+call behind that waits for a function response. Each is a row keyed by that call's id. A decision is taken into the
+journal once, and handed to ADK as the response of the user; if the session has that response already, it is not
+given again. What confirms, and what does not, is in ``confirmations``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.genai import types
+
+from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT, confirmation, confirms, original_of
+from durable.errors import Cancelled, InvalidDecision, Unsupported
+from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.decision import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.adk.events.event import Event
+
+    from durable.checkpoint.records import InterruptKind, Record
+    from durable.live.segment import Segment
+    from durable.runtime import Runtime
+
+KEY = "native:"
+CREDENTIAL = "adk_request_credential"
+BY_CALLER = "run_async(new_message)"
+"""Who answered, where the caller kept ADK's own way."""
+
+
+def pending(events: Iterable[Event], invocation_id: str) -> dict[str, types.FunctionCall]:
+    """The calls of an invocation that wait for a response of the user, by id."""
+    waiting: dict[str, types.FunctionCall] = {}
+    for event in events:
+        if event.invocation_id != invocation_id:
+            continue
+        for call in event.get_function_calls():
+            if call.id and call.id in (event.long_running_tool_ids or ()):
+                waiting[call.id] = call
+        if event.author == "user":
+            for response in event.get_function_responses():
+                waiting.pop(response.id or "", None)
+    return waiting
+
+
+def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> None:
+    """Put what an invocation waits for into the inbox; what is there already is waited for. Raises Unsupported."""
+    for call_id, call in waiting.items():
+        outcome = segment.replay.at(KEY + call_id)
+        known = segment.interrupt(outcome.interrupt or "")
+        if known is not None:
+            segment.wait_for(known)
+            continue
+        kind, tool, subject = _asked(call)
+        hashed = segment.runtime.codec.fingerprint(subject.get("arguments"))
+        meta = {"name": call.name or "", "arguments_hash": hashed}
+        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, meta=meta)
+
+
+def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
+    args = dict(call.args or {})
+    if call.name == CONFIRMATION:
+        original, asked = original_of(call), args.get("toolConfirmation") or {}
+        subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
+        return (
+            "approval",
+            original.get("name"),
+            {**subject, "payload": asked.get("payload"), "call": original.get("id")},
+        )
+    if confirms(call):
+        asked = args.get("payload") or {}
+        subject = {
+            "arguments": asked.get("args") or {},
+            "tool": asked.get("tool_name"),
+            "question": args.get("message"),
+        }
+        return (
+            "approval",
+            asked.get("tool_name"),
+            {**subject, "payload": asked.get("confirmation_payload"), "call": call.id},
+        )
+    if call.name == INPUT:
+        schema = args.get("response_schema") or args.get("responseSchema")
+        return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
+    if call.name == CREDENTIAL:
+        msg = (
+            f"{CREDENTIAL}: credentials given by a user would be kept in the session and the journal; read them with "
+            "secrets=(...) of the tool's policy"
+        )
+        raise Unsupported(msg)
+    return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
+
+
+def take_answers(segment: Segment) -> None:
+    """Take what was decided about native pauses into the journal, once. Raises Cancelled if an input was refused."""
+    for key, outcome in list(segment.replay.steps.items()):
+        interrupt = segment.interrupt(outcome.interrupt or "") if key.startswith(KEY) else None
+        if interrupt is None or interrupt.status != "decided":
+            continue
+        answer = answer_to(segment, outcome)
+        if answer is not None:
+            closed, consume = answer.closing(segment, confirms=interrupt.subject.get("call"))
+            segment.append(closed, companions=[consume])
+            if answer.decision.kind == "reject" and interrupt.tool is None:
+                raise Cancelled(answer.decision.reason or "rejected")
+
+
+def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types.Content | None:
+    """The message of the user that answers what is waited for and decided; None if nothing is."""
+    closed = {
+        str(record.step_key).removeprefix(KEY): record
+        for record in segment.records
+        if record.kind == "interrupt_closed" and (record.step_key or "").startswith(KEY)
+    }
+    parts = [
+        types.Part(
+            function_response=types.FunctionResponse(id=call_id, name=call.name, response=_response(call, record))
+        )
+        for call_id, call in waiting.items()
+        if (record := closed.get(call_id)) is not None
+    ]
+    return types.Content(role="user", parts=parts) if parts else None
+
+
+def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
+    if confirms(call):
+        return confirmation(record)
+    if record.meta["decision"] == "reject":
+        return {"error": record.meta.get("reason")}
+    value = record.value()
+    return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
+
+
+def decide_natively(runtime: Runtime, execution_id: str, message: types.Content) -> None:
+    """Record the function responses of a caller's message as decisions. Raises InvalidDecision for a confirmation."""
+    rows = {row.step_key.removeprefix(KEY): row for row in runtime.interrupts(execution_id=execution_id)}
+    for part in message.parts or ():
+        given = part.function_response
+        if given is None:
+            continue
+        if given.name == CONFIRMATION or given.id not in rows or rows[given.id].kind != "question":
+            ids = ", ".join(row.id for row in rows.values()) or "nothing"
+            msg = (
+                f"a message approves nothing: execution {execution_id!r} waits for a decision on {ids}; use "
+                "runtime.decide(...) or `durable approvals`"
+            )
+            raise InvalidDecision(msg)
+        value = given.response or {}
+        answer = value["result"] if set(value) == {"result"} else value
+        runtime.decide(rows[given.id].id, Decision.respond(answer), by=BY_CALLER)

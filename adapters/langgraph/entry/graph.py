@@ -1,0 +1,216 @@
+"""The durable graph: a compiled graph with the same interface, each run of it an execution.
+
+``invoke``, ``ainvoke``, ``batch`` and the event streams all come through ``stream`` and ``astream``, which alone
+are overridden. A call claims its execution, drives the bare graph in it, and closes it as what came of it says; a
+worker does the same through ``run``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from langgraph.errors import GraphDrained
+from langgraph.pregel import Pregel
+
+from durable.adapters.langgraph.entry.modes import Modes
+from durable.adapters.langgraph.entry.runs import (
+    ASYNC,
+    FLAVOUR,
+    GraphApp,
+    finish,
+    given,
+    open_run,
+    prepare,
+    recorded_output,
+    refuse_to_repeat,
+)
+from durable.adapters.langgraph.entry.wrap import needs_async
+from durable.adapters.langgraph.seams.suspension import graph_interrupt
+from durable.adapters.langgraph.state import keys
+from durable.checkpoint.records import Execution
+from durable.errors import Cancelled, ExecutionCancelled, Suspended, ThreadBusy
+from durable.run.close import close
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from langchain_core.runnables import RunnableConfig
+
+    from durable.live.segment import Segment
+
+
+class DurableGraph(Pregel[Any, Any, Any, Any]):
+    """Mixed into the class of a compiled graph; see ``durable_graph``."""
+
+    durable: GraphApp
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
+        """As the bare graph's. ``execution_id`` names the execution: the same id and input again is an exact resume.
+
+        ``tags`` are those of the execution it starts, as of ``Runtime.start``.
+        """
+        execution_id, tags = options.pop("execution_id", None), options.pop("tags", None)
+        configured = given(self.durable, self.config, config)
+        if configured is None:
+            yield from super().stream(input, config, **options)
+            return
+        modes = self._modes(options)
+        opened = open_run(self.durable, input, configured, options.get("context"), execution_id, tags=tags)
+        if isinstance(opened, Execution):
+            yield from modes.ended(recorded_output(opened))
+            return
+        error: BaseException | None = None
+        try:
+            yield from self._driven(opened, config, options, modes)
+        except GeneratorExit as exc:
+            opened.abandoned = True
+            close(opened, None, exc)
+            raise
+        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+            error = exc
+        _raise(opened, _settle(opened, modes.last, error), error)
+
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
+        """As ``stream``, asynchronously; the event loop never waits for the database."""
+        execution_id, tags = options.pop("execution_id", None), options.pop("tags", None)
+        configured = given(self.durable, self.config, config)
+        if configured is None:
+            async for chunk in super().astream(input, config, **options):
+                yield chunk
+            return
+        modes = self._modes(options)
+        on_journal_thread = self.durable.runtime.database.on_journal_thread
+        opened = await on_journal_thread(
+            open_run, self.durable, input, configured, options.get("context"), execution_id, is_async=True, tags=tags
+        )
+        if isinstance(opened, Execution):
+            for chunk in modes.ended(recorded_output(opened)):
+                yield chunk
+            return
+        error: BaseException | None = None
+        try:
+            async with aclosing(self._adriven(opened, config, options, modes)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except GeneratorExit as exc:
+            opened.abandoned = True
+            close(opened, None, exc)  # a generator that is being closed may not wait
+            raise
+        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+            error = exc
+        _raise(opened, await asyncio.shield(on_journal_thread(_settle, opened, modes.last, error)), error)
+
+    def _driven(
+        self, segment: Segment, config: RunnableConfig | None, options: dict[str, Any], modes: Modes
+    ) -> Iterator[Any]:
+        try:
+            value, config, context = prepare(self.durable, self, segment, config)
+        except Suspended:
+            yield from modes.stopped(graph_interrupt(segment, "").args[0])
+            raise
+        options = _safe({**options, "stream_mode": modes.asked}, context)
+        for chunk in super().stream(value, config, **options):
+            yield from modes.take(chunk)
+        finish(self, segment, breakpoints=self._breaks(options))
+
+    async def _adriven(
+        self, segment: Segment, config: RunnableConfig | None, options: dict[str, Any], modes: Modes
+    ) -> AsyncGenerator[Any, None]:
+        on_journal_thread = segment.runtime.database.on_journal_thread
+        try:
+            value, config, context = await on_journal_thread(prepare, self.durable, self, segment, config)
+        except Suspended:
+            for chunk in modes.stopped(graph_interrupt(segment, "").args[0]):
+                yield chunk
+            raise
+        options = _safe({**options, "stream_mode": modes.asked}, context)
+        bare = cast("AsyncGenerator[Any, None]", super().astream(value, config, **options))
+        async with aclosing(bare) as chunks:
+            async for chunk in chunks:
+                for shaped in modes.take(chunk):
+                    yield shaped
+        await on_journal_thread(finish, self, segment, breakpoints=self._breaks(options))
+
+    def run_segment(self, segment: Segment) -> Any:
+        """Drive a claimed execution to its end or until it waits, as a worker does; an awaitable for async graphs."""
+        modes = Modes("values", version="v1", subgraphs=False)
+        flavour = segment.execution.tags.get(FLAVOUR)
+        if flavour == ASYNC or (flavour is None and needs_async(self)):
+            return self._arun_segment(segment, modes)
+        for _ in self._driven(segment, None, {"output_keys": self.output_channels}, modes):
+            pass
+        return modes.last
+
+    async def _arun_segment(self, segment: Segment, modes: Modes) -> Any:
+        async for _ in self._adriven(segment, None, {"output_keys": self.output_channels}, modes):
+            pass
+        return modes.last
+
+    def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
+        """As the bare graph's.
+
+        Raises ThreadBusy while an execution is running on the thread, and Unsupported while one waits inside a node in
+        which an effect has happened: on the new state that node would begin anew, and the effect would happen again.
+        """
+        self._refuse_running(config)
+        return super().bulk_update_state(config, supersteps)
+
+    async def abulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
+        """As ``bulk_update_state``."""
+        await self.durable.runtime.database.on_journal_thread(self._refuse_running, config)
+        return await super().abulk_update_state(config, supersteps)
+
+    def copy(self, update: dict[str, Any] | None = None) -> Any:
+        """A copy with other attributes; what was wrapped stays wrapped."""
+        copied = copy.copy(self)
+        copied.__dict__.update(update or {})
+        return copied
+
+    def _refuse_running(self, config: RunnableConfig) -> None:
+        thread, runtime = str(keys.configurable(config).get("thread_id")), self.durable.runtime
+        for found in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
+            if found.status == "running":
+                raise ThreadBusy(thread, found.id, "running")
+            refuse_to_repeat(runtime.get(found.id).history(), found.id)
+
+    def _modes(self, options: dict[str, Any]) -> Modes:
+        asked = options.get("stream_mode") or self.stream_mode
+        return Modes(asked, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
+
+    def _breaks(self, options: dict[str, Any]) -> bool:
+        named = (*(options.get("interrupt_before") or ()), *(options.get("interrupt_after") or ()))
+        return bool(named or self.interrupt_before_nodes or self.interrupt_after_nodes)
+
+
+def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``durability="exit"`` would keep nothing until the end: ``async``, safe with the barrier, takes its place."""
+    if options.get("durability") == "exit":
+        options["durability"] = "async"
+    if context is not None and options.get("context") is None:
+        options["context"] = context
+    return options
+
+
+def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Let calls that still run record their outcome, then close. A run that was asked to drain is to be continued."""
+    segment.drain()
+    if isinstance(error, GraphDrained):
+        segment.draining = True
+        close(segment, None, Suspended())
+        return error
+    return close(segment, output, error)
+
+
+def _raise(segment: Segment, raised: BaseException | None, error: BaseException | None) -> None:
+    if isinstance(error, Cancelled):
+        raise ExecutionCancelled(segment.execution.id, error.reason)
+    if raised is not None:
+        raise raised
+
+
+def durable_class(graph: Pregel[Any, Any, Any, Any]) -> type[Any]:
+    """The class of the wrapped graph: the given graph's own, with ours before it."""
+    return type(f"Durable{type(graph).__name__}", (DurableGraph, type(graph)), {})

@@ -1,0 +1,1 @@
+"""Seams: where the framework's calls become steps."""

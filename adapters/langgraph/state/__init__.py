@@ -1,0 +1,1 @@
+"""State: what the framework keeps, in our database."""

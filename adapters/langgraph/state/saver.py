@@ -1,0 +1,379 @@
+"""DurableSaver: LangGraph's checkpoints in our database, fenced by the journal of the execution that writes them.
+
+A write made inside an execution, to the execution's own thread, is appended to the journal together with its record:
+an owner that has lost its claim gets LeaseLost, and nothing is written. Outside of executions (``update_state``, plain
+graphs, administration) a write is a transaction of its own. A ``put`` that returned is durable.
+
+All logic is in the synchronous methods; the async ones run them on the database's own threads. Every method is safe
+to call from any thread, also from one with a running event loop.
+
+Source: langgraph.checkpoint.base.BaseCheckpointSaver, and the clauses of langgraph-checkpoint-conformance.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from langgraph.checkpoint.base import BaseCheckpointSaver, get_checkpoint_id, get_checkpoint_metadata
+
+from durable.adapters.langgraph.state import keys
+from durable.adapters.langgraph.state.checkpoint_reads import Tuples, config_of
+from durable.adapters.langgraph.state.checkpoint_writes import (
+    Drafts,
+    all_special,
+    place_of,
+    record_of,
+    storable,
+    thread_of,
+)
+from durable.adapters.langgraph.state.commit_together import Convoys
+from durable.adapters.langgraph.state.durability_barrier import Barrier
+from durable.adapters.langgraph.state.serde import FRAMEWORK_TYPES, DurableSerializer, loaded_types
+from durable.adapters.langgraph.state.stored_lists import Lists
+from durable.checkpoint.records import NewRecord
+from durable.checkpoint.state import prune, reads, snapshots
+from durable.checkpoint.state.reads import Pieces
+from durable.checkpoint.state.snapshots import PiecesGone
+from durable.errors import InvalidConfiguration
+from durable.live.scope import segment
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import (
+        ChannelVersions,
+        Checkpoint,
+        CheckpointMetadata,
+        CheckpointTuple,
+        DeltaChannelHistory,
+    )
+
+    from durable.checkpoint.codec.codec import Codec
+    from durable.checkpoint.state.reads import Head, Snapshot
+    from durable.checkpoint.state.snapshots import Place
+    from durable.live.segment import Segment
+    from durable.runtime import Runtime
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAGE = 50
+"""How many checkpoints ``list`` reads at once."""
+
+
+class DurableSaver(BaseCheckpointSaver[str]):
+    """A checkpointer on a runtime's database. Give it to ``compile``, or let ``durable_graph`` do it."""
+
+    serde: DurableSerializer
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lists = Lists()
+        self._barrier = Barrier()
+        self._convoys = Convoys()
+        self._types = FRAMEWORK_TYPES
+        self._learned = runtime.codec
+        super().__init__(serde=DurableSerializer(runtime.codec.with_types(self._types)))
+
+    @property
+    def _codec(self) -> Codec:
+        """The runtime's codec, with the types that it has learned meanwhile: a graph may be made while another runs."""
+        learned = self._runtime.codec
+        if learned is not self._learned:
+            self.serde, self._learned = DurableSerializer(learned.with_types(self._types)), learned
+        return self.serde.codec
+
+    @property
+    def _drafts(self) -> Drafts:
+        return Drafts(self._codec, self._lists)
+
+    @property
+    def _tuples(self) -> Tuples:
+        return Tuples(self._codec)
+
+    # What is read.
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint a config points to, or the newest of its thread; None if there is none."""
+        place = self._place(config)
+        with self._runtime.database.read() as connection:
+            found = reads.get(connection, place, get_checkpoint_id(config) or None)
+        if found is None:
+            return None
+        self._barrier.durable(place.ns, found.id)
+        return self._tuples.checkpoint(found)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Checkpoints, newest first, of a thread (without a checkpoint_ns: of all its namespaces) or of all threads.
+
+        ``filter`` compares the decoded metadata, key by key; a key may be any string.
+        """
+        for page in self._pages(config, filter or {}, before, limit):
+            yield from page
+
+    def _pages(
+        self, config: RunnableConfig | None, wanted: Mapping[str, Any], before: RunnableConfig | None, limit: int | None
+    ) -> Iterator[Sequence[CheckpointTuple]]:
+        where: dict[str, Any] = {}
+        if config is not None:
+            place = self._place(config)
+            where = {"thread": place.thread, "snapshot_id": get_checkpoint_id(config)}
+            if config["configurable"].get("checkpoint_ns") is not None:
+                where["ns"] = place.ns
+        if before is not None:
+            where["before"] = get_checkpoint_id(before)
+        left, last = limit, None
+        while left is None or left > 0:
+            size = PAGE if left is None or wanted else min(left, PAGE)
+            heads, found = self._page(where, wanted, size, last)
+            kept = found if left is None else found[:left]
+            if kept:
+                yield [self._tuples.checkpoint(snapshot) for snapshot in kept]
+            if len(heads) < size:
+                return
+            last, left = heads[-1], None if left is None else left - len(kept)
+
+    def _page(
+        self, where: Mapping[str, Any], wanted: Mapping[str, Any], size: int, last: Head | None
+    ) -> tuple[Sequence[Head], Sequence[Snapshot]]:
+        """The next checkpoints, and of those the ones whose metadata fit."""
+        with self._runtime.database.read() as connection:
+            heads = reads.page(connection, self._runtime.namespace, limit=size, after=last, **where)
+            pieces: dict[str, Pieces] = {}
+            found = []
+            for head in heads:
+                metadata = self._tuples.metadata(head) if wanted else {}
+                if all(metadata.get(key) == value for key, value in wanted.items()):
+                    thread = head.place.thread
+                    held = pieces.setdefault(thread, Pieces(connection, head.place.namespace, thread))
+                    found.append(reads.whole(connection, head, held))
+        return heads, found
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What the ancestors of a checkpoint have written to delta channels since the nearest stored value of each."""
+        if not channels:
+            return {}
+        with self._runtime.database.read() as connection:
+            found = reads.history(connection, self._place(config), get_checkpoint_id(config) or None, channels)
+        return {channel: self._tuples.history(found[channel]) for channel in channels}
+
+    def wait_durable(self, checkpoint_id: str, ns: str, timeout: float) -> None:
+        """Return when a checkpoint that this process writes, or has read, is durable.
+
+        Raises DatabaseUnavailable after ``timeout`` (seconds), or what kept the checkpoint from being written.
+        """
+        self._barrier.wait(ns, checkpoint_id, timeout)
+
+    async def wait_durable_async(self, checkpoint_id: str, ns: str, timeout: float) -> None:
+        """As ``wait_durable``; holds no thread, so any number of nodes may wait."""
+        await self._barrier.wait_async(ns, checkpoint_id, timeout)
+
+    # What is written.
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint; one with the same id is replaced. Durable when it returns.
+
+        Raises NotEncodable or PayloadTooLarge naming the channel, LeaseLost, StorageError; then nothing was written.
+        """
+        place, checkpoint_id = self._place(config), checkpoint["id"]
+        try:
+            self._put(place, config, checkpoint, get_checkpoint_metadata(config, metadata), new_versions)
+        except BaseException as exc:
+            self._barrier.failed(place.ns, checkpoint_id, exc)
+            raise
+        self._barrier.durable(place.ns, checkpoint_id)
+        return config_of(place, checkpoint_id)
+
+    def _put(
+        self,
+        place: Place,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: Mapping[str, Any],
+        new_versions: ChannelVersions,
+    ) -> None:
+        db, parent, owner = self._runtime.database, get_checkpoint_id(config), self._owner(place.thread, config)
+        about = record_of(place, checkpoint["id"], step=metadata.get("step"), source=metadata.get("source"))
+        while True:
+            draft = self._drafts.checkpoint(place, parent, checkpoint, metadata, new_versions)
+            put = partial(snapshots.put, db, place=place, draft=draft)
+            try:
+                with self._convoys.leading((place.thread, owner)) as writes:
+                    return self._write(owner, about, [*writes, put])
+            except PiecesGone:  # the thread was deleted or pruned meanwhile
+                self._drafts.forget(place, draft)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a task wrote on top of a checkpoint. Durable when it returns.
+
+        Again with the same task: LangGraph's own channels (errors, interrupts, answers) are replaced, of others the
+        first write stays. Raises NotEncodable or PayloadTooLarge naming the channel, LeaseLost, StorageError.
+        """
+        if not writes:
+            return
+        place, checkpoint_id = self._place(config), storable(config["configurable"]["checkpoint_id"], "checkpoint_id")
+        channels = [channel for channel, _ in writes]
+        rows, pieces = self._drafts.writes(writes, task_id, task_path)
+        change = partial(
+            snapshots.put_writes,
+            self._runtime.database,
+            place=place,
+            snapshot=checkpoint_id,
+            writes=rows,
+            pieces=pieces,
+            replace=all_special(channels),
+        )
+        owner = self._owner(place.thread, config)
+        if all_special(channels) or not self._convoys.join((place.thread, owner), change):
+            self._write(owner, record_of(place, checkpoint_id, task=task_id, channels=channels), [change])
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete all checkpoints and writes of a thread."""
+        self._administer(prune.forget, thread_id)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints whose metadata have one of these run ids, and the writes on top of them."""
+        runs = [str(run) for run in run_ids]
+        with self._runtime.database.read() as connection:
+            threads = prune.threads_of_runs(connection, self._runtime.namespace, runs)
+        for thread in threads:
+            self._administer(prune.forget_runs, thread, runs=runs)
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all checkpoints and writes of a thread to another one."""
+        self._administer(prune.copy, target_thread_id, source=thread_of(source_thread_id))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Keep only the newest checkpoint of each namespace of these threads, or none with ``strategy="delete"``.
+
+        Ancestors that a delta channel of the newest one is rebuilt from are kept too.
+        """
+        if strategy not in {"keep_latest", "delete"}:
+            msg = f"strategy={strategy!r}: use 'keep_latest' or 'delete'"
+            raise InvalidConfiguration(msg)
+        for thread in thread_ids:
+            if strategy == "delete":
+                self.delete_thread(thread)
+            else:
+                self._administer(prune.prune, thread, spread=self._tuples.spread)
+
+    def _administer(self, change: Callable[..., None], thread_id: str, **arguments: Any) -> None:
+        thread, db = thread_of(thread_id), self._runtime.database
+        about = NewRecord("note", meta={"event": f"checkpoints_{change.__name__}"})
+        bound = partial(change, db, namespace=self._runtime.namespace, thread=thread, **arguments)
+        self._write(self._owner(thread), about, [bound])
+
+    def _owner(self, thread: str, config: RunnableConfig | None = None) -> Segment | None:
+        """The execution that writes here, if the thread is its own.
+
+        It is named in the run's config: a stale owner must not get around the journal by being forgotten.
+        """
+        live = keys.segment_in(config) or segment()
+        return live if live is not None and live.thread == thread else None
+
+    def _write(self, owner: Segment | None, about: NewRecord, changes: Sequence[Callable[[Any], object]]) -> None:
+        """The one way to the database: with the journal of the execution that owns the thread, or alone."""
+        if owner is not None:
+            owner.append(about, companions=changes)
+        else:
+            self._runtime.database.transact(lambda connection: [change(connection) for change in changes])
+
+    def get_next_version(self, current: str | int | None, channel: None) -> str:  # noqa: ARG002 - LangGraph's
+        """The next version: greater as a string, and never the one that another branch of the thread makes."""
+        whole = str(current or 0).split(".")[0]
+        return f"{int(whole) + 1:0{max(len(whole), 12)}}.{random.getrandbits(48):012x}"
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> DurableSaver:
+        """A saver on the same state that also reads and writes these (module, name) classes, if they are loaded."""
+        types = [cls for cls in loaded_types(extra_allowlist) if not self._codec.allows(cls)]
+        if not types:
+            return self
+        clone = copy.copy(self)
+        clone._types = (*self._types, *types)
+        clone.serde = DurableSerializer(self.serde.codec.with_types(types))
+        return clone
+
+    def _place(self, config: RunnableConfig) -> Place:
+        return place_of(self._runtime.namespace, config)
+
+    # The same for async callers.
+
+    async def _bridge(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._runtime.database.on_journal_thread(method, *args, **kwargs)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As ``get_tuple``."""
+        return await self._bridge(self.get_tuple, config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """As ``list``; a page of checkpoints at a time."""
+        pages = self._pages(config, filter or {}, before, limit)
+        while (page := await self._bridge(next, pages, None)) is not None:
+            for found in page:
+                yield found
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """As ``get_delta_channel_history``."""
+        return await self._bridge(self.get_delta_channel_history, config=config, channels=channels)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """As ``put``."""
+        return await self._bridge(self.put, config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """As ``put_writes``."""
+        await self._bridge(self.put_writes, config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """As ``delete_thread``."""
+        await self._bridge(self.delete_thread, thread_id)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """As ``delete_for_runs``."""
+        await self._bridge(self.delete_for_runs, run_ids)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """As ``copy_thread``."""
+        await self._bridge(self.copy_thread, source_thread_id, target_thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """As ``prune``."""
+        await self._bridge(self.prune, thread_ids, strategy=strategy)

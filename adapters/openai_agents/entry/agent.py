@@ -1,0 +1,147 @@
+"""The durable agent: ``Runner``'s three ways to run it, each call an execution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from agents.run import AgentRunner, Runner
+from agents.run_state import RunState
+
+from durable.adapters.openai_agents.entry import streams
+from durable.adapters.openai_agents.entry.drive import Drive, check_call, check_code, driven, output_of
+from durable.adapters.openai_agents.entry.open import open_call
+from durable.adapters.openai_agents.entry.run_state import (
+    adopt,
+    decide_natively,
+    execution_of,
+    foreign_id,
+    introduce,
+    restored,
+)
+from durable.adapters.openai_agents.seams.run_scope import own_run
+from durable.adapters.openai_agents.state.stored_call import Rebuilding, call_of, live, rebuilt, stored_call
+from durable.live.scope import scope
+from durable.run.block import enter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents import Agent, RunResult, RunResultStreaming
+    from agents.items import TResponseInputItem
+    from agents.run_config import RunOptions
+
+    from durable.live.segment import Segment
+    from durable.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class DurableAgent:
+    """An agent and the runtime it is durable in; see ``durable_agent``.
+
+    Every result has the ``execution_id`` it came from.
+    """
+
+    agent: Agent[Any]
+    runtime: Runtime
+    name: str
+    rebuilding: Rebuilding
+    on_suspended: str = "supersede"
+
+    async def run(
+        self,
+        input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
+        *,
+        execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> RunResult:
+        """As ``Runner.run``. The same ``execution_id`` and input again goes on, or returns what was recorded.
+
+        A run that waits for approval returns with ``interruptions``, as the bare one, and holds nothing meanwhile;
+        decide them in the inbox and call again, or let a worker go on. ``tags`` are those of the execution it starts,
+        as of ``Runtime.start``. Raises what the bare run raises;
+        ExecutionSuspended if it waits for something else (an outcome in doubt, a question, a time);
+        ExecutionConflict, ExecutionBusy, ThreadBusy.
+        """
+        if scope() is not None:
+            return await Runner.run(self.agent, input, **options)
+        drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id, tags)
+        async with driven(drive):
+            if isinstance(input, RunState):
+                await self.runtime.database.on_journal_thread(adopt, input)
+            result = await Runner.run(self.agent, input, **live(self.rebuilding, options))
+            drive.finish(result)
+        return result
+
+    def run_sync(
+        self,
+        input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
+        *,
+        execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> RunResult:
+        """As ``Runner.run_sync``; see ``run``."""
+        return _Runner(partial(self.run, execution_id=execution_id, tags=tags)).run_sync(self.agent, input, **options)
+
+    def run_streamed(
+        self,
+        input: str | list[TResponseInputItem] | RunState[Any],  # noqa: A002 - the SDK's name
+        *,
+        execution_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> RunResultStreaming:
+        """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``."""
+        if scope() is not None:
+            return Runner.run_streamed(self.agent, input, **options)
+        on_journal_thread = self.runtime.database.on_journal_thread
+        with streams.opening(partial(on_journal_thread, self._open, input, options, execution_id, tags)):
+            return Runner.run_streamed(self.agent, input, **live(self.rebuilding, options))
+
+    async def work(self, segment: Segment) -> Any:
+        """Drive a claimed execution as a worker does: its output."""
+        on_journal_thread = self.runtime.database.on_journal_thread
+        call = stored_call(segment.execution.input)
+        await on_journal_thread(check_code, segment, self.agent.name)
+        await on_journal_thread(check_call, segment, call)
+        with own_run():
+            result = await Runner.run(self.agent, await self._given(segment), **rebuilt(call, self.rebuilding))
+        return output_of(segment, result)
+
+    async def _given(self, segment: Segment) -> Any:
+        call = stored_call(segment.execution.input)
+        return call.input if call.state is None else await restored(segment, self.agent, call)
+
+    def _open(self, given: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
+        if not isinstance(given, RunState):
+            call = call_of(self.runtime, self.rebuilding, given, options)
+            return open_call(self, call, execution_id, tags)
+        known = execution_id or execution_of(self.runtime, self.name, given)
+        if known is None:
+            call = call_of(self.runtime, self.rebuilding, given, options)
+            known = foreign_id(self.name, call.state)
+            drive = open_call(self, call, known, tags)
+            if drive.ended:
+                return drive
+            introduce(drive.segment, given)
+        elif self.runtime.get(known).status in {"failed", "dead"}:  # its questions went with it
+            self.runtime.reopen(known)
+            segment, ended = enter(self.runtime, self.runtime.get(known).execution())
+            if not ended:
+                introduce(segment, given)
+        decide_natively(self.runtime, known, given)
+        return Drive(*enter(self.runtime, self.runtime.get(known).execution()), self.agent.name)
+
+
+class _Runner(AgentRunner):
+    """The SDK's runner for one ``run_sync``: its handling of event loops, around a run of ours."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    async def run(self, _: Any, input: Any, **options: Any) -> RunResult:  # type: ignore[override]  # noqa: A002 - the SDK's name
+        result: RunResult = await self._run(input, **options)
+        return result

@@ -1,0 +1,177 @@
+"""RunState: the SDK's own way to approve and to go on, over the one inbox.
+
+A state that came from a durable run belongs to its execution: what it approves and rejects is recorded there as
+decisions, first one wins, and the execution goes on from its own record, however often the state is given. A state
+from elsewhere starts an execution, whose id is made of the state without its decisions. Either way the table counts: a
+flag in a state opens no call that a policy gates, and none that somebody else has decided.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from agents.exceptions import UserError
+from agents.run_state import RunState
+
+from durable.adapters.openai_agents.seams import drift
+from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of, verdict
+from durable.adapters.openai_agents.seams.local_tool_kinds import described
+from durable.errors import (
+    AlreadyDecided,
+    DecisionExpired,
+    InvalidConfiguration,
+    Suspended,
+)
+from durable.inbox.decision import Decision
+from durable.live.scope import here, root, within
+from durable.run.close import close
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents import Agent
+    from agents.items import ToolApprovalItem
+
+    from durable.adapters.openai_agents.state.stored_call import AgentCall
+    from durable.checkpoint.records import Interrupt
+    from durable.live.scope import Scope
+    from durable.live.segment import Segment
+    from durable.runtime import Runtime
+
+BY_STATE = "RunState"
+"""Who decided, where the caller kept the SDK's own way."""
+_DEFAULT_REASON = "Tool execution was not approved."
+"""What the SDK tells the model of a rejection without a message."""
+
+
+def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None:
+    """The execution that a state came from, by the calls it waits for; None if it came from elsewhere. Blocks.
+
+    Raises InvalidConfiguration if there are several.
+    """
+    items = state.get_interruptions()
+    found: set[str] | None = None
+    for item in items:
+        rows = runtime.interrupts(status=None, kind="approval", tool=item.qualified_name, limit=None)
+        of_item = {row.execution_id for row in _rows_of(runtime, rows, item)}
+        found = of_item if found is None else found & of_item
+    ours = [id_ for id_ in found or () if runtime.get(id_).execution().app == app]
+    waiting = [id_ for id_ in ours if not runtime.get(id_).execution().ended] or ours
+    if len(waiting) > 1:
+        msg = f"the state may belong to any of the executions {sorted(waiting)}; say which by execution_id="
+        raise InvalidConfiguration(msg)
+    return waiting[0] if waiting else None
+
+
+def _rows_of(runtime: Runtime, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
+    """The rows that ask about this very call: with its arguments, and maybe the defaults of those it leaves out."""
+    call_id, given = described(item.raw_item)
+    hashed, key = runtime.codec.fingerprint(given), f"tool:{call_id}"
+
+    def about_it(row: Interrupt) -> bool:
+        asked = row.arguments
+        if isinstance(asked, dict) and isinstance(given, dict):
+            asked = {name: value for name, value in asked.items() if name in given}
+        return f"/{row.step_key}".endswith(f"/{key}") and runtime.codec.fingerprint(asked) == hashed
+
+    return [row for row in rows if about_it(row)]
+
+
+def foreign_id(app: str, state: dict[str, Any]) -> str:
+    """The id of the execution of a state from elsewhere: the same whatever the state decides."""
+    context = {key: value for key, value in state["context"].items() if "approvals" not in key}
+    kept = {**state, "context": context, "trace": None}
+    return "state-" + hashlib.sha256(json.dumps([app, kept], sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def decide_natively(runtime: Runtime, execution_id: str, state: RunState[Any]) -> None:
+    """Record what a state approves and rejects, for the calls that the SDK's own setting asks about. Blocks.
+
+    What somebody decided before stays decided.
+    """
+    rows = [row for row in runtime.interrupts(execution_id=execution_id) if row.rule == NATIVE]
+    for item in state.get_interruptions():
+        decision = _decision(state, item)
+        if decision is None:
+            continue
+        for row in _rows_of(runtime, rows, item):
+            try:
+                runtime.decide(row.id, decision, by=BY_STATE)
+            except (AlreadyDecided, DecisionExpired):
+                continue
+
+
+def _decision(state: RunState[Any], item: ToolApprovalItem) -> Decision | None:
+    owner, own = state._find_nested_approval_state(item) or (state, item)
+    context = owner._context
+    if context is None or own.call_id is None:
+        return None
+    about: dict[str, Any] = {"tool_namespace": context._resolve_tool_namespace(own), "existing_pending": own}
+    approved = context.get_approval_status(own.tool_name or "", own.call_id, **about)
+    if approved is None:
+        return None
+    if approved:
+        return Decision.approve()
+    return Decision.reject(context.get_rejection_message(own.tool_name or "", own.call_id, **about) or _DEFAULT_REASON)
+
+
+def introduce(segment: Segment, state: RunState[Any]) -> None:
+    """Put the calls that a state waits for into the inbox where they are not, and let its execution go. Blocks."""
+    with within(root(segment)):
+        adopt(state)
+    segment.abandoned = True  # by this call only: it may be that nothing is left to be asked
+    close(segment, None, Suspended())
+
+
+def adopt(state: RunState[Any]) -> None:
+    """Tell a state what is decided about the calls it waits for; asks where nobody was asked yet. Blocks."""
+    for item in state.get_interruptions():
+        if item.call_id is None or item.tool_name is None:
+            continue
+        call_id, arguments = described(item.raw_item)
+        tool, here = _tool_of(state, item), _place_of(call_id)
+        found = verdict(step_of(here, tool, call_id, arguments, native=True, agent=item.agent))
+        if found is None:
+            continue
+        if found.rejected is None:
+            state.approve(item)
+        else:
+            state.reject(item, rejection_message=found.rejected)
+
+
+def _tool_of(state: RunState[Any], item: ToolApprovalItem) -> Any:
+    """The tool of a call; only its name, where neither the state nor the agent knows it."""
+    for made in getattr(state._last_processed_response, "functions", ()):
+        if made.tool_call.call_id == item.call_id:
+            return made.function_tool
+    for tool in item.agent.tools:
+        if item.qualified_name in {getattr(tool, "qualified_name", None), tool.name}:
+            return tool
+    return SimpleNamespace(name=item.tool_name, qualified_name=item.qualified_name)
+
+
+def _place_of(call_id: str) -> Scope:
+    """The scope in which a call was asked about: that of a sub-agent, if the record knows it there."""
+    place, suffix = here(), f"tool:{call_id}"
+    known = [key for key in place.segment.replay.steps if key == suffix or key.endswith(f"/{suffix}")]
+    if not known:
+        return place
+    return replace(place, path=known[0].removesuffix(suffix).rstrip("/"))
+
+
+async def restored(segment: Segment, agent: Agent[Any], call: AgentCall) -> RunState[Any]:
+    """The state an execution was started with, told what is decided. An agent it needs and that is gone is drift."""
+    on_journal_thread = segment.runtime.database.on_journal_thread
+    try:
+        state = await RunState.from_json(agent, call.state)
+    except UserError as exc:
+        recorded = {"current_agent": call.state.get("current_agent")}
+        now = {"agent": agent.name, "error": str(exc)}
+        await on_journal_thread(drift.settle, segment, "drift:state", recorded=recorded, now=now)
+        raise
+    await on_journal_thread(adopt, state)
+    return state

@@ -1,0 +1,45 @@
+"""The types that an agent's own schemas name: its outputs may be rebuilt from storage, no others."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from agents import AgentOutputSchema
+from pydantic import BaseModel
+
+from durable.adapters.openai_agents.entry.graph import agents_in
+
+if TYPE_CHECKING:
+    from agents import Agent
+
+
+def types_of(agent: Agent[Any]) -> tuple[type, ...]:
+    """All models, dataclasses and enums in the output types of an agent and of those it reaches."""
+    found: dict[type, None] = {}
+    for inner in agents_in(agent):
+        output = inner.output_type
+        _collect(output.output_type if isinstance(output, AgentOutputSchema) else output, found)
+    return tuple(found)
+
+
+def _collect(annotation: Any, found: dict[type, None]) -> None:
+    for part in get_args(annotation):
+        _collect(part, found)
+    kind = annotation if isinstance(annotation, type) else None
+    if kind is None or kind in found:
+        return
+    if issubclass(kind, enum.Enum):
+        found[kind] = None
+    elif issubclass(kind, BaseModel) or is_dataclass(kind):
+        found[kind] = None
+        for inner in _annotations(kind):
+            _collect(inner, found)
+
+
+def _annotations(kind: type) -> list[Any]:
+    try:
+        return list(get_type_hints(kind).values())
+    except Exception:  # noqa: BLE001 - an annotation of the user's that does not resolve names no type
+        return []

@@ -1,0 +1,168 @@
+"""Gates: which tool calls need a person's decision, and what was decided.
+
+A call is gated by the policy of its tool, or by the SDK's own ``needs_approval``. Both are one row of the inbox, at
+the step of the call and bound to its arguments; approval flags in a ``RunState`` or a session open no gate. The SDK
+evaluates ``needs_approval`` itself, with its fail-closed check of the arguments, and what it found is remembered here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agents.run_internal import tool_execution, turn_resolution
+
+from durable.adapters.openai_agents.seams.hooks import seam
+from durable.declare.policy import Approval
+from durable.declare.signature import left_out, plain, policy_of
+from durable.errors import Suspended
+from durable.inbox.schemas import fitting, lenient
+from durable.live.scope import scope
+from durable.step.begin import begin_step, place
+from durable.step.call import StepCall
+from durable.step.facts import facts_of
+from durable.step.governing import governing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from durable.live.scope import Scope
+    from durable.live.segment import Segment
+
+NATIVE = "needs_approval"
+"""The rule that a row names if the SDK's own setting asked, and no policy."""
+
+
+def hook_gates() -> None:
+    """Put the seams in place, once per process."""
+    for module in (tool_execution, turn_resolution):
+        seam(module, "function_needs_approval", _remembered)
+
+
+def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    async def remembering(function_tool: Any, context_wrapper: Any, tool_call: Any) -> Any:
+        found = await evaluate(function_tool, context_wrapper, tool_call)
+        here = scope()
+        if here is not None:
+            _asked(here.segment)[key_of(here, tool_call.call_id)] = found.outcome == "require_approval"
+        return found
+
+    return remembering
+
+
+def _asked(segment: Segment) -> dict[str, bool]:
+    found: dict[str, bool] = segment.attachments.setdefault("openai_agents.needs_approval", {})
+    return found
+
+
+def key_of(here: Scope, call_id: str) -> str:
+    """The step key of a tool call."""
+    return f"{here.path}/tool:{call_id}".lstrip("/")
+
+
+def arguments_of(given: str) -> Any:
+    """The arguments as the model gave them: parsed, or the text itself if it is no JSON."""
+    try:
+        return json.loads(given) if given else {}
+    except ValueError:
+        return given
+
+
+def name_of(tool: Any) -> str:
+    """The name of a tool as policies and rows have it: with its namespace, where it has one."""
+    return str(getattr(tool, "qualified_name", None) or tool.name)
+
+
+def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
+    here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
+) -> StepCall:
+    """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
+    function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
+    call = StepCall(
+        name_of(tool),
+        arguments=arguments,
+        defaults=_left_out(tool, function, arguments),
+        policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
+        identity=f"tool:{call_id}",
+        kind="tool",
+        schema=functools.partial(_schema, tool, arguments, native=native),
+        agent=of,
+        aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
+        scope=here,
+    )
+    if native and not asks(call):
+        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+    return call
+
+
+def asks(call: StepCall) -> bool:
+    """Whether the call's policy asks for a decision on it."""
+    gate = call.policy.gate
+    return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
+
+
+def _schema(tool: Any, arguments: Any, *, native: bool) -> Mapping[str, Any] | None:
+    """None for what is no JSON object, for tools without a schema, and for what does not fit where the SDK itself asks.
+
+    That is its own, fail-closed check: a person sees arguments that it does not understand, they are not refused here.
+    """
+    schema = getattr(tool, "params_json_schema", None)
+    if schema is None or not isinstance(arguments, dict):
+        return None
+    return fitting(lenient(schema), arguments) if native else lenient(schema)
+
+
+def _left_out(tool: Any, function: Any, arguments: Any) -> dict[str, Any]:
+    """The defaults that the tool will fill in: those its schema names, and those of its function."""
+    if not isinstance(arguments, dict):
+        return {}
+    known = getattr(tool, "params_json_schema", {}).get("properties", {})
+    named = {name: about["default"] for name, about in known.items() if "default" in about and name not in arguments}
+    if function is None:
+        return named
+    left = left_out(plain(function), arguments)
+    return {**{name: value for name, value in left.items() if name in known}, **named}
+
+
+def natively(here: Scope, call_id: str) -> bool:
+    """Whether the SDK's own setting asks for approval of this call.
+
+    It does not ask where a ``RunState`` of the caller says ``always_approve``: that is the caller's own decision. A
+    call that the inbox knows is decided there all the same.
+    """
+    key = key_of(here, call_id)
+    outcome = here.segment.replay.steps.get(key)
+    return _asked(here.segment).get(key, False) or (outcome is not None and outcome.interrupt is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided: the call may be made (a decision is then used up where it is made), or why not."""
+
+    rejected: str | None = None
+
+
+def verdict(call: StepCall) -> Verdict | None:
+    """What was decided about a gated call, None while that is open; asks if nobody was asked yet. Blocks.
+
+    Raises what ``begin_step`` raises, but Suspended.
+    """
+    segment = call.scope.segment
+    place(call)
+    outcome = call.outcome
+    if outcome is not None and call.fits:
+        if outcome.progress != "new":
+            return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
+        asked = segment.interrupt(outcome.interrupt or "")
+        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
+        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
+            return Verdict()
+    try:
+        with segment.working():
+            begin_step(call)
+    except Suspended:
+        return None
+    result = None if call.outcome is None else call.outcome.result
+    return Verdict(None if result is None else result.meta.get("rejected"))

@@ -1,0 +1,143 @@
+"""Models: every model call inside a durable execution is recorded before anything is done with its answer.
+
+The seam lies around the SDK's own retries, so one step is one answer, whichever model was resolved: an instance, a
+name, a provider's, or that of the run's config. Of a stream, the last event is handed on when the whole answer is
+recorded. An answer that was not recorded is asked for again. What is recorded is the answer, the usage and a digest of
+the prompt, never the prompt.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import aclosing
+from inspect import getclosurevars
+from typing import TYPE_CHECKING, Any
+
+from agents.run_internal import run_loop
+from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDoneEvent
+
+from durable.adapters.openai_agents.seams import drift
+from durable.adapters.openai_agents.seams.hooks import seam
+from durable.adapters.openai_agents.seams.run_scope import STEP
+from durable.adapters.openai_agents.state import model_codec
+from durable.declare.policy import READ
+from durable.live.scope import scope
+from durable.step.attempt import Ended
+from durable.step.begin import begin_step, place
+from durable.step.call import Recorded, StepCall
+from durable.step.complete import complete_step
+from durable.step.shells import run_step_async
+from durable.telemetry import names as telemetry_names
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from agents.items import ModelResponse
+
+
+def hook_models() -> None:
+    """Put the seams in place, once per process."""
+    seam(run_loop, "get_response_with_retry", _asking)
+    seam(run_loop, "stream_response_with_retry", _streaming)
+
+
+def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
+    async def durable_ask(*, get_response: Callable[[], Any], **options: Any) -> ModelResponse:
+        request = _request(get_response)
+        if request is None:
+            bare: ModelResponse = await ask(get_response=get_response, **options)
+            return bare
+        live: list[ModelResponse] = []
+
+        async def body(_: Any) -> dict[str, Any]:
+            live.append(await ask(get_response=get_response, **options))
+            return model_codec.plain(live[-1], request.offered)
+
+        recorded = await run_step_async(request.call, body)
+        await request.check(recorded)
+        return live[-1] if live else model_codec.response(recorded)
+
+    return durable_ask
+
+
+def _streaming(stream: Callable[..., Any]) -> Callable[..., Any]:
+    async def durable_stream(*, get_stream: Callable[[], Any], **options: Any) -> AsyncGenerator[Any, None]:
+        request = _request(get_stream)
+        inner = functools.partial(stream, get_stream=get_stream, **options)
+        async with aclosing(inner() if request is None else _streamed(request, inner)) as events:
+            async for event in events:
+                yield event
+
+    return durable_stream
+
+
+class Request:
+    """A model call about to be made: its step, and the names of what the model may call."""
+
+    def __init__(self, call: StepCall, offered: list[str]) -> None:
+        self.call = call
+        self.offered = offered
+
+    async def check(self, recorded: dict[str, Any]) -> None:
+        """Stop at drift if the recorded answer calls what was offered when it was given, and is not any more."""
+        segment = self.call.scope.segment
+        on_journal_thread = segment.runtime.database.on_journal_thread
+        key = f"{self.call.key}/tools"
+        gone = sorted(set(model_codec.called(recorded)) & set(recorded["offered"]) - set(self.offered))
+        if gone:
+            told = {"recorded": {"called": gone}, "now": {"offered": sorted(self.offered)}}
+            await on_journal_thread(drift.settle, segment, key, **told)
+        elif key in segment.replay.steps:
+            await on_journal_thread(drift.withdraw, segment, key)
+
+
+def _request(made_by: Callable[[], Any]) -> Request | None:
+    """What the SDK is about to ask, read from the closure that would ask it; None outside of executions."""
+    here = scope()
+    if here is None:
+        return None
+    found = getclosurevars(made_by).nonlocals
+    model = getattr(found["model"], "model", None) or type(found["model"]).__name__
+    policies = here.segment.runtime.policies
+    call = StepCall(
+        STEP,
+        arguments={"instructions": found["filtered"].instructions, "input": found["filtered"].input},
+        policy=policies.get(f"chat:{model}") or policies.get(STEP) or READ,
+        kind="model",
+        attributes={telemetry_names.MODEL: str(model)},
+        gentle=True,
+        usage=model_codec.usage,
+        scope=here,
+    )
+    tools = [getattr(tool, "qualified_name", None) or getattr(tool, "name", "") for tool in found["all_tools"]]
+    names = {*tools, *(tool.name for tool in found["all_tools"] if hasattr(tool, "name"))}
+    return Request(call, sorted({*names, *(handoff.tool_name for handoff in found["handoffs"])}))
+
+
+async def _streamed(request: Request, inner: Callable[[], AsyncGenerator[Any, None]]) -> AsyncGenerator[Any, None]:
+    call, began = request.call, time.perf_counter()
+    on_journal_thread = call.scope.segment.runtime.database.surely_on_journal_thread
+    place(call)
+    found = await on_journal_thread(begin_step, call)
+    if isinstance(found, Recorded):
+        recorded = found.result()
+        await request.check(recorded)
+        yield model_codec.completed(recorded)
+        return
+    if found.delay:
+        await call.scope.segment.runtime.clock.sleep_async(found.delay)
+    done: list[Any] = []
+    async with aclosing(inner()) as events:
+        try:
+            async for event in events:
+                if isinstance(event, ResponseOutputItemDoneEvent):
+                    done.append(event.item)
+                elif isinstance(event, ResponseCompletedEvent):
+                    answer = model_codec.plain(model_codec.of_stream(event.response, done), request.offered)
+                    await on_journal_thread(complete_step, found, Ended(answer), time.perf_counter() - began)
+                yield event
+        except Exception as exc:
+            if call.outcome is not None and call.outcome.progress != "done":
+                await on_journal_thread(complete_step, found, Ended(error=exc), time.perf_counter() - began)
+            raise

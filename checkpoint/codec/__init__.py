@@ -1,0 +1,1 @@
+"""Codec: typed JSON, rebuilt only from an allow-list."""

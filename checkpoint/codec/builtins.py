@@ -1,0 +1,222 @@
+"""Builtin and standard library types as tagged JSON: ``{"$t": tag, ...}``, one writer and one reader each.
+
+A reader gets what was inside already decoded. It raises CorruptPayload, or whatever a constructor raises, for what
+no writer writes; none of them looks up a name from the data.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import pathlib
+import re
+from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from durable.checkpoint.codec.types import Refused, shown_name
+from durable.checkpoint.errors import CorruptPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TAG = "$t"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*")
+_PATTERN_FLAGS = int(re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | re.UNICODE | re.VERBOSE)
+_FACTORIES: dict[str, Callable[[], Any] | None] = {
+    kind.__name__: kind for kind in (list, dict, set, tuple, str, bytes, int, float, bool)
+} | {"None": None}
+_PATHS: dict[str, type[pathlib.PurePath]] = {
+    kind.__name__: kind
+    for kind in (pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath)
+}
+_IPS: dict[str, Callable[[str], Any]] = {
+    kind.__name__: kind
+    for kind in (
+        ipaddress.IPv4Address,
+        ipaddress.IPv6Address,
+        ipaddress.IPv4Network,
+        ipaddress.IPv6Network,
+        ipaddress.IPv4Interface,
+        ipaddress.IPv6Interface,
+    )
+}
+
+
+def stands(text: str) -> bool:
+    """Whether a string may stand in UTF-8 as it is: it has no lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def clean(text: str) -> Any:
+    """The string, or its tagged form if it has lone surrogates: JSON would make one character of two in a row."""
+    if stands(text):
+        return text
+    places = [number for found in _SURROGATE.finditer(text) for number in (found.start(), ord(found[0]))]
+    return {TAG: "str", "v": _SURROGATE.sub("\ufffd", text), "at": places}
+
+
+def taken(found: dict[str, Any], kind: type, key: str = "v") -> Any:
+    """A part of a tagged object. Raises CorruptPayload if it is not of exactly this type."""
+    part = found.get(key)
+    if type(part) is not kind:
+        reason = f"{key!r} of a {found[TAG]} is no {kind.__name__}"
+        raise CorruptPayload(reason)
+    return part
+
+
+def pairs(flat: Any) -> list[tuple[Any, Any]]:
+    """``[key, value, key, value]`` as pairs. Raises CorruptPayload."""
+    if type(flat) is not list or len(flat) % 2:
+        reason = "keys and values are not in pairs"
+        raise CorruptPayload(reason)
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def blob(value: bytes | bytearray) -> dict[str, Any]:
+    """Bytes in base64."""
+    return {TAG: type(value).__name__, "v": base64.b64encode(value).decode()}
+
+
+def factory_name(factory: Any) -> str:
+    """The name of a defaultdict's factory. Raises Refused if it is not a builtin type."""
+    for name, kind in _FACTORIES.items():
+        if kind is factory:
+            return name
+    what = "a defaultdict with a factory of its own"
+    raise Refused(what, "convert it with dict(...)")
+
+
+def _zone(zone: Any) -> Any:
+    if type(zone) is timezone:
+        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        return [offset.days, offset.seconds, offset.microseconds, *map(clean, name)]
+    if type(zone) is ZoneInfo and _ZONE_KEY.fullmatch(zone.key or ""):
+        return zone.key
+    what = f"a time zone of type {shown_name(type(zone))}"
+    raise Refused(what, "use zoneinfo.ZoneInfo or datetime.timezone")
+
+
+def _read_zone(stored: Any) -> Any:
+    if type(stored) is list:
+        days, seconds, microseconds, *name = stored
+        return timezone(timedelta(days, seconds, microseconds), *name)
+    if type(stored) is not str or not _ZONE_KEY.fullmatch(stored):
+        reason = "a time zone without a proper name"
+        raise CorruptPayload(reason)
+    try:
+        return ZoneInfo(stored)
+    except (KeyError, OSError, ValueError) as exc:
+        reason = f"time zone {stored} is not known on this machine; install the package tzdata"
+        raise CorruptPayload(reason) from exc
+
+
+def _moment(value: Any) -> dict[str, Any]:
+    """A datetime or time. With a named zone its wall clock is stored: the zone's rules may change before it comes."""
+    zone = value.tzinfo
+    out = {TAG: type(value).__name__}
+    if zone is None or (type(zone) is timezone and len(zone.__getinitargs__()) == 1):  # type: ignore[attr-defined]
+        out["v"] = value.isoformat()
+    else:
+        out |= {"v": value.replace(tzinfo=None).isoformat(), "z": _zone(zone)}
+    return out | {"f": 1} if value.fold else out
+
+
+def _read_moment(kind: Any, found: dict[str, Any]) -> Any:
+    value = kind.fromisoformat(taken(found, str))
+    zone = _read_zone(found["z"]) if "z" in found else value.tzinfo
+    return value.replace(tzinfo=zone, fold=int(found.get("f") == 1))
+
+
+def _pattern(value: re.Pattern[Any]) -> dict[str, Any]:
+    source = value.pattern
+    return {TAG: "pattern", "v": clean(source) if type(source) is str else blob(source), "f": value.flags}
+
+
+def _read_pattern(found: dict[str, Any]) -> Any:
+    source = found.get("v")
+    if type(source) is not str and type(source) is not bytes:
+        reason = "a pattern is no text"
+        raise CorruptPayload(reason)
+    return re.compile(source, taken(found, int, "f") & _PATTERN_FLAGS)
+
+
+def _read_text(found: dict[str, Any]) -> str:
+    letters = list(taken(found, str))
+    for place, code in pairs(found.get("at")):
+        letters[place] = chr(code)
+    return "".join(letters)
+
+
+def _read_float(found: dict[str, Any]) -> float:
+    text = taken(found, str)
+    if text not in {"nan", "inf", "-inf"}:
+        reason = "a float that is neither NaN nor infinite"
+        raise CorruptPayload(reason)
+    return float(text)
+
+
+def _read_defaultdict(found: dict[str, Any]) -> Any:
+    return defaultdict(_FACTORIES[taken(found, str, "f")], pairs(found.get("v")))
+
+
+def _tagged(tag: str, text: Callable[[Any], Any] = str) -> Callable[[Any], dict[str, Any]]:
+    return lambda value: {TAG: tag, "v": text(value)}
+
+
+def _named(tag: str) -> Callable[[Any], dict[str, Any]]:
+    return lambda value: {TAG: tag, "c": type(value).__name__, "v": clean(str(value))}
+
+
+WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    datetime: _moment,
+    time: _moment,
+    date: _tagged("date", date.isoformat),
+    timedelta: _tagged("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    timezone: _tagged("zone", _zone),
+    ZoneInfo: _tagged("zone", _zone),
+    UUID: _tagged("uuid"),
+    Decimal: _tagged("decimal"),
+    re.Pattern: _pattern,
+    **dict.fromkeys(_PATHS.values(), _named("path")),
+    **{kind: _named("ip") for kind in _IPS.values() if isinstance(kind, type)},
+}
+"""Types that hold no other values."""
+
+READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "str": _read_text,
+    "int": lambda found: int(taken(found, str), 16),
+    "float": _read_float,
+    "bytes": lambda found: base64.b64decode(taken(found, str), validate=True),
+    "bytearray": lambda found: bytearray(base64.b64decode(taken(found, str), validate=True)),
+    "tuple": lambda found: tuple(taken(found, list)),
+    "set": lambda found: set(taken(found, list)),
+    "frozenset": lambda found: frozenset(taken(found, list)),
+    "deque": lambda found: deque(taken(found, list), found.get("m")),
+    "dict": lambda found: dict(pairs(found.get("v"))),
+    "OrderedDict": lambda found: OrderedDict(pairs(found.get("v"))),
+    "Counter": lambda found: Counter(dict(pairs(found.get("v")))),
+    "defaultdict": _read_defaultdict,
+    "datetime": lambda found: _read_moment(datetime, found),
+    "time": lambda found: _read_moment(time, found),
+    "date": lambda found: date.fromisoformat(taken(found, str)),
+    "timedelta": lambda found: timedelta(*taken(found, list)),
+    "zone": lambda found: _read_zone(found.get("v")),
+    "uuid": lambda found: UUID(taken(found, str)),
+    "decimal": lambda found: Decimal(taken(found, str)),
+    "pattern": _read_pattern,
+    "path": lambda found: _PATHS[taken(found, str, "c")](taken(found, str)),
+    "ip": lambda found: _IPS[taken(found, str, "c")](taken(found, str)),
+}
+"""What each tag stands for."""

@@ -1,0 +1,1 @@
+"""Inbox: interrupts, the votes on them, and signals, as rows."""

@@ -1,0 +1,1 @@
+"""Journal: append-only records, fenced by their primary key."""

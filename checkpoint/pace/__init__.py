@@ -1,0 +1,1 @@
+"""Pace: rates and circuits that all workers of a database share."""

@@ -1,0 +1,1 @@
+"""State: what frameworks keep (snapshots, sessions) and large values (blobs)."""

@@ -1,0 +1,1 @@
+"""Declare: what a person declares about tools and executions. Values only, no I/O."""

@@ -1,0 +1,20 @@
+"""Interrupts and their decisions."""
+
+from __future__ import annotations
+
+from durable.checkpoint.errors import DurableError
+
+
+class InvalidDecision(DurableError):
+    """The decision does not fit the interrupt."""
+
+
+class NotAllowedToDecide(DurableError):
+    """Somebody else is to decide this."""
+
+    def __init__(self, interrupt_id: str, by: str, why: str) -> None:
+        super().__init__(f"{by!r} may not decide interrupt {interrupt_id!r}: {why}")
+
+
+class ArgumentsChanged(DurableError):
+    """The call does not have the arguments that were decided upon."""

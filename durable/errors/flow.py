@@ -1,0 +1,36 @@
+"""The root of the tree, and what is control flow."""
+
+from __future__ import annotations
+
+from durable.checkpoint.errors import DurableError
+
+
+class InvalidId(DurableError):
+    """The id is empty, longer than 255 characters or contains control characters."""
+
+
+class Unsupported(DurableError):
+    """This feature cannot be made durable."""
+
+
+class UnknownApp(DurableError):
+    """No app of this name is registered in this process."""
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"no app named {name!r} is registered with this runtime (registered: {listed}); "
+            "import the module that wraps it before starting, resuming or running a worker"
+        )
+
+
+class Suspended(BaseException):
+    """The execution waits for an answer, a signal or a time; this process is to let go of it."""
+
+
+class Cancelled(BaseException):
+    """The execution was cancelled; unwind."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)

@@ -1,0 +1,1 @@
+"""Inbox: questions to people, and their answers."""

@@ -1,0 +1,119 @@
+"""Decisions: the answer to an interrupt, and whether it fits the question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from durable.errors import InvalidConfiguration, InvalidDecision
+from durable.inbox.schemas import misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from durable.checkpoint.records import Interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer to an interrupt. Made by one of its class methods; delivered once."""
+
+    kind: str
+    value: Any = None
+    reason: str | None = None
+
+    FITS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "approval": ("approve", "edit", "reject", "respond"),
+        "question": ("respond", "reject"),
+        "choice": ("respond", "reject"),
+        "in_doubt": ("happened", "did_not_happen", "cancel"),
+        "drift": ("approve", "cancel"),
+    }
+
+    @classmethod
+    def approve(cls) -> Decision:
+        """Run the call as it was asked. For drift: go on with what was recorded."""
+        return cls("approve")
+
+    @classmethod
+    def edit(cls, arguments: Mapping[str, Any]) -> Decision:
+        """Run the call with these arguments instead."""
+        return cls("edit", dict(arguments))
+
+    @classmethod
+    def reject(cls, reason: str) -> Decision:
+        """Do not run the call; the agent is told the reason and goes on."""
+        return cls("reject", reason=reason)
+
+    @classmethod
+    def respond(cls, value: Any) -> Decision:
+        """Do not run the call; this is its result. For a question: the answer."""
+        return cls("respond", value)
+
+    @classmethod
+    def happened(cls, result: Any = None) -> Decision:
+        """In doubt: the effect did happen, with this result; the call is not run again."""
+        return cls("happened", result)
+
+    @classmethod
+    def did_not_happen(cls) -> Decision:
+        """In doubt: the effect did not happen; run the call."""
+        return cls("did_not_happen")
+
+    @classmethod
+    def cancel(cls, reason: str = "cancelled by decision") -> Decision:
+        """In doubt or drift: end the execution."""
+        return cls("cancel", reason=reason)
+
+    def check(self, interrupt: Interrupt) -> None:
+        """Raise InvalidDecision if this answer does not fit that question."""
+        fits = self.FITS[interrupt.kind]
+        if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
+            fits = ("approve", "reject")
+        if self.kind not in fits:
+            msg = (
+                f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "
+                f"use one of {', '.join(fits)}"
+            )
+            raise InvalidDecision(msg)
+        if self.kind == "reject" and not (self.reason or "").strip():
+            msg = "a rejection needs a reason: the agent is told it, and the history keeps it"
+            raise InvalidDecision(msg)
+        if self.kind == "edit" and isinstance(interrupt.arguments, dict):
+            unknown = sorted(set(self.value) - set(interrupt.arguments), key=repr)
+            missing = sorted(set(interrupt.arguments) - set(self.value), key=repr)
+            if unknown or missing:
+                msg = (
+                    f"edited arguments must be those of {interrupt.tool!r}; unknown: {unknown or 'none'}, "
+                    f"missing: {missing or 'none'}"
+                )
+                raise InvalidDecision(msg)
+            if (why := misfit(interrupt.subject.get("schema"), self.value)) is not None:
+                msg = f"the edited arguments do not fit the schema of {interrupt.tool!r}: {why}"
+                raise InvalidDecision(msg)
+        if self.kind == "respond" and interrupt.kind in {"question", "choice"}:
+            self._check_schema(interrupt)
+
+    def _check_schema(self, interrupt: Interrupt) -> None:
+        schema = interrupt.subject.get("schema")
+        if not schema:
+            return
+        from jsonschema import ValidationError, validate  # noqa: PLC0415 - only where an answer is given
+
+        try:
+            validate(self.value, schema)
+        except ValidationError as exc:
+            msg = f"the answer does not fit the question's schema: {exc.message}"
+            raise InvalidDecision(msg) from exc
+
+
+def check_schema(schema: Any) -> None:
+    """Raise InvalidConfiguration for what is no JSON Schema: no answer could ever fit it."""
+    from jsonschema import SchemaError  # noqa: PLC0415 - only where a question has a schema
+    from jsonschema.validators import validator_for  # noqa: PLC0415
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as exc:
+        msg = f"the question's schema is no JSON Schema: {exc.message}"
+        raise InvalidConfiguration(msg) from exc

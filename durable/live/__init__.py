@@ -1,0 +1,1 @@
+"""Live: one process that drives one execution under one claim."""

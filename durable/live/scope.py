@@ -1,0 +1,115 @@
+"""Where the code that runs now stands: in which execution, in which scope, in which step.
+
+One ContextVar, copied into tasks and threads by asyncio and by the frameworks. Scopes nest (node, sub-graph, tool,
+sub-agent) and give steps their keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from durable.errors import NoExecution, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable.live.segment import Segment
+    from durable.live.tool_context import ToolContext
+
+
+def running() -> tuple[int, asyncio.Task[Any] | None]:
+    """The thread, and in async code the task, that runs now."""
+    try:
+        return threading.get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return threading.get_ident(), None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A place in an execution.
+
+    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
+    and the task in which the place was entered; code that runs here in another one is a branch of it.
+    """
+
+    segment: Segment
+    path: str
+    tool_context: ToolContext
+    body_of: frozenset[str] = frozenset()
+    inside: tuple[str, ...] = ()
+    in_transaction: bool = False
+    line: object = field(default_factory=running, compare=False, repr=False)
+
+    @property
+    def branched(self) -> bool:
+        """Whether the code that runs now is a branch of this place: it runs beside the place's own line."""
+        return self.line != running()
+
+    def outside_of_transactions(self, call: str) -> None:
+        """Raise Unsupported for a durable call inside a transactional step: its record would wait for itself."""
+        if self.in_transaction:
+            msg = (
+                f"{call} was called inside the transactional step {self.path!r}, which commits its own record; "
+                "make the call before or after it"
+            )
+            raise Unsupported(msg)
+
+
+_scope: ContextVar[Scope | None] = ContextVar("durable_scope", default=None)
+
+
+def scope() -> Scope | None:
+    """The scope of the code that runs now; None outside of executions."""
+    return _scope.get()
+
+
+def segment() -> Segment | None:
+    """The segment of the code that runs now; None outside of executions."""
+    here = _scope.get()
+    return None if here is None else here.segment
+
+
+def here() -> Scope:
+    """The scope of the code that runs now. Raises NoExecution outside of executions."""
+    found = _scope.get()
+    if found is None:
+        raise NoExecution
+    return found
+
+
+def current() -> ToolContext:
+    """The context of the step, or of the execution, that the caller runs in. Raises NoExecution outside of one."""
+    return here().tool_context
+
+
+@contextmanager
+def within(inner: Scope) -> Iterator[Scope]:
+    """Run the block in this scope."""
+    token = _scope.set(inner)
+    try:
+        yield inner
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def undriven() -> Iterator[None]:
+    """Run the block as if it stood in no execution: what it calls is no step."""
+    token = _scope.set(None)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def root(segment: Segment) -> Scope:
+    """Return the outermost scope of an execution."""
+    execution = segment.execution
+    context = segment.context("", "execution", attempt=execution.attempts, idempotency_key=execution.id)
+    return Scope(segment, "", context)

@@ -1,0 +1,130 @@
+"""Arrivals: which record a numbered call takes, where branches run side by side and may come by in another order.
+
+A call that fits one of its name's records takes it. One that fits none while records are left may be drift, or the
+branch to which the record belongs is late: the call waits until that branch has come by, or until none is on its
+way any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from durable.errors import Suspended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable.record.replay import Outcome, Replay
+
+GRACE = 0.2
+"""Seconds without any other step on its way, after which none is expected."""
+
+LONGEST = 30.0
+"""Seconds that a call waits for others at all: they may be waiting for it."""
+
+MOST = 16
+"""Calls that wait at the same time: each of them holds a thread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Late:
+    prefix: str
+    inside: tuple[str, ...]
+
+
+class Arrivals:
+    """The steps of a segment that are on their way, and those that wait for their turn. Thread-safe."""
+
+    def __init__(self, replay: Replay, lock: threading.RLock) -> None:
+        self.busy = 0
+        self.closed = False
+        self._replay = replay
+        self._changed = threading.Condition(lock)
+        self._late: list[_Late] = []
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
+        with self._changed:
+            if self.closed:
+                raise Suspended
+            self.busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.busy -= 1
+                self._changed.notify_all()
+
+    def quiet(self) -> None:
+        """Wait until no step is on its way."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.busy == 0)
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Wait (seconds) until no step is on its way; no further step starts. False if some still are."""
+        with self._changed:
+            self.closed = True
+            return self._changed.wait_for(lambda: self.busy == 0, timeout)
+
+    def take(self, prefix: str, arguments_hash: str) -> Outcome | None:
+        """The outcome for this call if that is clear now: a record that fits, or a new one where no record is left."""
+        with self._changed:
+            found = self._replay.fitting(prefix, arguments_hash)
+            if found is None and self._replay.left(prefix) is None and not self._first_late(prefix):
+                found = self._replay.new(prefix)
+            if found is not None:
+                found.taken = True
+                self._changed.notify_all()
+            return found
+
+    def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
+        """The outcome when it is clear; the second value is False if it is a record that does not fit: drift.
+
+        ``inside`` are the keys of the steps in whose bodies the call is made. Raises Suspended if the segment ends
+        meanwhile.
+        """
+        me, since, give_up = _Late(prefix, inside), time.monotonic(), time.monotonic() + LONGEST
+        patient = not _in_event_loop()
+        with self._changed:
+            self._late.append(me)
+            try:
+                while True:
+                    if self.closed:
+                        raise Suspended
+                    first, left = self._first_late(prefix) is me, self._replay.left(prefix)
+                    found = self._replay.fitting(prefix, arguments_hash)
+                    if found is None and left is None and first:
+                        found = self._replay.new(prefix)
+                    if found is not None:
+                        found.taken = True
+                        return found, True
+                    now = time.monotonic()
+                    since = since if self._nobody_else() else now
+                    tired = now > give_up or len(self._late) > MOST or not patient
+                    if left is not None and (tired or (first and now - since >= GRACE)):
+                        return left, False
+                    self._changed.wait(GRACE / 4)
+            finally:
+                self._late.remove(me)
+                self._changed.notify_all()
+
+    def _first_late(self, prefix: str) -> _Late | None:
+        return next((late for late in self._late if late.prefix == prefix), None)
+
+    def _nobody_else(self) -> bool:
+        around = {key for late in self._late for key in late.inside}
+        return self.busy <= len(self._late) + len(around)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,20 @@
+"""Apps: what a process can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable.live.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Something this process can run: ``run(segment)`` returns the output, or an awaitable of it."""
+
+    name: str
+    run: Callable[[Segment], Any] = field(repr=False)
+    version: str | None = None

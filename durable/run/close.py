@@ -1,0 +1,243 @@
+"""Executions from the inside: open a segment, run the app, close it as what came of it says.
+
+Whatever the app did or raised, ``close`` is one append: the last record and the execution's new status in one
+transaction. A process that dies before it leaves a lease behind, and another one continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from durable.checkpoint import executions
+from durable.checkpoint.records import NewRecord
+from durable.checkpoint.state import blobs
+from durable.errors import (
+    Cancelled,
+    CodecError,
+    LeaseLost,
+    StorageError,
+    Suspended,
+)
+from durable.live.scope import root, within
+from durable.record import failure
+from durable.run import compensation
+from durable.secrets.scrubbing import scrubbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from durable.live.segment import Segment
+
+
+log = logging.getLogger("durable")
+
+
+_GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+"""This process stops, which says nothing about the execution."""
+
+
+def meant(error: BaseException | None) -> BaseException | None:
+    """What a group of exceptions (of asyncio.TaskGroup) says of the execution; any other exception says it itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    for kind in (LeaseLost, StorageError, Cancelled):
+        if found := next((leaf for leaf in leaves if isinstance(leaf, kind)), None):
+            return found
+    failed = [leaf for leaf in leaves if not isinstance(leaf, (Suspended, asyncio.CancelledError))]
+    if failed:
+        return failed[0] if len(failed) == 1 else error
+    return next((leaf for leaf in leaves if isinstance(leaf, Suspended)), error)
+
+
+def _stopped(segment: Segment, error: BaseException | None) -> BaseException | None:
+    """An execution that was stopped fails with that, also where its code, or its framework, went on regardless."""
+    first = (LeaseLost, StorageError, Cancelled, *_GIVEN_BACK)
+    return error if segment.stopped is None or isinstance(error, first) else segment.stopped
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def poisoned(segment: Segment) -> bool:
+    """Whether its workers crashed too often in a row; ``close`` gives it up."""
+    return segment.execution.attempts > segment.runtime.max_attempts
+
+
+def close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
+    """Write down how the segment ended, and let go of the execution.
+
+    Returns the error the caller should see, if any.
+    """
+    segment.close()
+    try:
+        ending = segment.overtaken or _stopped(segment, meant(error))
+        clean = None if ending is None else scrubbed(segment.runtime.secrets.redactor, ending)
+        error = _close(segment, output, clean)
+    except LeaseLost as lost:
+        error = lost
+    finally:
+        segment.runtime.leases.let_go(segment)
+        if segment.compensates is None:  # else it is a part of that one
+            segment.runtime.telemetry.ended(segment, "lease_lost" if segment.journal.lost else segment.left_as, error)
+    return error
+
+
+def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: C901, PLR0911, PLR0912 - an ending each
+    if error is None and poisoned(segment):
+        attempts = segment.execution.attempts - 1
+        dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
+        _fail(segment, dead, status="dead")
+        return dead
+    if segment.replay.ending is not None and segment.compensates is None:
+        return _compensated(segment, compensation.resumed(segment))
+    if isinstance(error, LeaseLost):
+        if not segment.journal.lost:
+            _release(segment, "released")
+        return error
+    if isinstance(error, Suspended) or (error is None and segment.waits):
+        if segment.draining:  # what was not let on, does not wait for anything: another worker goes on with it
+            _release(segment, "released")
+            return None
+        if segment.waits or segment.abandoned:
+            _suspend(segment)
+            return None
+        error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
+    if isinstance(error, Cancelled):
+        undoing = compensation.begin(segment, {"status": "cancelled", "reason": error.reason})
+        if undoing is not None:
+            return _compensated(segment, undoing)
+        _cancel(segment, error.reason)
+        return None
+    if segment.abandoned:
+        _suspend(segment, "abandoned")
+        return error
+    if isinstance(error, _GIVEN_BACK):
+        blame = isinstance(error, SystemExit)
+        _release(segment, "interrupted" if segment.busy or segment.cut or blame else "released", blame=blame)
+        return error
+    if isinstance(error, StorageError):
+        _release(segment, "interrupted", blame=True)
+        return error
+    if error is None:
+        try:
+            _succeed(segment, output)
+        except CodecError as exc:
+            error = exc
+        else:
+            return None
+    undoing = compensation.begin(segment, {"status": "failed", **_failure(error)})
+    if undoing is not None:
+        return _compensated(segment, undoing) or error
+    _fail(segment, error)
+    return error
+
+
+def _compensated(segment: Segment, undoing: Segment) -> BaseException | None:
+    """Undo what the execution has done, and end it as it was to. Returns what kept it from that, if anything."""
+    error: BaseException | None = None
+    undone: list[str] = []
+    try:
+        with within(root(undoing)):
+            undone = compensation.run(undoing)
+    except BaseException as exc:  # noqa: BLE001 - close() sorts it out
+        error = exc
+    if error is None:
+        undoing.close()
+        try:
+            _end_as_it_was_to(undoing, undone)
+        finally:
+            segment.runtime.leases.let_go(undoing)
+    else:
+        error = close(undoing, None, error)
+    segment.left_as = undoing.left_as
+    return error
+
+
+def _end_as_it_was_to(segment: Segment, undone: list[str]) -> None:
+    ending = {**(segment.replay.ending or {}), "compensated": undone}
+    if ending["status"] == "cancelled":
+        _cancel(segment, ending["reason"], compensated=undone)
+    else:
+        _finish(segment, NewRecord("failed", None, ending), status="failed", error=json.dumps(ending["error"]))
+
+
+def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], object], **values: Any) -> None:
+    execution, db = segment.execution, segment.runtime.database
+
+    def finish(connection: Any) -> None:
+        executions.finish(connection, execution.id, segment.journal.epoch, finished_at=db.clock(), **values)
+
+    segment.append(record, companions=[finish, *companions])
+    segment.left_as = values["status"]
+
+
+def _succeed(segment: Segment, output: Any) -> None:
+    runtime = segment.runtime
+    encoded = runtime.codec.encode(output, what="the output of the execution")
+    stored, keep = blobs.stash(runtime.database, encoded)
+    _finish(
+        segment,
+        NewRecord("succeeded", None, {}),
+        *([keep] if keep else []),
+        status="succeeded",
+        output=stored,
+        error=None,
+    )
+
+
+def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
+    told = _failure(error)
+    _finish(
+        segment, NewRecord("failed", None, {**told, "status": status}), status=status, error=json.dumps(told["error"])
+    )
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    step = failure.origin(error)
+    return {"error": failure.describe(error), **({"step": step} if step else {})}
+
+
+def _cancel(segment: Segment, reason: str, **more: Any) -> None:
+    said = json.dumps({"type": "Cancelled", "message": reason})
+    _finish(segment, NewRecord("cancelled", None, {"reason": reason, **more}), status="cancelled", error=said)
+
+
+def _suspend(segment: Segment, event: str = "suspended") -> None:
+    now = segment.runtime.database.clock()
+    instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
+    wake_at = min(instants, default=None)
+    waits = {"interrupts": sorted(segment.waiting), "signals": sorted(segment.awaited), "until": wake_at}
+
+    def suspend(connection: Any) -> None:
+        executions.suspend(
+            connection,
+            segment.execution.id,
+            segment.journal.epoch,
+            wake_at=wake_at,
+            signals=sorted(segment.awaited),
+            seen=segment.decided_before,
+            now=now,
+        )
+
+    event = "interrupted" if segment.busy or segment.cut else event
+    segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
+    segment.left_as = "suspended"
+
+
+def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
+    now = segment.runtime.database.clock()
+
+    def release(connection: Any) -> None:
+        executions.release(connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame)
+
+    segment.append(NewRecord("note", None, {"event": event}), companions=[release])
+    segment.left_as = event

@@ -1,0 +1,225 @@
+"""Compensation: what an execution has done is undone, in reverse order, if it ends without success.
+
+It begins where the app asks for it (``handle.cancel(compensate=True)``, ``Runtime(compensate=True)``), in the same
+claim and with a note of how the execution is to end; from then on the app never runs again. The completed calls of
+tools with ``compensate=`` are undone in the reverse order of their completion, each by a step of its own below the
+call's key, with an idempotency key of its own, ``once`` unless the function is a tool that says otherwise. A call in
+doubt is settled first, by ``reconcile`` or by a person; a compensation that a crash has cut off is in doubt itself.
+
+The first one that fails ends it: the execution is ``failed`` by CompensationFailed, the rest is not run, for it may
+rest on what could not be undone. ``retry`` goes on with that one. When all is undone, the execution ends as it was to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from durable.checkpoint import executions
+from durable.checkpoint.inbox import interrupts
+from durable.checkpoint.journal import journal
+from durable.checkpoint.records import NewRecord
+from durable.declare.policy import ONCE, ToolPolicy
+from durable.declare.registry import declared, reference
+from durable.declare.signature import plain, policy_of
+from durable.errors import Cancelled, CompensationFailed, LeaseLost, ResultLost, StorageError, Suspended
+from durable.inbox.ask import answer_to
+from durable.live.scope import Scope, root
+from durable.live.segment import Segment
+from durable.record import failure
+from durable.record.replay import Replay
+from durable.step.call import StepCall
+from durable.step.gates import doubt
+from durable.step.reconcile import given_context
+from durable.step.shells import run_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from durable.live.services import Services
+    from durable.record.replay import Outcome
+    from durable.run.process import Process
+    from durable.step.call import Pending
+
+STEP = "compensate"
+"""What the key of a compensation adds to that of its call."""
+
+
+def begin(segment: Segment, ending: Mapping[str, Any]) -> Segment | None:
+    """Begin, if the app asks for it and there is anything to undo: the segment in which to go on with ``run``.
+
+    ``ending`` is what the last record is to say: status, and reason or error. Raises LeaseLost.
+    """
+    due = [] if segment.compensates is not None else left(segment.replay)
+    if not due or not _wanted(segment, ending["status"]):
+        return None
+    told = {"event": "compensating", "ending": dict(ending), "tools": [outcome.name for outcome in due]}
+    segment.append(NewRecord("note", None, told), companions=[_taken_over(segment)])
+    return resumed(segment)
+
+
+def resumed(segment: Segment) -> Segment:
+    """The segment in which an execution is compensated, under the claim of this one. Raises LeaseLost."""
+    runtime, execution = segment.runtime, segment.execution
+    if execution.cancel_reason is not None:  # asked for once more: it is on its way
+        segment.append(NewRecord("note", None, {"event": "compensating_already"}), companions=[_taken_over(segment)])
+    with runtime.database.read() as connection:
+        asked = interrupts.find(
+            connection,
+            runtime.namespace,
+            runtime.load,
+            execution_id=execution.id,
+            status=("open", "decided"),
+            limit=None,
+        )
+    records = sorted(segment.records, key=lambda record: record.seq)
+    own = replace(execution, deadline_at=None, cancel_reason=None)
+    undoing = Segment(runtime, own, segment.journal, records, asked)
+    undoing.compensates, undoing.span, undoing.renewed_at = segment, segment.span, segment.renewed_at
+    runtime.leases.hold(undoing)
+    return undoing
+
+
+def _taken_over(segment: Segment) -> Callable[[Any], object]:
+    execution_id, epoch = segment.execution.id, segment.journal.epoch
+    return lambda connection: executions.begin_compensation(connection, execution_id, epoch)
+
+
+def _wanted(segment: Segment, status: str) -> bool:
+    runtime = segment.runtime
+    if status == "cancelled":
+        with runtime.database.read() as connection:
+            now = executions.get(connection, runtime.namespace, segment.execution.id, runtime.load)
+        if now.compensate is not None:
+            return now.compensate
+    return runtime.compensate and status != "dead"
+
+
+def left(replay: Replay) -> list[Outcome]:
+    """The calls that are to be undone, the last one first; those of which nobody knows are the last ones."""
+
+    def completed(outcome: Outcome) -> int:
+        return outcome.result.seq if outcome.result is not None and outcome.progress == "done" else 2**62
+
+    done = [
+        outcome
+        for outcome in replay.steps.values()
+        if outcome.given is not None
+        and (outcome.progress in {"done", "started"} or _may_have_happened(outcome))
+        and not outcome.key.endswith(f"/{STEP}")
+        and not _is_undone(replay, outcome)
+    ]
+    return sorted(done, key=completed, reverse=True)
+
+
+def _may_have_happened(outcome: Outcome) -> bool:
+    """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
+    return outcome.progress == "failed" and outcome.result is not None and "unknown" in outcome.result.meta
+
+
+def _is_undone(replay: Replay, outcome: Outcome) -> bool:
+    known = replay.steps.get(f"{outcome.key}/{STEP}")
+    return known is not None and known.progress == "done"
+
+
+def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
+    """The policy that says how to undo this call: the runtime's own, or one declared in this process."""
+    policy = runtime.policies.of_tool(outcome.name)
+    if policy is not None and policy.compensate is not None:
+        return policy
+    if outcome.given is None:
+        return None
+    name = outcome.given.meta["compensate"]
+    # the key under which the call was made may be for an app, an agent or a tag
+    same = [
+        one for one in runtime.policies.values() if one.compensate is not None and reference(one.compensate) == name
+    ]
+    return same[0] if len(same) == 1 else declared(outcome.name, name)
+
+
+def is_for_others(runtime: Process, execution_id: str) -> bool:
+    """Whether an execution that is to be cancelled is better left to a process with its app, which can undo it."""
+    with runtime.database.read() as connection:
+        execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
+        if execution.app in runtime.apps or execution.compensate is False:
+            return False
+        replay = Replay()
+        replay.fold(journal.read(connection, execution_id, runtime.load))
+    due = left(replay)
+    knows_all = all(known_to(runtime, outcome) is not None for outcome in due)
+    return bool(due) and not (execution.compensate and knows_all)
+
+
+def run(segment: Segment) -> list[str]:
+    """Undo what is left: the names of all that is undone. Raises CompensationFailed, Suspended, LeaseLost."""
+    above = segment.compensates
+    due = left(segment.replay)
+    for number, outcome in enumerate(due):
+        if above is not None and above.draining:
+            segment.draining = True
+            raise Suspended
+        rest = [later.name for later in due[number + 1 :]]
+        try:
+            if outcome.progress == "done" or _happened(segment, outcome):
+                _undo(segment, outcome)
+        except (LeaseLost, StorageError):
+            raise
+        except Cancelled as exc:
+            raise CompensationFailed(outcome.name, f"given up by a decision: {exc.reason}", rest) from None
+        except Exception as exc:
+            said = failure.describe(exc)
+            raise CompensationFailed(outcome.name, f"{said['type']}: {said['message']}", rest) from exc
+    return [outcome.name for outcome in segment.replay.steps.values() if _is_undone(segment.replay, outcome)]
+
+
+def _happened(segment: Segment, outcome: Outcome) -> bool:
+    """Whether a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
+    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+    policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
+    call = StepCall(
+        outcome.name,
+        arguments=outcome.given.value(),
+        policy=policy,
+        scope=root(segment),
+        outcome=outcome,
+        arguments_hash=outcome.arguments_hash,
+        placed=True,
+        begun=True,
+    )
+    if doubt.settle(call, outcome, answer_to(segment, outcome)) == "finished":
+        return True
+    never = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+    segment.append(NewRecord("step_retry", outcome.key, never))
+    return False
+
+
+def _undo(segment: Segment, outcome: Outcome) -> None:
+    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+    assert outcome.result is not None  # noqa: S101 - it is done
+    policy = known_to(segment.runtime, outcome)
+    if policy is None or policy.compensate is None:
+        msg = (
+            f"no function {outcome.given.meta['compensate']} is declared here for {outcome.name}; import its module, "
+            "or name one in Runtime(policies={...: ToolPolicy(compensate=...)})"
+        )
+        raise LookupError(msg)
+    fn = policy.compensate
+    if "result_lost" in outcome.result.meta:
+        raise ResultLost(outcome.key, outcome.result.meta["result_lost"])
+    result = outcome.result.value()
+    given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
+    context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
+    call = StepCall(
+        f"compensate:{outcome.name}",
+        arguments=given,
+        policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
+        identity=STEP,
+        kind="tool",
+        scope=Scope(segment, outcome.key, context),
+    )
+
+    def body(pending: Pending) -> Any:
+        undo = given_context(plain(fn), (pending.arguments["arguments"], pending.arguments["result"]), pending.context)
+        return undo()
+
+    run_step(call, body)

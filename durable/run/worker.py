@@ -1,0 +1,129 @@
+"""Workers: claim what is runnable, drive it, renew, drain.
+
+Replaceable at any moment: what a worker knows is in the database. One that is killed leaves leases behind, which
+expire; on its own machine they count as expired at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from durable.checkpoint import claims
+from durable.declare.ids import checked
+from durable.errors import ExecutionBusy, ExecutionClosed, StorageError
+from durable.live.owner import is_dead
+from durable.run.drive import drive
+from durable.run.open import load_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from durable.live.segment import Segment
+    from durable.run.process import Process
+
+log = logging.getLogger("durable")
+
+
+STOP_SEEN = 0.5
+"""Seconds within which a worker that is fully busy sees that it is to stop."""
+
+
+class Worker:
+    """Drives up to ``concurrency`` executions of its queues at once, looking for more every ``poll`` seconds."""
+
+    def __init__(self, runtime: Process, *, concurrency: int, queues: Sequence[str], poll: float) -> None:
+        self.runtime = runtime
+        self.concurrency = max(1, concurrency)
+        self.queues = tuple(checked(queue, "the queue") for queue in queues)
+        self.poll = poll
+        self._stopping = threading.Event()
+        self._driven: set[Segment] = set()
+        self._free = threading.Semaphore(self.concurrency)
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back.
+
+        Raises DependencyFailed, with nothing claimed, if a plain factory of a dependency raises.
+        """
+        self.runtime.dependencies.make()
+        with self._on_signals(), ThreadPoolExecutor(self.concurrency, thread_name_prefix="durable-worker") as pool:
+            while not self._stopping.is_set():
+                if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):
+                    continue
+                segment = self._claim_quietly()
+                if segment is None:
+                    self._free.release()
+                    self._wake.wait(self.poll)
+                    self._wake.clear()
+                else:
+                    self._driven.add(segment)
+                    pool.submit(self._drive, segment)
+            for segment in tuple(self._driven):
+                segment.draining = True
+
+    def stop(self) -> None:
+        """Claim no more; what runs now is let go after its current steps."""
+        self._stopping.set()
+        self._wake.set()
+
+    def claim(self) -> Segment | None:
+        """Claim the next runnable execution of this worker's queues and apps; None if there is none."""
+        runtime, db = self.runtime, self.runtime.database
+        with db.read() as connection:
+            dead = tuple(name for name in claims.owners(connection, runtime.namespace) if is_dead(name))
+            waiting = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+        if waiting is None:
+            return None
+
+        def take(connection: Any) -> tuple[str, int, tuple[int, bytes]] | None:
+            found = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+            if found is None:
+                return None
+            owner = runtime.leases.owner
+            return found, *claims.claim(db, connection, runtime.namespace, found, owner, dead=dead)
+
+        claimed_at = runtime.clock.monotonic()
+        try:
+            taken = db.transact(take)
+        except (ExecutionBusy, ExecutionClosed):
+            return None
+        return None if taken is None else load_segment(runtime, *taken, claimed_at=claimed_at)
+
+    def _claim_quietly(self) -> Segment | None:
+        try:
+            return self.claim()
+        except StorageError as exc:
+            log.warning("cannot claim: %s", exc)
+            return None
+
+    def _drive(self, segment: Segment) -> None:
+        try:
+            error = drive(self.runtime.app(segment.execution.app), segment)
+            if error is not None:
+                log.warning("execution %s: %s: %s", segment.execution.id, type(error).__name__, error)
+        except StorageError as exc:
+            log.warning("execution %s was left to the next worker: %s", segment.execution.id, exc)
+        except BaseException:  # a thread of a pool: nobody else would hear of it
+            log.exception("execution %s was left to the next worker", segment.execution.id)
+        finally:
+            self._driven.discard(segment)
+            self._free.release()
+            self._wake.set()
+
+    @contextmanager
+    def _on_signals(self) -> Iterator[None]:
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before[number] = signal.signal(number, lambda *_: self.stop())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Step: one call, from the look into the journal to its record."""

@@ -1,0 +1,1 @@
+"""Gates: what a call passes before its body runs, each with one verdict."""

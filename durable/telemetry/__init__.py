@@ -1,0 +1,1 @@
+"""Telemetry: spans and metrics on the OpenTelemetry API."""

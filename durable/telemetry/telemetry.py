@@ -1,0 +1,172 @@
+"""Telemetry: spans and metrics on the OpenTelemetry API; without an SDK they cost next to nothing.
+
+A segment of an execution that is driven here is a span, and so is each step in it and each attempt of a step. What is
+replayed is an event. Whether anybody listens is asked once a segment. The names are in telemetry_names, what spans say
+in telemetry_attributes, how a trace outlives its process in lineage.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, trace
+
+from durable.telemetry import names
+from durable.telemetry.attributes import of_step
+from durable.telemetry.lineage import traceparent
+from durable.telemetry.metrics import Instruments
+from durable.telemetry.spans import Afterwards, Attached, AttemptSpan, SegmentSpan, StepSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from durable.inbox.ask import Answer
+    from durable.live.segment import Segment
+    from durable.record.replay import Outcome
+    from durable.step.attempt import Ended
+    from durable.step.call import Pending, StepCall
+
+
+class Telemetry:
+    """What this library tells the outside about its work: to the global providers, or to those given here."""
+
+    def __init__(
+        self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+    ) -> None:
+        self._providers = (tracer_provider, meter_provider)
+        self._tracer = trace.get_tracer(names.SCOPE, tracer_provider=tracer_provider)
+        self._instruments = Instruments(metrics.get_meter(names.SCOPE, meter_provider=meter_provider))
+
+    @property
+    def active(self) -> bool:
+        """Whether there is an SDK: the API's own providers drop everything."""
+        tracers, meters = self._providers
+        return _listens(tracers or trace.get_tracer_provider()) or _listens(meters or metrics.get_meter_provider())
+
+    def begin(self, app: str, execution_id: str, namespace: str) -> Beginning:
+        """The trace context of a new execution, to be kept in its row."""
+        if not self.active:
+            return Beginning(trace.get_current_span(), ours=False)
+        attributes = {names.AGENT: app, names.EXECUTION: execution_id, names.NAMESPACE: namespace}
+        return Beginning(self._tracer.start_span(f"{names.START} {app}", attributes=attributes), ours=True)
+
+    def opened(self, segment: Segment) -> None:
+        """A claim was made: the segment's span begins."""
+        if self.active:
+            segment.span = SegmentSpan(segment, self._tracer, self._instruments)
+            if segment.recovered:
+                self._instruments.recoveries.add(1, {names.AGENT: segment.execution.app})
+
+    def segment(self, segment: Segment) -> AbstractContextManager[None]:
+        """The block is work of this segment: what others tell from inside of it is below its span."""
+        return NOTHING if segment.span is None else Attached(segment.span.context)
+
+    def step(self, call: StepCall) -> AbstractContextManager[object]:
+        """A span around one step; none for a step that is only replayed."""
+        above = call.scope.segment.span
+        return NOTHING if above is None else StepSpan(call, above)
+
+    def attempt(self, pending: Pending) -> AbstractContextManager[Callable[[Ended], Ended]]:
+        """A span around one attempt of a step; give what it yields what the attempt came to."""
+        step = pending.call.span
+        return NO_ATTEMPT if step is None else AttemptSpan(pending, step)
+
+    def completing(self, pending: Pending, ended: Ended, seconds: float) -> AbstractContextManager[None]:
+        """The block records an attempt; one that ``attempt`` was not told of gets its spans here."""
+        above = pending.call.scope.segment.span
+        if above is None or pending.call.span is not None:
+            return NOTHING
+        return Afterwards(pending, ended, seconds, above)
+
+    def replayed(self, call: StepCall, outcome: Outcome) -> None:
+        """A step was answered from the journal."""
+        above = call.scope.segment.span
+        if above is None or (call.span is not None and call.span.span is not None):
+            return
+        told = {**of_step(call), names.STEP: outcome.key, names.REPLAYED: True}
+        if outcome.result is not None:
+            told |= {names.STEP_SEQ: outcome.result.seq, names.STEP_EPOCH: outcome.result.epoch}
+        above.tell_replayed(told)
+
+    def interrupt_opened(self, segment: Segment, interrupt_id: str, kind: str, step_key: str) -> None:
+        """An execution waits for an answer."""
+        if kind == "in_doubt":
+            self._instruments.in_doubt.add(1, {names.AGENT: segment.execution.app})
+        if segment.span is not None:
+            told = {names.INTERRUPT: interrupt_id, names.INTERRUPT_KIND: kind, names.STEP: step_key}
+            segment.span.span.add_event(names.INTERRUPT_OPENED, told)
+
+    def decided(self, segment: Segment, answer: Answer) -> None:
+        """A decision is taken into the journal."""
+        interrupt, decision = answer.interrupt, answer.decision.kind
+        if interrupt.decided_at is not None:
+            about = {names.INTERRUPT_KIND: interrupt.kind, names.DECISION: decision}
+            self._instruments.approval.record(max(0.0, interrupt.decided_at - interrupt.created_at), about)
+        if segment.span is not None:
+            told = {names.INTERRUPT: interrupt.id, names.INTERRUPT_KIND: interrupt.kind, names.DECISION: decision}
+            segment.span.decided[interrupt.step_key] = told
+            segment.span.span.add_event(names.INTERRUPT_CLOSED, {**told, names.STEP: interrupt.step_key})
+
+    def ended(self, segment: Segment, status: str, error: BaseException | None = None) -> None:
+        """An execution was let go or has ended; ``lease_lost`` if another worker owns it."""
+        about = {names.AGENT: segment.execution.app}
+        if status == "lease_lost":
+            self._instruments.leases_lost.add(1, about)
+        else:
+            self._instruments.executions.add(1, {**about, names.STATUS: status})
+        if segment.span is not None:
+            segment.span.end(status, error)
+
+    def committed(self, seconds: float) -> None:
+        """The journal's writer has committed; nothing that goes wrong here may look like a failed commit."""
+        with suppress(Exception):
+            self._instruments.commit.record(seconds)
+
+
+class Beginning:
+    """A span that has ended before any work starts, so that whatever comes later has a parent that was exported."""
+
+    def __init__(self, span: trace.Span, *, ours: bool) -> None:
+        self.traceparent = traceparent(span)
+        self._span = span if ours else None
+
+    def end(self) -> None:
+        """The execution is new. For one that was there before this is not called: its own span was told then."""
+        if self._span is not None:
+            self._span.end()
+
+
+class _Nothing:
+    """A context manager that does nothing, shared by all."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class _NoAttempt(_Nothing):
+    __slots__ = ()
+
+    def __enter__(self) -> Callable[[Ended], Ended]:  # type: ignore[override]  # an attempt yields a function
+        return _same
+
+
+def _same(ended: Ended) -> Ended:
+    return ended
+
+
+NOTHING = _Nothing()
+NO_ATTEMPT = _NoAttempt()
+
+
+def _listens(provider: Any) -> bool:
+    return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
