@@ -69,12 +69,12 @@ class Runtime:
     ``policies`` govern tools by name, pattern or tag, of any framework, also those that cannot be edited; they may
     stand in a TOML or YAML file, given by its path. ``budget`` is what each execution may do. ``types`` are those of
     your values that may be rebuilt from storage. ``dependencies`` reach tools through their ToolContext: objects, or
-    factories whose result is made once and closed with the runtime, see ``durable.dependencies``. ``secrets`` replace
+    factories whose result is made once and closed with the runtime (``durable.live.dependencies``). ``secrets`` replace
     the environment as the place to look secrets up: a mapping, a callable from a name to the value, or a list of these,
     see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
     directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
     worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
-    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.compensation``.
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -101,7 +101,7 @@ class Runtime:
             msg = "lease must be seconds above zero, max_attempts at least 1"
             raise InvalidConfiguration(msg)
         self.namespace = checked(namespace, "the namespace")
-        self.policies = _policies(policies)
+        self.policies = policies_of(policies)
         self.budget = self.policies.one_budget(budget)
         self.dependencies = Dependencies(dependencies)
         self.secrets = SecretStore(secrets)
@@ -176,7 +176,7 @@ class Runtime:
     def execution(self, id: str, *, name: str = "block", **options: Any) -> Block:  # noqa: A002 - the fixed public name
         """A piece of code as an execution: ``with runtime.execution(id):``, in async code ``async with``.
 
-        After a crash or a wait, run the code again with the same id. Options as for ``start``. See ``durable.block``.
+        After a crash or a wait, run the code again with the same id. Options as for ``start``: ``durable.run.block``
         """
         return Block(self, checked(id, "the execution's id"), name, options)
 
@@ -378,7 +378,8 @@ class Runtime:
             return claims.queues(connection, self.namespace)
 
 
-def _policies(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
+def policies_of(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
+    """Return the policies of a mapping or of a file. Raises InvalidConfiguration."""
     if not isinstance(given, (str, Path)):
         return Policies(given or {}).checked()
     from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file

@@ -236,7 +236,7 @@ def test_a_planted_violation_is_caught(folder, source):
 
 
 ALLOWED = [
-    ("checkpoint", "from durable.errors import LeaseLost\nimport sqlalchemy, alembic"),
+    ("checkpoint", "from durable.checkpoint.errors import LeaseLost\nimport sqlalchemy, alembic"),
     ("durable", "from durable import checkpoint\nfrom durable import errors"),
     (
         "adapters/langgraph",

@@ -37,7 +37,7 @@ class Approval:
     """A person must say yes to the call, with exactly these arguments.
 
     ``when`` limits it to the calls for which it is true: an expression in CEL, as ``"arguments.amount > 100"``, or a
-    function of the arguments, or of the arguments and the Facts (see ``durable.rules``). A rule that raises asks.
+    function of the arguments, or of the arguments and the Facts (``durable.declare.rules``). A rule that raises asks.
 
     ``approvers`` are names, and roles as ``"role:finance"`` (of ``Runtime(roles=...)``); without any, whoever can
     decide may. ``quorum`` different persons must give the same answer; one is enough to reject. The person in the
@@ -97,7 +97,7 @@ class ToolPolicy:
     ``reconcile`` may take a ToolContext as third argument. ``timeout`` and ``key_ttl`` are seconds.
 
     ``compensate(arguments, result)``, which may take a ToolContext as third argument too, undoes a call that happened,
-    where an execution that ends without success is to be compensated; see ``durable.compensation``.
+    where an execution that ends without success is to be compensated; see ``durable.run.compensation``.
 
     A call for which ``allowed_when`` is not true does not run, and nobody is asked: the agent is told why. It is a rule
     as in ``Approval(when=...)``; one that raises refuses. ``rate`` and ``breaker`` hold for all workers of the

@@ -1,4 +1,4 @@
-"""The process that runs executions, as the entries on this floor see it: services, apps, and what may be asked of it."""
+"""Process: what runs executions, as the entries on this floor see it."""
 
 from __future__ import annotations
 

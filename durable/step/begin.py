@@ -1,8 +1,8 @@
 """Steps: a call is recorded, and never runs again once it has finished.
 
 Everything that is decided stands here, in ``begin_step`` and ``complete_step``, plain functions over the journal;
-``durable.shells`` drives them. A step's key is its place: scope path plus identity (the framework's call id, or name
-and number), never the order of arrival.
+``durable.step.shells`` drives them. A step's key is its place: scope path plus identity (the framework's call id, or
+name and number), never the order of arrival.
 """
 
 from __future__ import annotations

@@ -117,9 +117,7 @@ def test_a_reader_that_goes_away_is_no_traceback(folder, process, sqlite_url):
 
 
 def test_the_command_line_is_imported_by_nobody_else():
-    code = (
-        "import durable, durable.worker, durable.telemetry, sys; print('typer' in sys.modules, 'rich' in sys.modules)"
-    )
+    code = "import durable, durable.run.worker, durable.telemetry.telemetry, sys; print('typer' in sys.modules, 'rich' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"

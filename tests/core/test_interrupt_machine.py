@@ -446,7 +446,7 @@ def test_the_life_of_an_interrupt_is_as_its_model_says(place):
     assert sum(map(bool, place.effects.values())) > EXAMPLES / 10
 
 
-stepping = import_module("durable.step")  # as an attribute of durable, ``step`` is the function
+stepping = import_module("durable.step.begin")  # as an attribute of durable, ``step`` is the function
 
 
 def effect_on_an_open_question(monkeypatch):

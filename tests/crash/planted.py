@@ -97,5 +97,5 @@ def another_key_each_time() -> None:
 
 def branch_without_a_word() -> None:
     """An idempotent step in a branch runs before the journal knows which number, and so which key, it was given."""
-    steps = import_module("durable.step")  # the package has a function of that name
+    steps = import_module("durable.step.begin")  # the package has a function of that name
     steps._needs_start = lambda call, _: call.policy.effect == "once" and not call.composite

@@ -16,7 +16,7 @@ KILLED = """
 import os, signal, sys
 from opentelemetry.sdk.trace import TracerProvider
 from durable import Runtime, step
-from durable.telemetry import Telemetry
+from durable.telemetry.telemetry import Telemetry
 
 with Runtime(sys.argv[1], telemetry=Telemetry(TracerProvider())) as runtime:
     @runtime.function("app")

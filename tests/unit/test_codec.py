@@ -1054,7 +1054,7 @@ def test_a_value_that_came_back_has_the_same_fingerprint(value):
 
 def test_bytes_and_fingerprints_are_the_same_in_every_process():
     program = (
-        "import enum, sys, hashlib; from durable.checkpoint.codec import Codec\n"
+        "import enum, sys, hashlib; from durable.checkpoint.codec.codec import Codec\n"
         "value = {'tags': {'a', 'b', 'c', ('x', 1), None, 2.5}, 'f': frozenset(map(str, range(50)))}\n"
         "print(Codec().fingerprint(value), hashlib.sha256(Codec().encode(value)).hexdigest())"
     )

@@ -101,7 +101,7 @@ class TestOwners:
         assert is_dead(owner_name()) is False
 
     def test_a_process_of_this_machine_that_has_ended_is_dead(self):
-        code = "from durable.owner import owner_name; print(owner_name())"
+        code = "from durable.live.owner import owner_name; print(owner_name())"
         name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         assert is_dead(name) is True
 

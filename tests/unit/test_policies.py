@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from durable import Approval, Breaker, Rate, Retry, Runtime, ToolPolicy, tool
-from durable.declare.policies import Policies
 from durable.errors import InvalidConfiguration
+from durable.runtime import policies_of
 
 READ, ONCE, GATED = ToolPolicy(effect="read"), ToolPolicy(), ToolPolicy(approval=True)
 
@@ -23,12 +23,12 @@ READ, ONCE, GATED = ToolPolicy(effect="read"), ToolPolicy(), ToolPolicy(approval
     ],
 )
 def test_an_exact_name_counts_before_the_first_pattern_that_fits(name, found):
-    policies = Policies.made({"refund*": GATED, "refund_card*": ONCE, "refund": READ, "list[[]?]": ONCE})
+    policies = policies_of({"refund*": GATED, "refund_card*": ONCE, "refund": READ, "list[[]?]": ONCE})
     assert policies.of_tool(name) is found
 
 
 def test_a_pattern_is_for_tools_and_not_for_nodes_or_models():
-    assert Policies.made({"*": GATED}).get("chat:gpt-x", READ) is READ
+    assert policies_of({"*": GATED}).get("chat:gpt-x", READ) is READ
 
 
 TOML = """
@@ -85,7 +85,7 @@ tools:
 def test_a_file_says_what_code_would(tmp_path, suffix, text):
     path = tmp_path / f"policies.{suffix}"
     path.write_text(text)
-    assert Policies.made(path) == {
+    assert policies_of(path) == {
         "refund*": ToolPolicy(
             effect="idempotent",
             timeout=30.0,
@@ -158,7 +158,7 @@ def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path, text, said):
     path = tmp_path / "policies.toml"
     path.write_text(text)
     with pytest.raises(InvalidConfiguration, match="policies.toml") as refused:
-        Policies.made(path)
+        policies_of(path)
     assert said in str(refused.value)
 
 
@@ -178,5 +178,5 @@ def test_what_is_no_such_file_is_refused(tmp_path, name, content, said):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InvalidConfiguration, match="policies") as refused:
-        Policies.made(path)
+        policies_of(path)
     assert said in str(refused.value)
