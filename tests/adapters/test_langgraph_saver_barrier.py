@@ -153,7 +153,7 @@ def test_a_write_whose_checkpoint_fails_is_committed_alone(patient, monkeypatch)
     with ThreadPoolExecutor(1) as pool, failing as patched:
         writing = pool.submit(patient.put_writes, config, [("a", 2)], "task")
         joined(patient._convoys)
-        patched.setattr("durable.checkpoint.snapshots.put", failed_put)
+        patched.setattr("durable.checkpoint.state.snapshots.put", failed_put)
         with pytest.raises(DatabaseUnavailable):
             put(patient, {"a": 2}, config)
         writing.result(SOON)

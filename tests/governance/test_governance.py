@@ -103,7 +103,7 @@ class Play:
         def work():
             monkeypatch = pytest.MonkeyPatch()
             if act.at == "with the decision":
-                monkeypatch.setattr(sys.modules["durable.step"], "_answered", lambda *_: os._exit(KILLED))
+                monkeypatch.setattr(sys.modules["durable.step.begin"], "_answered", lambda *_: os._exit(KILLED))
             scene = replace(self.scene, ledger=Ledger(self.ledger.path, die_at=act.at))
             self.process(scene)[1].recover()
 
