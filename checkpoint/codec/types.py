@@ -22,7 +22,7 @@ import enum
 import functools
 from contextlib import suppress
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable.checkpoint.errors import CorruptPayload
 
@@ -63,9 +63,24 @@ class Refused(Exception):
         self.trail: list[tuple[str, int]] = []
 
 
+C = TypeVar("C", bound=type)
+
+_STORED_NAME = "__durable_stored_name__"
+
+
+def stored_as(name: str) -> Callable[[C], C]:
+    """Give a class of this library a name in storage that stays when its module moves."""
+
+    def named(cls: C) -> C:
+        setattr(cls, _STORED_NAME, name)
+        return cls
+
+    return named
+
+
 def stored_name(cls: type) -> str:
-    """The name under which a class is stored: ``module:qualname``."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+    """Return the name under which a class is stored: ``module:qualname``, or what ``stored_as`` gave it."""
+    return str(vars(cls).get(_STORED_NAME) or f"{cls.__module__}:{cls.__qualname__}")
 
 
 def shown_name(cls: type) -> str:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from durable.declare.policy import ToolPolicy
 from durable.errors import Suspended
 from durable.live.scope import Scope, here
-from durable.record import failure
-from durable.record.keys import key_for
+from durable.record import failure, keys
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
@@ -153,4 +152,4 @@ def key_of(call: StepCall, outcome: Outcome, arguments: Any) -> str:
     if call.policy.idempotency_key is not None:
         return call.policy.idempotency_key(arguments)
     execution = call.scope.segment.execution
-    return key_for(execution.namespace, execution.id, outcome.key, call.name)
+    return keys.key_for(execution.namespace, execution.id, outcome.key, call.name)

@@ -14,6 +14,7 @@ from google.adk.agents.run_config import RunConfig
 from google.genai import types
 
 from durable.adapters.google_adk.seams.questions import decide_natively
+from durable.checkpoint.codec.types import stored_as
 from durable.declare.ids import new_id
 from durable.errors import InvalidDecision, ThreadBusy, Unsupported
 from durable.live.owner import is_dead
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from durable.runtime import Runtime
 
 
+@stored_as("durable.adapters.google_adk.runs:AdkCall")
 @dataclass(frozen=True)
 class AdkCall:
     """The input of an execution: what a worker needs to make the same call. ``message`` is ADK's Content as JSON."""

@@ -22,6 +22,7 @@ from google.adk.sessions._session_util import make_json_safe_state
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
 from durable.adapters.google_adk.seams.suspension import others_first
+from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _HOOKED = "__durable_hooked__"
 
 
+@stored_as("durable.adapters.google_adk.nodes:NodeAnswer")
 @dataclass(frozen=True)
 class NodeAnswer:
     """What a node has yielded: events as JSON under ``event``, other values under ``value``; and its actions."""

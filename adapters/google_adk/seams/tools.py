@@ -26,6 +26,7 @@ from google.adk.tools.tool_confirmation import ToolConfirmation
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
 from durable.adapters.google_adk.seams.suspension import others_first
+from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import READ, Approval, ToolPolicy
 from durable.declare.signature import left_out, policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
@@ -54,6 +55,7 @@ _STEERING = frozenset({
 """ADK's own tools that only steer or read: run again after a crash."""
 
 
+@stored_as("durable.adapters.google_adk.tools:ToolAnswer")
 @dataclass(frozen=True)
 class ToolAnswer:
     """What a call came to: what the tool returned, and the actions it took."""

@@ -23,6 +23,7 @@ from durable.adapters.langgraph.seams.questions import (
     take_answers,
 )
 from durable.adapters.langgraph.state import keys
+from durable.checkpoint.codec.types import stored_as
 from durable.declare.ids import new_id
 from durable.errors import ThreadBusy, Unsupported
 from durable.inbox.decision import Decision
@@ -46,6 +47,7 @@ FLAVOUR, ASYNC = "langgraph", "async"
 """The tag that says how an execution was called. A worker goes on in that way: middleware may have one form only."""
 
 
+@stored_as("durable.adapters.langgraph.runs:GraphCall")
 @dataclass(frozen=True)
 class GraphCall:
     """The input of an execution that was started with more than the graph's: what a worker needs to go on with it."""

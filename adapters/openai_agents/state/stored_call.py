@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agents.run_config import DEFAULT_MAX_TURNS
 from agents.run_state import RunState
 
+from durable.checkpoint.codec.types import stored_as
 from durable.errors import CodecError, InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _STORED = {
 _LIVE = ("hooks", "error_handlers", "run_config")
 
 
+@stored_as("durable.adapters.openai_agents.calls:AgentCall")
 @dataclass(frozen=True)
 class AgentCall:
     """The input of an execution: the agent's, and the options of the call that can be stored.
