@@ -23,9 +23,9 @@ from sqlalchemy import inspect, make_url, text
 from durable import Runtime
 from durable.checkpoint import migrations
 from durable.checkpoint.database import Database
+from durable.testing.outside import Outside
 from tests.crash.facts import gather
 from tests.crash.scenario import live
-from tests.crash.world import World
 from tests.postgres import fresh_database
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Places:
         self._held.close()
 
     @contextmanager
-    def runtime(self, world: World) -> Iterator[Runtime]:
+    def runtime(self, world: Outside) -> Iterator[Runtime]:
         """A runtime in this place, on the shared engine; at its end all of its connections and threads are closed."""
         database = Database(_text(self._url), clock_offset=world.clock())
         database.engine = self.engine
@@ -113,7 +113,7 @@ class Places:
 
     def _warm_up(self) -> None:
         self.fresh()
-        world = World(self.ledger)
+        world = Outside(self.ledger)
         with self.runtime(world) as runtime:
             live(self.scenario, runtime, world, recover_first=False)
             gather(runtime)

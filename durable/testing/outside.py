@@ -1,36 +1,40 @@
-"""The world outside: what arrives there is counted at the receiving side, not by the code that sends it.
+"""Outside: the world that an agent acts on. What arrives there is counted by the receiver, not by the code that sends it.
 
-An append-only ledger, one line of JSON each, fsynced before the sender gets its answer. The world also has a clock of its
-own, which only moves forward: a wait of an hour is skipped, not slept.
+An append-only ledger, one line of JSON each, fsynced before the sender gets its answer. Processes that open the same
+path share it. The outside also has a clock of its own, which only moves forward: a wait of an hour is skipped, not slept.
 
 Lines (``what``): ``arrived`` and ``refused`` (effects), ``acknowledged`` (the app was given a step's result), ``decided``
-(a person answered; written before the answer is sent), and ``clock``.
+(a person answered; written before the answer is sent), ``model`` (a model was asked), and ``clock``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+Line = dict[str, Any]
+"""One line of the ledger."""
+
 
 class Refused(Exception):
     """The receiver was asked and did nothing; asking again may help."""
 
 
-class World:
-    """The outside of one execution. ``point(label)`` is called around each effect, for a Crash."""
+class Outside:
+    """Return the outside of one execution. ``point(label)`` is called before and after each effect, to end the process."""
 
     def __init__(self, path: Path, point: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
         self.point = point
 
     def effect(self, name: str, arguments: Mapping[str, Any], *, key: str | None = None, refuse_first: int = 0) -> str:
-        """An effect arrives; the answer is the receiver's, the same for the same effect.
+        """Take an effect and return the receiver's answer, the same for the same effect.
 
         The receiver refuses the first ``refuse_first`` times: nothing happens then, and Refused is raised.
         """
@@ -44,24 +48,28 @@ class World:
         return answer(name)
 
     def acknowledged(self, name: str, value: Any) -> Any:
-        """The app has been given the result of this step; returns it."""
+        """Note that the app has been given the result of this step, and return it."""
         self.write("acknowledged", effect=name, value=value)
         return value
 
     def happened(self, name: str) -> bool:
-        """Whether an effect has arrived: what an honest person finds when looking."""
+        """Return True if an effect has arrived: what an honest person finds when looking."""
         return bool(self.lines("arrived", effect=name))
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each effect has arrived."""
+        return dict(Counter(line["effect"] for line in self.lines("arrived")))
 
     def skip(self, seconds: float) -> None:
         """Let time pass."""
         self.write("clock", seconds=seconds)
 
     def clock(self) -> float:
-        """How many seconds the world's clock is ahead."""
+        """Return how many seconds the clock of the outside is ahead."""
         return float(sum(line["seconds"] for line in self.lines("clock")))
 
     def write(self, what: str, **fields: Any) -> None:
-        """One line, in one system call, durable when this returns."""
+        """Write one line, in one system call, durable when this returns."""
         line = json.dumps({"what": what, "pid": os.getpid(), **fields}) + "\n"
         ledger = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -70,15 +78,15 @@ class World:
         finally:
             os.close(ledger)
 
-    def lines(self, what: str | None = None, **fields: Any) -> list[dict[str, Any]]:
-        """The lines of the ledger in order, those that have these fields."""
+    def lines(self, what: str | None = None, **fields: Any) -> list[Line]:
+        """Return the lines of the ledger in order, those that have these fields."""
         if not self.path.exists():
             return []
-        wanted = {**fields, **({} if what is None else {"what": what})}
+        expected = {**fields, **({} if what is None else {"what": what})}
         lines = [json.loads(line) for line in self.path.read_text().splitlines()]
-        return [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
+        return [line for line in lines if all(line.get(name) == value for name, value in expected.items())]
 
 
 def answer(effect: str) -> str:
-    """What the receiver of an effect answers."""
+    """Return what the receiver of an effect answers."""
     return f"{effect} done"
