@@ -31,6 +31,7 @@ from durable.declare.policy import READ, Approval, ToolPolicy
 from durable.declare.signature import left_out, policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
+from durable.kit import hook
 from durable.live.scope import scope, within
 from durable.step.call import Pending, StepCall
 from durable.step.governing import governing
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
     from durable.live.scope import Scope
 
-
-_HOOKED = "__durable_hooked__"
-_GATE = "apply_confirmation_gate"
 _NODES = "google.adk.workflow._tool_node"
 """Not imported here: it would load a web server's library, which an app without a workflow does not need."""
 _STEERING = frozenset({
@@ -78,16 +76,13 @@ class Paused(BaseException):
 
 
 def hook_tools() -> None:
-    """Put the seam in place where ADK calls tools, as far as that is loaded. It does nothing outside of executions."""
+    """Put the hooks in place where ADK calls tools, as far as that is loaded."""
     for module in (_caller, sys.modules.get(_NODES)):
-        if module is None or getattr(module, _HOOKED, False):
-            continue
-        setattr(module, _GATE, _durable_gate(getattr(module, _GATE)))
-        setattr(module, _HOOKED, True)
+        if module is not None:
+            hook(module, "apply_confirmation_gate", _durable_gate)
 
 
 def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(gate)
     async def durable_gate(tool: BaseTool, function_args: dict[str, Any], tool_context: ToolContext) -> Any:
         if scope() is None or tool._defers_response:
             return await gate(tool, function_args, tool_context)
@@ -100,20 +95,17 @@ def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
 def hook_class(cls: type[BaseTool]) -> None:
     """Make ``run_async`` of this class of tools, and of those it is made from, a step."""
     for base in cls.__mro__:
-        run = base.__dict__.get("run_async")
-        if base is not BaseTool and run is not None and not getattr(run, _HOOKED, False):
-            setattr(base, "run_async", _durable(run))  # noqa: B010 - a method that is assigned
+        if base is not BaseTool and "run_async" in base.__dict__:
+            hook(base, "run_async", _durable)
 
 
 def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(run)
     async def durable_run(self: BaseTool, *, args: dict[str, Any], tool_context: ToolContext) -> Any:
         here = scope()
         if here is None or self.name in here.body_of or self._defers_response:
             return await run(self, args=args, tool_context=tool_context)
         return await _as_step(functools.partial(run, self), self, args, tool_context)
 
-    setattr(durable_run, _HOOKED, True)
     return durable_run
 
 

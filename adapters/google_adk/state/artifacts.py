@@ -19,11 +19,11 @@ from google.adk.artifacts.base_artifact_service import ArtifactVersion, BaseArti
 from google.adk.errors.input_validation_error import InputValidationError
 from google.genai import types
 
-from durable.adapters.google_adk.state.commits import commit
 from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import blobs, sessions
 from durable.checkpoint.state.sessions import NewItem, Place
 from durable.declare.ids import checked
+from durable.kit import commit, owner_of
 
 if TYPE_CHECKING:
     from durable.checkpoint.state.sessions import Item
@@ -80,7 +80,7 @@ class DurableArtifactService(BaseArtifactService):
             return sessions.append(db, connection, place, [NewItem(body)], make=True).revision - 1
 
         record = NewRecord("note", None, {"event": "artifact_saved", "file": file.name})
-        return commit(self._runtime, record, save)
+        return commit(self._runtime, record, save, owner=owner_of(self._runtime))
 
     async def load_artifact(
         self,
@@ -131,8 +131,8 @@ class DurableArtifactService(BaseArtifactService):
         """Delete all versions of a file."""
         place = self._place(_file(app_name, user_id, filename, session_id))
         record = NewRecord("note", None, {"event": "artifact_deleted", "file": filename})
-        drop = partial(self._drop, place)
-        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, drop)
+        drop = partial(commit, self._runtime, record, partial(self._drop, place), owner=owner_of(self._runtime))
+        await self._runtime.database.surely_on_journal_thread(drop)
 
     def _drop(self, place: Place, connection: Any) -> None:
         session = sessions.get(connection, place)

@@ -25,11 +25,9 @@ from durable.adapters.langgraph.seams.questions import (
 from durable.adapters.langgraph.state import keys
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.ids import new_id
-from durable.errors import ThreadBusy, Unsupported
+from durable.errors import Unsupported
 from durable.inbox.decision import Decision
-from durable.live.owner import is_dead
-from durable.run.handle import outcome
-from durable.run.open import open_segment
+from durable.kit import Invocation, find_open, start, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +36,8 @@ if TYPE_CHECKING:
     from langgraph.pregel import Pregel
 
     from durable.adapters.langgraph.state.saver import DurableSaver
-    from durable.checkpoint.records import Execution, Record
+    from durable.checkpoint.records import Record
+    from durable.kit import Drive
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -118,28 +117,39 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     *,
     is_async: bool = False,
     tags: Mapping[str, str] | None = None,
-) -> Segment | Execution:
-    """Claim the execution this call belongs to; the execution itself if it has ended.
+) -> Drive:
+    """Get hold of the execution this call belongs to. Blocks.
 
-    Raises ThreadBusy, ExecutionBusy, ExecutionConflict, InvalidDecision.
+    Raises ThreadBusy, ExecutionBusy, ExecutionCancelled, ExecutionConflict, InvalidDecision.
     """
     conf = keys.configurable(config)
-    thread = conf.get("thread_id")
-    thread = None if thread is None else str(thread)
-    wanted = conf.get("execution_id") if execution_id is None else execution_id
-    if (value is None and not _travels(app, thread, conf)) or _only_resumes(value):
-        found = _to_continue(app, thread, wanted)
-        if found is not None:
-            if _only_resumes(value):
-                decide_natively(app.runtime, found.id, value.resume)
-            _pass_breakpoint(app.runtime, found.id)
-            return open_segment(app.runtime, found.id, forced=True)
+    thread = None if conf.get("thread_id") is None else str(conf["thread_id"])
+    named = conf.get("execution_id") if execution_id is None else execution_id
+    resumes = _only_resumes(value)
+    if resumes or (value is None and not _travels(app, thread, conf)):
+        drive = _continue(app, thread, named, value.resume if resumes else None, resumes=resumes)
+        if drive is not None:
+            return drive
         value = None
-    wanted = new_id() if wanted is None else wanted
-    thread = wanted if thread is None else thread
-    named = {**(tags or {}), FLAVOUR: ASYNC if is_async else "sync"}
-    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named)
-    return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
+    if thread is None:
+        thread = named = new_id() if named is None else named
+    flavour = {FLAVOUR: ASYNC if is_async else "sync"}
+    call = call_of(value, config, context)
+    invocation = Invocation(app.name, call, thread, named, app.on_suspended, {**(tags or {}), **flavour})
+    return take(app.runtime, start(app.runtime, invocation))
+
+
+def _continue(app: GraphApp, thread: str | None, named: str | None, resume: Any, *, resumes: bool) -> Drive | None:
+    """Go on with what is open on the thread, with the caller's answer to it; None if nothing is."""
+    execution = find_open(app.runtime, app.name, thread=thread, execution_id=named)
+    if execution is None or execution.ended:
+        return None
+    if resumes:
+        decide_natively(app.runtime, execution.id, resume)
+    for row in app.runtime.interrupts(execution_id=execution.id):
+        if row.step_key.startswith(BREAKPOINT):
+            app.runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
+    return take(app.runtime, execution)
 
 
 def _only_resumes(value: Any) -> bool:
@@ -179,47 +189,6 @@ def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool
         return False
     latest = app.saver.get_tuple({"configurable": {"thread_id": thread, "checkpoint_ns": ""}})
     return bool(conf.get("checkpoint_ns")) or latest is None or latest.checkpoint["id"] != checkpoint_id
-
-
-def _to_continue(app: GraphApp, thread: str | None, wanted: str | None) -> Execution | None:
-    runtime = app.runtime
-    if wanted is not None:
-        found = runtime.get(wanted).execution()
-    elif thread is not None:
-        latest = runtime.executions(app=app.name, thread=thread, limit=1)
-        if not latest:
-            return None
-        found = latest[0]
-    else:
-        return None
-    if found.status in {"failed", "dead"}:
-        runtime.reopen(found.id)
-        return found
-    return None if found.ended else found
-
-
-def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
-    for row in runtime.interrupts(execution_id=execution_id):
-        if row.step_key.startswith(BREAKPOINT):
-            runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
-
-
-def _start(app: GraphApp, stored: Any, thread: str, wanted: str, *, tags: Mapping[str, str]) -> Execution:
-    runtime = app.runtime
-    try:
-        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, tags=tags)
-    except ThreadBusy as busy:
-        left = runtime.get(busy.execution_id).execution()
-        abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
-        if not abandoned or left.input_digest != runtime.codec.fingerprint(stored):
-            raise
-        return left
-    return handle.execution()
-
-
-def recorded_output(execution: Execution) -> Any:
-    """The output of an execution that had ended. Raises ExecutionFailed, ExecutionCancelled."""
-    return outcome(execution)
 
 
 def prepare(

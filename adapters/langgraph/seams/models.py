@@ -7,7 +7,6 @@ again; what is recorded is the answer, the usage and a digest of the prompt, nev
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.errors import GraphBubbleUp
 
 from durable.declare.policy import READ
+from durable.kit import hook
 from durable.live.scope import scope, within
 from durable.step.attempt import Ended
 from durable.step.begin import begin_step
@@ -26,29 +26,32 @@ from durable.step.shells import run_step, run_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
-_HOOKED = "__durable_hooked__"
 _MODEL = "(model)"
 """Marks the scope inside a model call, so that a streamed call is not recorded a second time below."""
 
 
-def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few lines
-    """Put the seam in place, once per process."""
-    if getattr(BaseChatModel, _HOOKED, False):
-        return
-    generate, agenerate = BaseChatModel._generate_with_cache, BaseChatModel._agenerate_with_cache
-    stream, astream = BaseChatModel.stream, BaseChatModel.astream
+def hook_models() -> None:
+    """Put the hooks in place, once per process."""
+    hook(BaseChatModel, "_generate_with_cache", _generating)
+    hook(BaseChatModel, "_agenerate_with_cache", _agenerating)
+    hook(BaseChatModel, "stream", _streaming)
+    hook(BaseChatModel, "astream", _astreaming)
 
-    @functools.wraps(generate)
+
+def _generating(generate: Callable[..., Any]) -> Callable[..., Any]:
     def durable_generate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
         call = _step(self, messages)
         if call is None:
             return generate(self, messages, *args, **options)
         return _result(run_step(call, lambda _: _plain(generate(self, messages, *args, **options))))
 
-    @functools.wraps(agenerate)
+    return durable_generate
+
+
+def _agenerating(agenerate: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_agenerate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
         call = _step(self, messages)
         if call is None:
@@ -59,7 +62,10 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
 
         return _result(await run_step_async(call, body))
 
-    @functools.wraps(stream)
+    return durable_agenerate
+
+
+def _streaming(stream: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     def durable_stream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> Iterator[Any]:  # noqa: A002 - langchain's name
         call = _step(self, input)
         if call is None:
@@ -78,7 +84,10 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         complete_step(found, Ended(_whole(chunks)), time.perf_counter() - began)
         yield chunks[-1]
 
-    @functools.wraps(astream)
+    return durable_stream
+
+
+def _astreaming(astream: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
     async def durable_astream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - langchain's name
         call = _step(self, input)
         if call is None:
@@ -99,11 +108,7 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         await on_journal_thread(complete_step, found, Ended(_whole(chunks)), time.perf_counter() - began)
         yield chunks[-1]
 
-    BaseChatModel._generate_with_cache = durable_generate  # type: ignore[method-assign]
-    BaseChatModel._agenerate_with_cache = durable_agenerate  # type: ignore[method-assign]
-    BaseChatModel.stream = durable_stream  # type: ignore[method-assign]  # the documented seam of this module
-    BaseChatModel.astream = durable_astream  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(BaseChatModel, _HOOKED, True)
+    return durable_astream
 
 
 def _step(model: BaseChatModel, messages: Any) -> StepCall | None:

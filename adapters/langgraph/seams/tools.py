@@ -27,24 +27,23 @@ from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
+from durable.kit import hook
 from durable.live.scope import scope
 from durable.step.call import Pending, StepCall
 from durable.step.governing import governing
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_HOOKED = "__durable_hooked__"
+    from collections.abc import Callable, Mapping
 
 
-def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few lines
-    """Put the seam in place, once per process."""
-    if getattr(BaseTool, _HOOKED, False):
-        return
-    run, arun = BaseTool.run, BaseTool.arun
+def hook_tools() -> None:
+    """Put the hooks in place, once per process."""
+    hook(BaseTool, "run", _running)
+    hook(BaseTool, "arun", _arunning)
 
-    @functools.wraps(run)
+
+def _running(run: Callable[..., Any]) -> Callable[..., Any]:
     def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
         call = _step(self, tool_input, options)
         if call is None:
@@ -66,7 +65,10 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         except Suspended:
             raise graph_interrupt(segment, call.key) from None
 
-    @functools.wraps(arun)
+    return durable_run
+
+
+def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
         call = _step(self, tool_input, options)
         if call is None:
@@ -88,9 +90,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         except Suspended:
             raise graph_interrupt(segment, call.key) from None
 
-    BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
-    BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(BaseTool, _HOOKED, True)
+    return durable_arun
 
 
 def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCall | None:

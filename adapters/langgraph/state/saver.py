@@ -38,6 +38,7 @@ from durable.checkpoint.state import prune, reads, snapshots
 from durable.checkpoint.state.reads import Pieces
 from durable.checkpoint.state.snapshots import PiecesGone
 from durable.errors import InvalidConfiguration
+from durable.kit import commit
 from durable.live.scope import segment
 
 if TYPE_CHECKING:
@@ -293,11 +294,8 @@ class DurableSaver(BaseCheckpointSaver[str]):
         return live if live is not None and live.thread == thread else None
 
     def _write(self, owner: Segment | None, about: NewRecord, changes: Sequence[Callable[[Any], object]]) -> None:
-        """The one way to the database: with the journal of the execution that owns the thread, or alone."""
-        if owner is not None:
-            owner.append(about, companions=changes)
-        else:
-            self._runtime.database.transact(lambda connection: [change(connection) for change in changes])
+        """Make all changes at once, with the journal of the execution that owns the thread, or alone."""
+        commit(self._runtime, about, lambda connection: [change(connection) for change in changes], owner=owner)
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:  # noqa: ARG002 - LangGraph's
         """The next version: greater as a string, and never the one that another branch of the thread makes."""

@@ -15,10 +15,10 @@ from agents.run import AgentRunner
 from durable.adapters.openai_agents.entry import streams
 from durable.adapters.openai_agents.entry.graph import check_agents
 from durable.adapters.openai_agents.entry.run_state import adopt
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.adapters.openai_agents.seams.run_scope import path_of_run, place_of_run
 from durable.adapters.openai_agents.state.other_sessions import journaled
 from durable.errors import Suspended
+from durable.kit import hook
 from durable.live.scope import scope
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 def hook_runs() -> None:
     """Put the seams in place, once per process."""
-    seam(AgentRunner, "run", _running)
-    seam(sdk, "start_streaming", _streaming)
+    hook(AgentRunner, "run", _running)
+    hook(sdk, "start_streaming", _streaming)
 
 
 def _running(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
 from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of, verdict
-from durable.adapters.openai_agents.seams.hooks import seam
+from durable.kit import hook
 from durable.live.scope import scope
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def hook_approvals() -> None:
     """Put the seam in place, once per process."""
-    seam(_FunctionToolBatchExecutor, "_maybe_execute_tool_approval", _answered)
+    hook(_FunctionToolBatchExecutor, "_maybe_execute_tool_approval", _answered)
 
 
 def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from agents.run_internal import tool_execution, turn_resolution
 
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.declare.policy import Approval
 from durable.declare.signature import left_out, plain, policy_of
 from durable.errors import Suspended
 from durable.inbox.schemas import fitting, lenient
+from durable.kit import hook
 from durable.live.scope import scope
 from durable.step.begin import begin_step, place
 from durable.step.call import StepCall
@@ -38,7 +38,7 @@ NATIVE = "needs_approval"
 def hook_gates() -> None:
     """Put the seams in place, once per process."""
     for module in (tool_execution, turn_resolution):
-        seam(module, "function_needs_approval", _remembered)
+        hook(module, "function_needs_approval", _remembered)
 
 
 def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,10 +18,10 @@ from agents.run_internal import run_loop
 from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDoneEvent
 
 from durable.adapters.openai_agents.seams import drift
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.adapters.openai_agents.seams.run_scope import STEP
 from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
+from durable.kit import hook
 from durable.live.scope import scope
 from durable.step.attempt import Ended
 from durable.step.begin import begin_step, place
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 def hook_models() -> None:
     """Put the seams in place, once per process."""
-    seam(run_loop, "get_response_with_retry", _asking)
-    seam(run_loop, "stream_response_with_retry", _streaming)
+    hook(run_loop, "get_response_with_retry", _asking)
+    hook(run_loop, "stream_response_with_retry", _streaming)
 
 
 def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""One way to the database for what this adapter keeps: with the journal of the execution that runs here, or alone.
+"""Commits: what an adapter keeps is written with the journal of the execution that runs here, or alone.
 
 Inside an execution the change and its record commit in one transaction, and an owner that has lost its claim gets
 LeaseLost with nothing written.
@@ -21,16 +21,18 @@ T = TypeVar("T")
 
 
 def owner_of(runtime: Runtime) -> Segment | None:
-    """The execution that runs here, if it is one of this runtime's database."""
+    """Return the execution that runs here, if it is one of this runtime's database."""
     here = segment()
     return here if here is not None and here.runtime.database is runtime.database else None
 
 
-def commit(runtime: Runtime, record: NewRecord, change: Callable[[Any], T]) -> T:
-    """Run ``change(connection)`` in one transaction with the record, or in one of its own; it may be tried again."""
-    owner = owner_of(runtime)
+def commit(runtime: Runtime, record: NewRecord, change: Callable[[Any], T], *, owner: Segment | None) -> T:
+    """Run ``change(connection)`` in one transaction with the owner's record, or in one of its own. Blocks.
+
+    It may be tried again; what the last try returned is returned. Raises LeaseLost, StorageError.
+    """
     if owner is None:
         return runtime.database.transact(change)
-    found: list[T] = []  # a companion that is tried again leaves its last answer last
-    owner.append(record, companions=[lambda connection: found.append(change(connection))])
-    return found[-1]
+    results: list[T] = []
+    owner.append(record, companions=[lambda connection: results.append(change(connection))])
+    return results[-1]
