@@ -6,6 +6,7 @@ from durable.kit.commits import commit, owner_of
 from durable.kit.driving import Drive, driving, each_within
 from durable.kit.hooks import hook
 from durable.kit.opening import Invocation, find_open, opened, register, start, take
+from durable.kit.waiting import others_first
 
 __all__ = [
     "Drive",
@@ -16,6 +17,7 @@ __all__ = [
     "find_open",
     "hook",
     "opened",
+    "others_first",
     "owner_of",
     "register",
     "start",

@@ -25,13 +25,12 @@ from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
-from durable.adapters.google_adk.seams.suspension import others_first
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import READ, Approval, ToolPolicy
 from durable.declare.signature import left_out, policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
-from durable.kit import hook
+from durable.kit import hook, others_first
 from durable.live.scope import scope, within
 from durable.step.call import Pending, StepCall
 from durable.step.governing import governing
