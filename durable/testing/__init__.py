@@ -11,7 +11,14 @@ from __future__ import annotations
 
 import pytest
 
-for _room in ("kills", "play", "processes", "suite"):  # so that a failed assertion shows its values
+for _room in (
+    "executions",
+    "kills",
+    "play",
+    "policies",
+    "processes",
+    "suite",
+):  # so that a failed assertion shows its values
     pytest.register_assert_rewrite(f"durable.testing.{_room}")
 
 from durable.testing.fixture import APP, MESSAGE, AdapterFixture, Entry

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from durable.inbox.decision import Decision
 from durable.testing.processes import START, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from durable.inbox.decision import Decision
+
+
+CLAIMED = Moment(START, 1)
+"""The execution has been claimed, and nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,9 @@ class Passes:
 
 @dataclass(frozen=True)
 class Dies:
-    """The next process is killed at this moment; by default when it has claimed the execution, and done nothing."""
+    """The next process is killed at this moment."""
 
-    at: Moment = Moment(START, 1)
+    at: Moment = CLAIMED
 
 
 @dataclass(frozen=True)

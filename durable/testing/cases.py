@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable.declare.policy import Approval
 from durable.errors import DecisionExpired, InvalidDecision, NotAllowedToDecide
@@ -12,6 +11,9 @@ from durable.inbox.decision import Decision
 from durable.testing.acts import Alters, Decides, Deploys, Dies, Forges, GoesOn, Passes, Returns, Waits
 from durable.testing.processes import Moment
 from durable.testing.script import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HOUR = 3600.0
 ROLES = {"fay": ("finance",), "fred": ("finance",), "bob": ("board",), "sam": ("sales",), "rita": ("finance",)}

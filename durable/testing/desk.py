@@ -9,7 +9,6 @@ from durable.errors import ExecutionSuspended
 from durable.live.scope import current
 from durable.run.tool import tool
 from durable.testing.fixture import AdapterFixture, Entry
-from durable.testing.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from durable.runtime import Runtime
     from durable.testing.outside import Outside
     from durable.testing.processes import Processes
+    from durable.testing.script import Script
 
 
 @dataclass
@@ -48,15 +48,17 @@ class Desk:
 
     def run(self, entry: Entry | None = None) -> str | None:
         """Return the agent's answer, None if it waits."""
-        return self._calling(self.fixture.run, entry)
+        answer: str | None = self._calling(self.fixture.run, entry)
+        return answer
 
     def go_on(self, entry: Entry | None = None) -> str | None:
         """Go on in the framework's own way."""
-        return self._calling(self.fixture.go_on, entry)
+        answer: str | None = self._calling(self.fixture.go_on, entry)
+        return answer
 
-    def stream(self, entry: Entry | None = None) -> list[str] | None:
-        """Return the pieces of the agent's answer."""
-        return self._calling(self.fixture.stream, entry)
+    def stream(self, entry: Entry | None = None) -> list[str]:
+        """Return the pieces of the agent's answer, none if it waits."""
+        return list(self._calling(self.fixture.stream, entry) or ())
 
     def _calling(self, call: Callable[[Any, Entry], Any], entry: Entry | None) -> Any:
         try:

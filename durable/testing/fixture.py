@@ -33,9 +33,10 @@ class Entry:
 class AdapterFixture(ABC):
     """How agents of one framework are built, run and read.
 
-    ``model`` is the name of the agent's model, as a policy for ``chat:NAME`` has it. ``altered`` is what happens if user code of the framework changes the arguments of a recorded call: ``"drift"`` (a
-    person is asked), ``"failed"`` (the framework itself fails the run), or None if there is no such code. Where it is
-    not None, the agent passes the arguments of each call to ``script.alter``.
+    ``model`` is the name of the agent's model, as a policy for ``chat:NAME`` has it. ``altered`` is what happens if
+    user code of the framework changes the arguments of a recorded call: ``"drift"`` (a person is asked), ``"failed"``
+    (the framework itself fails the run), or None if there is no such code. Where it is not None, the agent passes the
+    arguments of each call to ``script.alter``.
     """
 
     model: ClassVar[str] = "scripted"
@@ -64,5 +65,6 @@ class AdapterFixture(ABC):
     def forge(self, agent: Any, entry: Entry) -> None:
         """Claim, in all the ways in which the framework itself would believe it, that a waiting call is approved.
 
-        Change the call in the framework's own state, too. Swallow the refusals.
+        Change the call in the framework's own state, too. Swallow the refusals. By default there is no such way.
         """
+        del agent, entry

@@ -1,10 +1,10 @@
-"""Outside: the world that an agent acts on. What arrives there is counted by the receiver, not by the code that sends it.
+"""Outside: the world that an agent acts on. What arrives is counted by the receiver, not by the code that sends it.
 
 An append-only ledger, one line of JSON each, fsynced before the sender gets its answer. Processes that open the same
-path share it. The outside also has a clock of its own, which only moves forward: a wait of an hour is skipped, not slept.
+path share it. The outside also has a clock, which only moves forward: a wait of an hour is skipped, not slept.
 
-Lines (``what``): ``arrived`` and ``refused`` (effects), ``acknowledged`` (the app was given a step's result), ``decided``
-(a person answered; written before the answer is sent), ``model`` (a model was asked), and ``clock``.
+Lines (``what``): ``arrived`` and ``refused`` (effects), ``acknowledged`` (the app was given a step's result),
+``decided`` (a person answered; written before the answer is sent), ``model`` (a model was asked), and ``clock``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 class Outside:
-    """Return the outside of one execution. ``point(label)`` is called before and after each effect, to end the process."""
+    """The outside of one execution. ``point(label)`` is called around each effect: a process may end there."""
 
     def __init__(self, path: Path, point: Callable[[str], None] = lambda _: None) -> None:
         self.path = path

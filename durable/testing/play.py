@@ -54,7 +54,9 @@ class Play:
 
     @act.register
     def _(self, act: Decides) -> None:
-        runtime, interrupt = self.desk.runtime, self.desk.open(status=None)[act.call]
+        runtime, questions = self.desk.runtime, self.desk.open(status=None)
+        assert act.call in questions, f"nobody was asked about {act.call}"
+        interrupt = questions[act.call]
         if act.refused is None:
             runtime.decide(interrupt.id, act.decision, by=act.by)
             return

@@ -1,7 +1,7 @@
 """Scripts: what the model of an agent under test says, and what it was told. The framework's model only translates.
 
-The model is forgetful: asked again for an answer that it has given before, it gives other arguments. Only an adapter that
-takes recorded answers from the journal makes the same calls again.
+The model is forgetful: asked again for an answer that it has given before, it gives other arguments. Only an adapter
+that takes recorded answers from the journal makes the same calls again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ WORDS = "all of it is done"
 """The last words of a model."""
 
 
+class Unreachable(ConnectionError):
+    """The provider of the model cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__("the model cannot be reached")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A tool call that the model makes."""
@@ -25,6 +32,11 @@ class Call:
     id: str
     name: str
     arguments: Mapping[str, Any]
+
+
+PAY = Call("c1", "pay", {"order": "A", "amount": 20})
+DEAR = Call("c2", "pay", {"order": "B", "amount": 900})
+NOTE = Call("c0", "note", {"text": "hello"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +52,26 @@ class Script:
     """The answers of a model: one for each turn, then WORDS.
 
     ``told`` is what the model was last told of each call, by call id. ``altered`` replaces arguments on their way from
-    the model to a tool, by user code. The first ``failures`` answers are a ConnectionError.
+    the model to a tool, by user code. ``failures`` says how often each turn raises Unreachable before it is answered.
     """
 
     outside: Outside
     turns: Sequence[Sequence[Call]]
     told: dict[str, str] = field(default_factory=dict)
     altered: Mapping[str, Any] = field(default_factory=dict)
-    failures: int = 0
+    failures: dict[int, int] = field(default_factory=dict)
 
     def answer(self, results: Mapping[str, str]) -> Turn:
         """Return the next turn of a model whose prompt holds these results of calls, as text, by call id."""
-        if self.failures:
-            self.failures -= 1
-            raise ConnectionError("the model cannot be reached")
         self.told = dict(results)
         for call in (call for turn in self.turns for call in turn if call.id in results):
             self.outside.acknowledged(call.name, results[call.id])
         number = 0
         while number < len(self.turns) and all(call.id in results for call in self.turns[number]):
             number += 1
+        if self.failures.get(number, 0):
+            self.failures[number] -= 1
+            raise Unreachable
         asked_before = bool(self.outside.lines("model", turn=number))
         self.outside.write("model", turn=number)
         if number == len(self.turns):

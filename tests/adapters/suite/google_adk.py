@@ -62,7 +62,7 @@ class GoogleADK(AdapterFixture):
     def stream(self, agent: Any, entry: Entry) -> list[str]:
         options = {"new_message": types.UserContent(MESSAGE), "execution_id": entry.execution_id}
         found = events(agent, entry, run_config=RunConfig(streaming_mode=StreamingMode.SSE), **options)
-        return [text(event) for event in found if event.is_final_response() and not event.partial]
+        return list(filter(None, [answer(found)]))
 
     def go_on(self, agent: Any, entry: Entry) -> str | None:
         return answer(events(agent, entry, invocation_id=entry.execution_id))
