@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai import AgentRunResultEvent, DeferredToolRequests
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ModelRetry, ToolFailed
+from pydantic_ai.messages import ToolReturn
 
 from durable.errors import Unsupported
-from durable.kit import Invocation, driving, opened, register, start, take
-from durable.live.scope import root, within
+from durable.kit import Invocation, driving, opened, register, root, start, take, within
 from examples.adapters.pydantic_ai.models import DurableModel
 from examples.adapters.pydantic_ai.tools import DurableToolset
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
     from durable import Runtime
-    from durable.kit import Drive
-    from durable.live.segment import Segment
+    from durable.kit import Drive, Segment
 
 
 class Durability(AbstractCapability[Any]):
@@ -110,7 +109,7 @@ def durable_agent(
     ``options`` are those of ``agent.run`` (deps, model, usage_limits, ...) for every run, here and in workers.
     """
     durable = DurableAgent(agent, runtime, str(name or agent.name), options)
-    types = [ModelRetry, ToolFailed, *([agent.output_type] if isinstance(agent.output_type, type) else [])]
+    types = [ModelRetry, ToolFailed, ToolReturn, *([agent.output_type] if isinstance(agent.output_type, type) else [])]
     register(runtime, durable.name, durable.work, version=version, types=types)
     return durable
 

@@ -13,11 +13,7 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
 from pydantic_ai.models import CompletedStreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 
-from durable.declare.policy import READ
-from durable.live.scope import here
-from durable.step.call import StepCall
-from durable.step.shells import run_step_async
-from durable.telemetry import names
+from durable.kit import here, model_call, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -38,7 +34,7 @@ class DurableModel(WrapperModel):
         async def body(_: Any) -> Any:
             return dumped([await self.wrapped.request(messages, *settings)])
 
-        return loaded(await run_step_async(self._step(messages), body))
+        return loaded(await run_step_async(self._call(messages), body))
 
     @asynccontextmanager
     async def request_stream(
@@ -54,23 +50,13 @@ class DurableModel(WrapperModel):
                 events.extend([event async for event in stream])
                 return dumped([stream.get()])
 
-        response = loaded(await run_step_async(self._step(messages), body))
+        response = loaded(await run_step_async(self._call(messages), body))
         yield CompletedStreamedResponse(
             response, model_request_parameters=model_request_parameters, replay_events=events or True
         )
 
-    def _step(self, messages: Sequence[ModelMessage]) -> StepCall:
-        scope, name = here(), f"chat:{self.model_name}"
-        return StepCall(
-            name,
-            arguments=lasting(dumped(messages)),
-            policy=scope.segment.runtime.policies.get(name) or READ,
-            kind="model",
-            attributes={names.MODEL: self.model_name},
-            gentle=True,
-            usage=usage,
-            scope=scope,
-        )
+    def _call(self, messages: Sequence[ModelMessage]) -> Any:
+        return model_call(here(), self.model_name, lasting(dumped(messages)), usage=usage)
 
 
 def dumped(messages: Sequence[ModelMessage]) -> Any:

@@ -26,11 +26,11 @@ class Altering(AbstractCapability[Any]):
     def __init__(self, script: Script) -> None:
         self.script = script
 
-    async def before_tool_execute(self, _: Any, *, args: dict[str, Any], **__: Any) -> dict[str, Any]:
+    async def before_tool_execute(self, ctx: Any, **about: Any) -> dict[str, Any]:  # noqa: ARG002 - the framework's
         """Alter the arguments of one call."""
-        altered = dict(args)
-        self.script.alter(altered)
-        return altered
+        arguments = dict(about["args"])
+        self.script.alter(arguments)
+        return arguments
 
 
 class PydanticAI(AdapterFixture):
@@ -44,7 +44,7 @@ class PydanticAI(AdapterFixture):
         def answer(messages: list[Any], _: Any) -> ModelResponse:
             turn = script.answer(results(messages))
             calls = [ToolCallPart(call.name, dict(call.arguments), tool_call_id=call.id) for call in turn.calls]
-            return ModelResponse(parts=calls or [TextPart(turn.text)])
+            return ModelResponse(parts=calls if calls else [TextPart(turn.text)])
 
         async def stream(messages: list[Any], _: Any) -> AsyncIterator[Any]:
             turn = script.answer(results(messages))

@@ -5,29 +5,32 @@ The seam lies below the framework's hooks and its validation: what is decided on
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.toolsets import WrapperToolset
+from pydantic_core import to_jsonable_python
 
-from durable.declare.policy import Approval
-from durable.declare.signature import plain, policy_of
-from durable.errors import Suspended, ToolRejected
-from durable.inbox.schemas import lenient
-from durable.kit import others_first
-from durable.live.scope import here
-from durable.step.call import StepCall
-from durable.step.governing import governing
-from durable.step.shells import run_step_async
+from durable.errors import CodecError, Suspended, ToolRejected
+from durable.kit import (
+    Tool,
+    always_asked,
+    here,
+    lenient,
+    others_first,
+    policy_of,
+    run_step_async,
+    tool_call,
+)
 
 if TYPE_CHECKING:
     from pydantic_ai.tools import RunContext
     from pydantic_ai.toolsets import ToolsetTool
 
-    from durable.step.call import Pending
+    from durable.kit import Pending
 
 NATIVE = "requires_approval"
 """The rule that a question names if the framework's own setting asked, and no policy."""
@@ -47,13 +50,11 @@ class DurableToolset(WrapperToolset[Any]):
         """Call the tool, or return what is recorded of the call. What a person refuses is a failed result."""
 
         async def body(pending: Pending) -> Any:
-            arguments = tool_args
-            if pending.edited:
-                arguments = tool.args_validator.validate_python(pending.arguments)
+            edited = tool.args_validator.validate_python(pending.arguments) if pending.edited else tool_args
             allowed = replace(ctx, tool_call_approved=True)
-            return await self.wrapped.call_tool(name, arguments, allowed, tool)
+            return recordable(await self.wrapped.call_tool(name, edited, allowed, tool))
 
-        call = _step(name, tool_args, ctx, tool)
+        call = _call(name, tool_args, ctx, tool)
         try:
             return await run_step_async(call, body)
         except Suspended:
@@ -63,6 +64,15 @@ class DurableToolset(WrapperToolset[Any]):
             raise ToolFailed(rejected.reason) from None
 
 
+def recordable(result: Any) -> Any:
+    """Return the result itself if it survives storage, else what the model is told of it."""
+    try:
+        here().segment.runtime.codec.encode(result)
+    except CodecError:
+        return to_jsonable_python(result, fallback=str)
+    return result
+
+
 def _called_at_once(tool: ToolsetTool[Any]) -> ToolsetTool[Any]:
     if tool.tool_def.kind != "unapproved":
         return tool
@@ -70,24 +80,20 @@ def _called_at_once(tool: ToolsetTool[Any]) -> ToolsetTool[Any]:
     return replace(tool, tool_def=replace(tool.tool_def, kind="function", metadata=metadata))
 
 
-def _step(name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> StepCall:
-    scope, function, agent = here(), _function_of(tool), str(ctx.agent.name if ctx.agent else "")
-    policy = governing(scope, name, policy_of(function), agent=agent)
-    if policy.gate is None and (tool.tool_def.metadata or {}).get(NATIVE):
-        policy = replace(policy, approval=Approval(rule=NATIVE))
-    left_out = tool_args.keys() - _given(ctx).keys()
-    return StepCall(
-        name,
-        arguments={key: value for key, value in tool_args.items() if key not in left_out},
-        defaults={key: value for key, value in tool_args.items() if key in left_out},
-        policy=policy,
+def _call(name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
+    function, schema = _function_of(tool), tool.tool_def.parameters_json_schema
+    given = {key: value for key, value in tool_args.items() if key in _given(ctx)}
+    call = tool_call(
+        here(),
+        Tool(name, function, policy_of(function), schema.get("properties", {})),
+        given,
         identity=f"tool:{ctx.tool_call_id}",
-        kind="tool",
-        schema=functools.partial(lenient, tool.tool_def.parameters_json_schema),
-        agent=agent,
-        aliases=(str(getattr(plain(function), "__name__", name)),),
-        scope=scope,
+        agent=str(ctx.agent.name if ctx.agent else ""),
+        schema=partial(lenient, schema),
     )
+    if (tool.tool_def.metadata or {}).get(NATIVE):
+        return replace(call, policy=always_asked(call.policy, NATIVE))
+    return call
 
 
 def _function_of(tool: ToolsetTool[Any]) -> Any:
