@@ -43,8 +43,10 @@ class PydanticAI(AdapterFixture):
 
         def answer(messages: list[Any], _: Any) -> ModelResponse:
             turn = script.answer(results(messages))
-            calls = [ToolCallPart(call.name, dict(call.arguments), tool_call_id=call.id) for call in turn.calls]
-            return ModelResponse(parts=calls if calls else [TextPart(turn.text)])
+            calls: list[Any] = [
+                ToolCallPart(call.name, dict(call.arguments), tool_call_id=call.id) for call in turn.calls
+            ]
+            return ModelResponse(parts=calls or [TextPart(turn.text)])
 
         async def stream(messages: list[Any], _: Any) -> AsyncIterator[Any]:
             turn = script.answer(results(messages))

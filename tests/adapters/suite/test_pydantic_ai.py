@@ -55,13 +55,12 @@ async def test_what_the_framework_itself_asks_approval_for_is_decided_in_the_inb
     assert done == [1]
 
 
+class Receipt:
+    def __str__(self):
+        return "a receipt"
+
+
 async def test_what_a_tool_returns_is_recorded_as_the_model_is_told_it(runtime):
-    class Receipt:
-        def __repr__(self):
-            return "a receipt"
-
-        __str__ = __repr__
-
     def pay(x: int) -> Receipt:
         return Receipt()
 
