@@ -18,6 +18,13 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
+    "durable.kit": """
+        Invocation register start find_open take opened Drive driving each_within
+        Pause mirror take_answers answered unanswered approves_nothing
+        Difference compare
+        Tool tool_call asks always_asked arguments_of
+        hook commit owner_of
+    """,
     "durable.openapi": "api_tools",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",

@@ -21,11 +21,11 @@ from durable.adapters.google_adk.entry.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, cut_off
 from durable.adapters.google_adk.seams.models import hook_models
 from durable.adapters.google_adk.seams.nodes import hook_nodes
-from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
 from durable.errors import InvalidDecision, Suspended, Unsupported
-from durable.kit import Invocation, driving, each_within, opened
+from durable.kit import Invocation, driving, each_within, opened, take_answers
 from durable.live.scope import root, within
 from durable.live.scope import segment as segment_here
 from durable.run.handle import outcome
@@ -94,7 +94,7 @@ class DurableRunner(Runner):
         hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
-        await surely(take_answers, segment)
+        await surely(take_answers, segment, KEY)
         resume = await self._resume(segment, call)
         bare = super().run_async(
             user_id=call.user_id, session_id=call.session_id, run_config=call.config, **resume, **options

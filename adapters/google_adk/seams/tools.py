@@ -20,20 +20,17 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
-from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
 from durable.checkpoint.codec.types import stored_as
-from durable.declare.policy import READ, Approval, ToolPolicy
-from durable.declare.signature import left_out, policy_of
+from durable.declare.policy import READ, ToolPolicy
+from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
-from durable.kit import hook, others_first
+from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
-from durable.step.call import Pending, StepCall
-from durable.step.governing import governing
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from google.adk.tools.tool_context import ToolContext
 
     from durable.live.scope import Scope
+    from durable.step.call import Pending, StepCall
 
 _NODES = "google.adk.workflow._tool_node"
 """Not imported here: it would load a web server's library, which an app without a workflow does not need."""
@@ -119,13 +117,12 @@ async def _as_step(
 
     async def body(pending: Pending) -> ToolAnswer:
         ran.append(True)
-        given = pending.arguments if pending.edited else args
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
         inner = within(replace(pending.scope(), body_of=frozenset())) if call.composite else nullcontext()
         with inner:
-            result = await run(args=given, tool_context=context)
+            result = await run(args=arguments_of(pending, args), tool_context=context)
         _refuse_credentials(tool, context)
         if context.function_call_id in context.actions.requested_tool_confirmations:
             raise Paused(result)
@@ -150,26 +147,24 @@ async def _as_step(
 def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> StepCall:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
-    function, is_place = getattr(tool, "func", None), _is_place(tool)
-    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
-    policy = governing(here, tool.name, own, agent=agent)
-    if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
-        always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
-        policy = replace(policy, approval=always)
-    return StepCall(
-        tool.name,
-        arguments=args,
-        defaults=_left_out(tool, args),
-        policy=policy,
+    is_place = _is_place(tool)
+    function = getattr(tool, "func", None)
+    own = policy_of(tool) or policy_of(function) or _default(tool)
+    about = Tool(tool.name, function, own, hidden=getattr(tool, "_ignore_params", ()))
+    call = tool_call(
+        here,
+        about,
+        args,
         identity=_identity(context),
+        agent=context.agent_name,
         kind="agent" if is_place else "tool",
         schema=functools.partial(_schema, tool),
         composite=is_place,
-        agent=agent,
-        aliases=(str(getattr(function, "__name__", tool.name)),),
         passing=(Paused,),
-        scope=here,
     )
+    if needs_confirmation:
+        call.policy = always_asked(call.policy, "require_confirmation")
+    return call
 
 
 def _schema(tool: BaseTool) -> dict[str, Any] | None:
@@ -181,14 +176,6 @@ def _schema(tool: BaseTool) -> dict[str, Any] | None:
 def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
     decided = believed(here.segment, context.function_call_id) or believed(here.segment, node_call(context))
     return None if decided is None else ToolConfirmation.model_validate(decided)
-
-
-def _left_out(tool: BaseTool, args: dict[str, Any]) -> dict[str, Any]:
-    """The defaults of what the model did not give: a rule and a person see them, as the function will."""
-    if not isinstance(tool, FunctionTool):
-        return {}
-    defaults = left_out(tool.func, args)
-    return {name: value for name, value in defaults.items() if name not in tool._ignore_params}
 
 
 def _is_place(tool: BaseTool) -> bool:

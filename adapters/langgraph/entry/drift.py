@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durable.errors import Cancelled, Suspended
-from durable.inbox.ask import answer_to, ask_person
+from durable.kit import Difference, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,24 +29,9 @@ def check_nodes(segment: Segment, graph: Pregel[Any, Any, Any, Any], checkpoint:
     """
     known = set(graph.nodes)
     missing = sorted(pending_nodes(checkpoint) - known - _INTERNAL)
-    outcome = segment.replay.at("drift:nodes")
-    if not missing:
-        if outcome.interrupt is not None:
-            segment.withdraw(outcome)
-        return
-    answer = answer_to(segment, outcome)
-    if answer is not None:
-        closed, consume = answer.closing(segment)
-        segment.append(closed, companions=[consume])
-        if answer.decision.kind == "cancel":
-            raise Cancelled(answer.decision.reason or "cancelled by decision")
-    subject = {
-        "recorded": {"pending_nodes": missing},
-        "now": {"nodes": sorted(known - _INTERNAL)},
-        "question": "deploy a graph that has these nodes and approve to try again, or cancel",
-    }
-    ask_person(segment, outcome, "drift", subject, meta={"name": "nodes", "arguments_hash": ""})
-    raise Suspended
+    question = "deploy a graph that has these nodes and approve to try again, or cancel"
+    recorded, now = {"pending_nodes": missing}, {"nodes": sorted(known - _INTERNAL)}
+    compare(segment, "drift:nodes", Difference(recorded, now, question, can_go_on=False) if missing else None)
 
 
 def pending_nodes(checkpoint: Checkpoint) -> set[str]:

@@ -22,7 +22,7 @@ from durable.adapters.langgraph.state import keys
 from durable.kit import hook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from langchain_core.runnables import RunnableConfig
 
@@ -75,7 +75,7 @@ def _astreaming(astream: Callable[..., AsyncGenerator[Any, None]]) -> Callable[.
 def _inside(
     graph: Any, config: RunnableConfig | None, options: dict[str, Any]
 ) -> tuple[Any, RunnableConfig | None, dict[str, Any], tuple[DurableSaver, str, str] | None]:
-    """The graph to run, its config and options: as they are outside of executions.
+    """Return the graph to run, its config and options: as they are outside of executions.
 
     Inside of one also the checkpoint that the task around was made from. All that is below is keyed by that task, so
     it must be durable before anything below begins, also where no node of ours stands between.
@@ -87,18 +87,23 @@ def _inside(
     if not any(isinstance(node.bound, DurableNode) for node in graph.nodes.values()):
         segment.runtime.register_types(types_of(graph))
         graph = _copy(graph)
-    conf = dict(keys.configurable(around))
+    came_from = made_from(around) if keys.is_nested(around) else None
+    conf = keys.configurable(around)
+    if changes := _changes(graph, conf):
+        if options.get("stream_mode") is None and not keys.is_nested(config):
+            options = {**options, "stream_mode": graph.stream_mode}
+        config = {**(config or {}), "configurable": {**conf, **changes}}
+    return graph, config, options, came_from
+
+
+def _changes(graph: Any, conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is different in the config of a graph that keeps nothing, or that is called by a tool alone."""
     changes: dict[str, Any] = {}
     if graph.checkpointer is False and conf.get(keys.UNKEPT) is None:
         changes[keys.UNKEPT] = conf.get(keys.NAMESPACE) or ""
     if conf.get(keys.ALONE) is not None:
         changes |= {keys.NAMESPACE: conf[keys.ALONE], keys.ALONE: None}
-    came_from = made_from(around) if keys.is_nested(around) else None
-    if not changes:
-        return graph, config, options, came_from
-    if options.get("stream_mode") is None and not keys.is_nested(config):
-        options = {**options, "stream_mode": graph.stream_mode}
-    return graph, {**(config or {}), "configurable": {**conf, **changes}}, options, came_from
+    return changes
 
 
 def _copy(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:

@@ -16,23 +16,23 @@ from langgraph.types import Command
 
 from durable.adapters.langgraph.entry.drift import check_nodes
 from durable.adapters.langgraph.seams.questions import (
-    BREAKPOINT,
     answers,
     decide_natively,
     open_breakpoint,
-    take_answers,
+    pass_breakpoints,
+    take_natives,
 )
 from durable.adapters.langgraph.state import keys
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.ids import new_id
 from durable.errors import Unsupported
-from durable.inbox.decision import Decision
 from durable.kit import Invocation, find_open, start, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import CheckpointTuple
     from langgraph.pregel import Pregel
 
     from durable.adapters.langgraph.state.saver import DurableSaver
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
+_PLACE = frozenset({"checkpoint_id", "checkpoint_ns", "checkpoint_map"})
 _NOT_KEPT = frozenset({"thread_id", "checkpoint_ns", "checkpoint_map", "execution_id"})
 FLAVOUR, ASYNC = "langgraph", "async"
 """The tag that says how an execution was called. A worker goes on in that way: middleware may have one form only."""
@@ -123,8 +124,7 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     Raises ThreadBusy, ExecutionBusy, ExecutionCancelled, ExecutionConflict, InvalidDecision.
     """
     conf = keys.configurable(config)
-    thread = None if conf.get("thread_id") is None else str(conf["thread_id"])
-    named = conf.get("execution_id") if execution_id is None else execution_id
+    thread, named = _thread_and_name(conf, execution_id)
     resumes = _only_resumes(value)
     if resumes or (value is None and not _travels(app, thread, conf)):
         drive = _continue(app, thread, named, value.resume if resumes else None, resumes=resumes)
@@ -139,6 +139,11 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     return take(app.runtime, start(app.runtime, invocation))
 
 
+def _thread_and_name(conf: Mapping[str, Any], execution_id: str | None) -> tuple[str | None, str | None]:
+    thread = conf.get("thread_id")
+    return None if thread is None else str(thread), conf.get("execution_id") if execution_id is None else execution_id
+
+
 def _continue(app: GraphApp, thread: str | None, named: str | None, resume: Any, *, resumes: bool) -> Drive | None:
     """Go on with what is open on the thread, with the caller's answer to it; None if nothing is."""
     execution = find_open(app.runtime, app.name, thread=thread, execution_id=named)
@@ -146,9 +151,7 @@ def _continue(app: GraphApp, thread: str | None, named: str | None, resume: Any,
         return None
     if resumes:
         decide_natively(app.runtime, execution.id, resume)
-    for row in app.runtime.interrupts(execution_id=execution.id):
-        if row.step_key.startswith(BREAKPOINT):
-            app.runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
+    pass_breakpoints(app.runtime, execution.id)
     return take(app.runtime, execution)
 
 
@@ -194,37 +197,41 @@ def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool
 def prepare(
     app: GraphApp, graph: Pregel[Any, Any, Any, Any], segment: Segment, config: RunnableConfig | None
 ) -> tuple[Any, RunnableConfig, Any]:
-    """Input, config and context with which the graph goes on in this segment.
+    """Return input, config and context with which the graph goes on in this segment.
 
     Raises Suspended at open drift, Cancelled if a question was rejected.
     """
-    stored = segment.execution.input
+    stored, resumes = segment.execution.input, segment.replay.has_checkpoint
     call = stored if isinstance(stored, GraphCall) else GraphCall(stored)
-    conf = {**call.configurable, **{k: v for k, v in keys.configurable(config).items() if k != "execution_id"}}
-    conf["thread_id"] = segment.thread
-    conf[keys.SEGMENT] = segment
-    resumes = segment.replay.has_checkpoint
-    taken = take_answers(segment)
-    if resumes:
-        for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
-            conf.pop(place, None)
-    merged: RunnableConfig = {**(config or {}), "configurable": conf}
-    merged["metadata"] = {**call.metadata, **(merged.get("metadata") or {}), "run_id": segment.execution.id}
-    if call.recursion_limit is not None:
-        merged.setdefault("recursion_limit", call.recursion_limit)
+    taken = take_natives(segment)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
-    if latest is None:
-        return call.input, merged, call.context
-    if resumes or call.input is None:
+    if latest is not None and (resumes or call.input is None):
         check_nodes(segment, graph, latest.checkpoint)
-    if not resumes:
-        return call.input, merged, call.context
+    value = call.input if latest is None or not resumes else _resume(segment, latest, taken)
+    return value, _configured(segment, call, config, resumes=resumes), call.context
+
+
+def _configured(segment: Segment, call: GraphCall, config: RunnableConfig | None, *, resumes: bool) -> RunnableConfig:
+    """Return the config of a run in this segment: as the call had it, on the execution's thread."""
+    conf = {**call.configurable, **{k: v for k, v in keys.configurable(config).items() if k != "execution_id"}}
+    conf |= {"thread_id": segment.thread, keys.SEGMENT: segment}
+    if resumes:
+        conf = {key: value for key, value in conf.items() if key not in _PLACE}
+    configured: RunnableConfig = {**(config or {}), "configurable": conf}
+    configured["metadata"] = {**call.metadata, **(configured.get("metadata") or {}), "run_id": segment.execution.id}
+    if call.recursion_limit is not None:
+        configured.setdefault("recursion_limit", call.recursion_limit)
+    return configured
+
+
+def _resume(segment: Segment, latest: CheckpointTuple, taken: Mapping[str, Any]) -> Command[Any] | None:
+    """Return the answers that the graph still waits for; None if it waits for none."""
     statuses = read_task_statuses(latest.pending_writes or ()).values()
     pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}
-    resume = {key: value for key, value in answers(segment).items() if key in pending}
     if not pending and len(taken) == 1:  # the state was changed since it was asked, and the question has no id any more
-        return Command(resume=next(iter(taken.values()))), merged, call.context
-    return (Command(resume=resume) if resume else None), merged, call.context
+        return Command(resume=next(iter(taken.values())))
+    resume = {key: value for key, value in answers(segment).items() if key in pending}
+    return Command(resume=resume) if resume else None
 
 
 def finish(graph: Pregel[Any, Any, Any, Any], segment: Segment, *, breakpoints: bool) -> None:

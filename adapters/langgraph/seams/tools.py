@@ -27,14 +27,14 @@ from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
-from durable.kit import hook
+from durable.kit import Tool, arguments_of, hook, tool_call
 from durable.live.scope import scope
-from durable.step.call import Pending, StepCall
-from durable.step.governing import governing
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from durable.step.call import Pending, StepCall
 
 
 def hook_tools() -> None:
@@ -51,7 +51,7 @@ def _running(run: Callable[..., Any]) -> Callable[..., Any]:
         segment = call.scope.segment
 
         def body(pending: Pending) -> Any:
-            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return run(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
@@ -76,7 +76,7 @@ def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
         segment = call.scope.segment
 
         async def body(pending: Pending) -> Any:
-            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return await arun(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
@@ -98,22 +98,22 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCa
     if here is None or tool.name in here.body_of:
         return None
     agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
-    own, tags = policy_of(tool) or _of_metadata(tool), tuple(tool.tags or ())
-    policy = governing(here, tool.name, own, agent=agent, tags=tags)
-    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     arguments = visible(tool, tool_input)
-    return StepCall(
+    about = Tool(
         tool.name,
-        arguments=arguments,
-        defaults=_left_out(tool, arguments),
-        policy=policy,
+        getattr(tool, "func", None) or getattr(tool, "coroutine", None),
+        own=policy_of(tool) or _of_metadata(tool),
+        properties=tool.args,
+        tags=tuple(tool.tags or ()),
+    )
+    return tool_call(
+        here,
+        about,
+        arguments,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
-        kind="tool",
-        schema=functools.partial(_schema, tool, arguments),
         agent=agent,
-        aliases=(str(getattr(function, "__name__", tool.name)),),
+        schema=functools.partial(_schema, tool, arguments),
         passing=(GraphBubbleUp,),
-        scope=here,
     )
 
 
@@ -125,13 +125,6 @@ def visible(tool: BaseTool, tool_input: Any) -> Any:
     return {key: value for key, value in tool_input.items() if key in shown}
 
 
-def _left_out(tool: BaseTool, arguments: Any) -> dict[str, Any]:
-    if not isinstance(arguments, dict):
-        return {}
-    left = {name: schema for name, schema in tool.args.items() if name not in arguments}
-    return {name: schema["default"] for name, schema in left.items() if "default" in schema}
-
-
 def _schema(tool: BaseTool, arguments: Any) -> Any:
     found = tool.tool_call_schema
     return lenient(found) if isinstance(found, dict) else of_model(found, arguments)
@@ -140,14 +133,6 @@ def _schema(tool: BaseTool, arguments: Any) -> Any:
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
     found = (tool.metadata or {}).get("durable")
     return found if isinstance(found, ToolPolicy) else None
-
-
-def _edited(tool_input: Any, pending: Pending) -> Any:
-    if not pending.edited:
-        return tool_input
-    if isinstance(tool_input, dict) and isinstance(pending.arguments, dict):
-        return {**tool_input, **pending.arguments}
-    return pending.arguments
 
 
 def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:

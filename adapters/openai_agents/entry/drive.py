@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from durable.adapters.openai_agents.seams import drift
 from durable.adapters.openai_agents.seams.results import recordable
 from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.errors import Unsupported
+from durable.kit import Difference, compare
 from durable.live.scope import root, within
 
 if TYPE_CHECKING:
@@ -60,25 +60,18 @@ def output_of(segment: Segment, result: RunResult | RunResultStreaming) -> Any:
 
 def check_code(segment: Segment, agent: str) -> None:
     """Stop at drift if the SDK was exchanged or the agent renamed since the execution was started. Blocks."""
-    tags, now = segment.execution.tags, sdk_version()
-    recorded = tags.get(SDK, now)
-    if recorded.split(".")[:2] != now.split(".")[:2]:
-        drift.settle(segment, "drift:sdk", recorded={SDK: recorded}, now={SDK: now})
-    else:
-        drift.withdraw(segment, "drift:sdk")
-    if tags.get(AGENT, agent) != agent:
-        drift.settle(segment, "drift:agent", recorded={"agent": tags[AGENT]}, now={"agent": agent})
-    else:
-        drift.withdraw(segment, "drift:agent")
+    tags, sdk = segment.execution.tags, sdk_version()
+    started_with, started_as = tags.get(SDK, sdk), tags.get(AGENT, agent)
+    fits = started_with.split(".")[:2] == sdk.split(".")[:2]
+    compare(segment, "drift:sdk", None if fits else Difference({SDK: started_with}, {SDK: sdk}))
+    renamed = Difference({"agent": started_as}, {"agent": agent})
+    compare(segment, "drift:agent", None if started_as == agent else renamed)
 
 
 def check_call(segment: Segment, call: AgentCall) -> None:
     """Stop at drift if a worker cannot rebuild what the ``call`` was made with. Blocks."""
-    if call.unkept:
-        why = (
-            f"{', '.join(call.unkept)} of the call cannot be rebuilt by a worker; give it to durable_agent(...) (a "
-            "context by context=factory), or continue with the same call and execution_id"
-        )
-        drift.settle(segment, "drift:call", recorded=call.unkept, now={"missing": why})
-    else:
-        drift.withdraw(segment, "drift:call")
+    why = (
+        f"{', '.join(call.unkept)} of the call cannot be rebuilt by a worker; give it to durable_agent(...) (a "
+        "context by context=factory), or continue with the same call and execution_id"
+    )
+    compare(segment, "drift:call", Difference(call.unkept, {"missing": why}) if call.unkept else None)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from agents.exceptions import UserError
 from agents.run_state import RunState
 
-from durable.adapters.openai_agents.seams import drift
 from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of, verdict
 from durable.adapters.openai_agents.seams.local_tool_kinds import described
 from durable.errors import (
@@ -27,6 +26,7 @@ from durable.errors import (
     Suspended,
 )
 from durable.inbox.decision import Decision
+from durable.kit import Difference, compare
 from durable.live.scope import here, root, within
 from durable.run.close import close
 
@@ -171,7 +171,7 @@ async def restored(segment: Segment, agent: Agent[Any], call: AgentCall) -> RunS
     except UserError as exc:
         recorded = {"current_agent": call.state.get("current_agent")}
         now = {"agent": agent.name, "error": str(exc)}
-        await on_journal_thread(drift.settle, segment, "drift:state", recorded=recorded, now=now)
+        await on_journal_thread(compare, segment, "drift:state", Difference(recorded, now))
         raise
     await on_journal_thread(adopt, state)
     return state

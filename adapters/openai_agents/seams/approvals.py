@@ -13,8 +13,8 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of, verdict
-from durable.kit import hook
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, step_of, verdict
+from durable.kit import asks, hook
 from durable.live.scope import scope
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from agents.run_internal import tool_actions
 from agents.run_internal.tool_actions import ComputerAction
 
 from durable.adapters.openai_agents.seams.approvals import answered
-from durable.adapters.openai_agents.seams.approvals_policy import asks, natively, step_of
+from durable.adapters.openai_agents.seams.approvals_policy import natively, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import (
     COMPUTER,
     EXECUTORS,
@@ -26,7 +26,7 @@ from durable.adapters.openai_agents.seams.local_tool_kinds import (
 from durable.adapters.openai_agents.seams.results import recordable
 from durable.declare.policy import READ
 from durable.errors import ToolRejected
-from durable.kit import hook
+from durable.kit import asks, hook
 from durable.live.scope import scope
 from durable.step.call import StepCall
 from durable.step.shells import run_step_async

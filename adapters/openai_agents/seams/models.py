@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from agents.run_internal import run_loop
 from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDoneEvent
 
-from durable.adapters.openai_agents.seams import drift
 from durable.adapters.openai_agents.seams.run_scope import STEP
 from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
-from durable.kit import hook
+from durable.kit import Difference, compare, hook
 from durable.live.scope import scope
 from durable.step.attempt import Ended
 from durable.step.begin import begin_step, place
@@ -85,11 +84,9 @@ class Request:
         on_journal_thread = segment.runtime.database.on_journal_thread
         key = f"{self.call.key}/tools"
         gone = sorted(set(model_codec.called(recorded)) & set(recorded["offered"]) - set(self.offered))
-        if gone:
-            told = {"recorded": {"called": gone}, "now": {"offered": sorted(self.offered)}}
-            await on_journal_thread(drift.settle, segment, key, **told)
-        elif key in segment.replay.steps:
-            await on_journal_thread(drift.withdraw, segment, key)
+        if gone or key in segment.replay.steps:
+            difference = Difference({"called": gone}, {"offered": sorted(self.offered)}) if gone else None
+            await on_journal_thread(compare, segment, key, difference)
 
 
 def _request(made_by: Callable[[], Any]) -> Request | None:

@@ -27,11 +27,11 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, key_of, natively, step_of
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, key_of, natively, step_of
 from durable.adapters.openai_agents.seams.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.errors import Suspended, ToolRejected
-from durable.kit import hook
+from durable.kit import asks, hook
 from durable.live.scope import running, scope, within
 from durable.step.shells import run_step_async
 
