@@ -26,6 +26,7 @@ PUBLIC = {
         hook commit owner_of
     """,
     "durable.openapi": "api_tools",
+    "durable.testing": "APP MESSAGE AdapterFixture Call Entry Script Turn adapter_suite",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
     "durable.adapters.openai_agents": "DurableSession durable_agent durable_runs",

@@ -7,7 +7,6 @@ ours runs.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from durable import Runtime
 from durable.checkpoint import migrations
 from durable.checkpoint.database import Database
 from durable.testing.outside import Outside
+from durable.testing.processes import sqlite_template
 from tests.crash.facts import gather
 from tests.crash.scenario import live
 from tests.postgres import fresh_database
@@ -52,7 +52,7 @@ class Places:
         self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self.ledger = self._folder / "ledger"
         if self._server is None:
-            shutil.copy(_sqlite_template(), self._folder / "durable.db")
+            shutil.copy(sqlite_template(), self._folder / "durable.db")
             self._url = make_url(f"sqlite:///{self._folder}/durable.db")
         else:
             template = _postgres_template(self._server)
@@ -134,15 +134,6 @@ def _text(url: URL) -> str:
 
 def _plain(url: URL) -> str:
     return _text(url.set(drivername="postgresql"))
-
-
-@cache
-def _sqlite_template() -> Path:
-    """A file with the schema in it and nothing else, made once in this process."""
-    folder = tempfile.mkdtemp(prefix="crash-", dir=os.environ.get(ROOT))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _migrate(f"sqlite:///{folder}/durable.db")
-    return Path(folder, "durable.db")
 
 
 @cache
