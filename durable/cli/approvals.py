@@ -63,7 +63,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
             moment(interrupt.created_at),
             cell(_state(interrupt), "dim"),
         )
-    session.output.tell(
+    session.output.write(
         documents, lambda console: console.print(rows if interrupts else "nothing waits for a decision")
     )
 
@@ -153,7 +153,7 @@ def delegate(  # noqa: PLR0913 - who hands it to whom
     with session.runtime(roles={giver: role or ()}) as runtime:
         runtime.delegate(id_, to=to, by=giver, comment=comment)
         document = plain.interrupt(runtime.interrupt(id_))
-    session.output.tell(document, lambda console: console.print(clean(f"{id_}: handed to {to} by {giver}")))
+    session.output.write(document, lambda console: console.print(clean(f"{id_}: handed to {to} by {giver}")))
 
 
 def resolve(  # noqa: PLR0913 - the answers of the verb
@@ -194,4 +194,4 @@ def _decide(session: Session, id_: str, decision: Decision, who: Who) -> None:
     after = f"; execution {interrupt.execution_id} goes on as soon as a worker claims it"
     if interrupt.status == "open":
         after = f"; {interrupt.required} persons must give the same answer, it waits for the others"
-    session.output.tell(document, lambda console: console.print(clean(summary + after)))
+    session.output.write(document, lambda console: console.print(clean(summary + after)))

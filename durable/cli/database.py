@@ -19,7 +19,7 @@ def upgrade(session: Session) -> None:
     change = (
         f"is at version {migrations.HEAD}" if before == migrations.HEAD else f"{before or 'new'} -> {migrations.HEAD}"
     )
-    session.output.tell(document, lambda console: console.print(f"{where}: {change}"))
+    session.output.write(document, lambda console: console.print(f"{where}: {change}"))
 
 
 def check(session: Session) -> None:
@@ -45,7 +45,7 @@ def check(session: Session) -> None:
         for problem in problems:
             console.print(f"PROBLEM {clean(problem)}", style="bold red")
 
-    session.output.tell(document, text)
+    session.output.write(document, text)
     if problems:
         msg = f"{len(problems)} problems found; restore a backup, or look at them with `durable history --verify`"
         raise JournalCorrupt(msg)

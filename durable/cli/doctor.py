@@ -20,7 +20,7 @@ def diagnose(session: Session) -> None:
     for finding in findings:
         rows.add_row(status(finding.status), cell(finding.name), cell(finding.found), cell(finding.remedy))
     document: dict[str, Any] = {"ok": not broken, "checks": [asdict(finding) for finding in findings]}
-    session.output.tell(document, lambda console: console.print(rows))
+    session.output.write(document, lambda console: console.print(rows))
     if broken:
         raise typer.Exit(1)
 

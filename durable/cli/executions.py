@@ -49,7 +49,7 @@ def start(  # noqa: PLR0913 - the options of the verb
 
 def _show_started(session: Session, handle: Handle) -> None:
     execution = handle.execution()
-    session.output.tell(
+    session.output.write(
         plain.execution(execution), lambda console: console.print(clean(f"{execution.id} {execution.status}"))
     )
 
@@ -83,7 +83,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
             moment(execution.created_at),
             about,
         )
-    session.output.tell(
+    session.output.write(
         [plain.execution(execution) for execution in found_executions],
         lambda console: console.print(rows if found_executions else "no executions"),
     )
@@ -138,7 +138,7 @@ def show(session: Session, id_: Id) -> None:
             },
         )
 
-    session.output.tell(document, text)
+    session.output.write(document, text)
 
 
 def history(
@@ -171,7 +171,7 @@ def history(
         if verified is not None:
             console.print(f"the chain of {verified['length']} records is intact, its head is {head[:16]}")
 
-    session.output.tell(document, text)
+    session.output.write(document, text)
     if broken is not None:
         raise broken
 
@@ -218,6 +218,6 @@ def _show_state(session: Session, handle: Handle, if_running: str) -> None:
     note = f" ({if_running})" if execution.status == "running" and if_running else ""
     if execution.status == "pending" and execution.cancel_reason is not None:
         note = " (is asked to end; a worker of its app undoes what it has done first)"
-    session.output.tell(
+    session.output.write(
         plain.execution(execution), lambda console: console.print(clean(f"{execution.id} {execution.status}{note}"))
     )

@@ -45,8 +45,8 @@ class Output:
         self.as_json = as_json
         self.console = Console(highlight=False, markup=False, emoji=False, width=_width())
 
-    def tell(self, plain: Any, text: Callable[[Console], object]) -> None:
-        """Print the answer in the form that was asked for."""
+    def write(self, plain: Any, text: Callable[[Console], object]) -> None:
+        """Write the answer in the form that was asked for."""
         if self.as_json:
             sys.stdout.write(json.dumps(plain, indent=2, default=str) + "\n")
         else:

@@ -42,7 +42,7 @@ def work(
     }
     apps = ", ".join(sorted(runtime.apps))
     line = f"worker {who(owner)} on {document['database']}: {apps}; queues {', '.join(queues)}; {concurrency} at once"
-    session.output.tell(document, lambda console: console.print(clean(line)))
+    session.output.write(document, lambda console: console.print(clean(line)))
     sys.stdout.flush()
     with runtime:
         runtime.worker(concurrency=concurrency, queues=queues, poll=poll).run()

@@ -76,15 +76,15 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        here = scope()
-        if here is None:
+        current = scope()
+        if current is None:
             return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
-        if fn.__name__ in here.body_of:
-            return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
+        if fn.__name__ in current.body_of:
+            return fn(*args, **with_context(fn, args, kwargs, current.tool_context))
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
-        found = governing(here, fn.__name__, policy)
-        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
+        governed = governing(current, fn.__name__, policy)
+        return call_as_step(current, fn, fn.__name__, args, kwargs, policy=governed, kind="tool")
 
     wrapper = call
     if is_async:
