@@ -171,7 +171,8 @@ class Database:
                 raise
 
     def _drop_kept(self) -> None:
-        connection, self._kept = self._kept, None
+        connection = self._kept
+        self._kept = None
         if connection is not None:
             with suppress(DBAPIError):  # it is being thrown away, also where it is broken
                 connection.close()

@@ -53,7 +53,8 @@ def ask(db: Database) -> Reply:
     """Ask the database one question. Raises StorageError."""
     with db.read() as connection:
         connection.execute(select(1))
-        began, machine_time = time.monotonic(), time.time()
+        began = time.monotonic()
+        machine_time = time.time()
         database_time = float(connection.execute(select(db.now())).scalar_one())
         took = time.monotonic() - began
     return Reply(took, database_time, machine_time + took / 2)

@@ -175,7 +175,8 @@ class Codec:
         if type(tag) is not str:
             reason = "a tag that is no string"
             raise CorruptPayload(reason)
-        if (read := READERS.get(tag)) is not None:
+        read = READERS.get(tag)
+        if read is not None:
             return read(tagged)
         cls = self._types.get(tag)
         if cls is None:

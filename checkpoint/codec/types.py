@@ -224,7 +224,8 @@ class Shape:
 
     def _restore(self, instance: Any, state: dict[str, Any]) -> None:
         for name, item in state.items():
-            if (slot := self._slots.get(name)) is not None:
+            slot = self._slots.get(name)
+            if slot is not None:
                 slot.__set__(instance, item)
             elif self._has_dict:
                 object.__getattribute__(instance, "__dict__")[name] = item
@@ -355,7 +356,8 @@ class EnumShape(Shape):
 
     def build(self, parts: dict[str, Any]) -> Any:
         """Return the member. Raises CorruptPayload if the enum has none of that name any more."""
-        name, bits = parts.get("n"), parts.get("b")
+        name = parts.get("n")
+        bits = parts.get("b")
         if type(bits) is int and issubclass(self.cls, enum.Flag):
             return self.cls(bits)
         member = self.cls._member_map_.get(name, _MISSING) if type(name) is str else _MISSING
@@ -399,7 +401,8 @@ class ExceptionShape(Shape):
         if not isinstance(error, OSError):  # its args leave out the file names
             error.args = tuple(arguments)
         for name, item in parts.get("v", {}).items():
-            if (slot := self._slots.get(name)) is not None:
+            slot = self._slots.get(name)
+            if slot is not None:
                 slot.__set__(error, item)
             elif not name.startswith("__") and isinstance(getattr(self.base, name, None), MemberDescriptorType):
                 BaseException.__setattr__(error, name, item)  # ImportError.name, .path

@@ -107,9 +107,11 @@ class Walk:
             return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
         if kind in _ATOMS:
             return value
-        if (write := WRITERS.get(kind)) is not None:
+        write = WRITERS.get(kind)
+        if write is not None:
             return write(value)
-        if (walk := _WALKS.get(kind)) is not None:
+        walk = _WALKS.get(kind)
+        if walk is not None:
             return walk(self, value, depth)
         return self.shaped(value, kind, depth)
 

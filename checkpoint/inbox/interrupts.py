@@ -195,7 +195,8 @@ def terms_of(stored: str) -> Terms:
 
 def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
     fields: dict[str, Any] = {str(key): value for key, value in row.items()}
-    subject, decision = fields.pop("subject"), fields.pop("decision")
+    subject = fields.pop("subject")
+    decision = fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
     fields["terms"] = terms_of(fields["terms"])
     return Interrupt(

@@ -134,7 +134,8 @@ def delegate(db: Database, connection: Connection, namespace: str, interrupt_id:
     ``new.admit`` raises.
     """
     executions.lock(connection, _row(connection, namespace, interrupt_id).execution_id)
-    row, now = _row(connection, namespace, interrupt_id), db.sync_clock(connection)
+    row = _row(connection, namespace, interrupt_id)
+    now = db.sync_clock(connection)
     _refuse(row, new, _counted(row), now)
     terms = terms_of(row.terms)
     entry = {"by": new.by, "to": new.to, "at": now, "comment": new.comment}

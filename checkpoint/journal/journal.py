@@ -155,7 +155,8 @@ def head(connection: Connection, execution_id: str) -> tuple[int, bytes]:
 
 def verify(connection: Connection, execution_id: str) -> tuple[int, bytes]:
     """Recompute the chain and return its head. Raises JournalCorrupt naming the first seq that does not fit."""
-    seq, digest = 0, GENESIS
+    seq = 0
+    digest = GENESIS
     rows = connection.execute(_READ, {"of": execution_id, "after": 0})
     for row in rows.mappings():
         seq += 1

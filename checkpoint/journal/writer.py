@@ -89,7 +89,8 @@ class Writer:
 
     def _group_of(self, entry: Entry) -> list[Entry]:
         with self._queue:
-            group, self._waiting = self._waiting, []
+            group = self._waiting
+            self._waiting = []
         # it is not among them if a leader took it and was torn away (KeyboardInterrupt) before it was finished
         return group if entry in group else [entry, *group]
 
@@ -122,9 +123,12 @@ class Writer:
             except DatabaseUnavailable as exc:
                 if not maybe_committed:  # the answer that did not come may have taken all of the time
                     give_up = time.monotonic() + self._db.timeout
-                maybe_committed, error, pause = True, exc, 0.05
+                maybe_committed = True
+                error = exc
+                pause = 0.05
             except DatabaseBusy as exc:
-                error, pause = exc, 0.005
+                error = exc
+                pause = 0.005
             except Exception as exc:  # noqa: BLE001 - the caller gets it
                 return self._finish(entry, exc)
             if time.monotonic() > give_up:
@@ -187,7 +191,8 @@ class Writer:
         entry.finished = True
 
     def _digest_at(self, entry: Entry) -> bytes | None:
-        table, first = schema.journal.c, entry.rows[0]
+        table = schema.journal.c
+        first = entry.rows[0]
         with self._db.read() as connection:
             digest = connection.execute(
                 select(table.digest).where(table.execution_id == first["execution_id"], table.seq == first["seq"])

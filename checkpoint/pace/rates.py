@@ -39,7 +39,8 @@ def take(  # noqa: PLR0913 - the numbers of a rate
 
     One conditional statement decides.
     """
-    interval, now = per / calls, db.now()
+    interval = per / calls
+    now = db.now()
     later = case((C.next_at > now, C.next_at), else_=now)
     insert = (sqlite if db.is_sqlite else postgresql).insert(T)
     attempt = insert.values(namespace=namespace, name=name, next_at=now + interval, turn_at=0.0).on_conflict_do_update(

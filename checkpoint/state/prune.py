@@ -64,7 +64,8 @@ def prune(
     seize(db, connection, namespace, thread)
     rows = connection.execute(select(S.c.ns, S.c.id, S.c.metadata).where(_within(S, namespace, thread))).all()
     for ns in {row.ns for row in rows}:
-        place, own = SnapshotPlace(namespace, thread, ns), [row for row in rows if row.ns == ns]
+        place = SnapshotPlace(namespace, thread, ns)
+        own = [row for row in rows if row.ns == ns]
         channels = {name for row in own for name in spread(bytes(row.metadata))}
         newest = max(row.id for row in own)
         needed = {newest, *_needed(Ancestry(connection, place), newest, channels)}

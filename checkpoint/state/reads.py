@@ -102,20 +102,23 @@ class Pieces:
 
     def opened(self, cell: bytes) -> bytes | Listed:
         """Return what a cell stands for. Raises CorruptPayload if a piece is missing."""
-        kind, content = cell[:1], cell[1:]
+        kind = cell[:1]
+        content = cell[1:]
         if kind == PLAIN:
             return content
         if kind == ROPE:
             end = 1 + content[0]
             return Listed(content[1:end].decode(), ropes.items_of(content[end:], self.fetch))
-        if kind == PIECE and (piece := self.fetch([content]).get(content)) is not None:
+        piece = self.fetch([content]).get(content) if kind == PIECE else None
+        if piece is not None:
             return piece
         reason = f"piece {content[:16].hex()} of a snapshot is missing"
         raise CorruptPayload(reason)
 
     def needed(self, cell: bytes) -> set[bytes]:
         """Return the digests of the pieces that a cell refers to."""
-        kind, content = cell[:1], cell[1:]
+        kind = cell[:1]
+        content = cell[1:]
         if kind == ROPE:
             return ropes.pieces_of(content[1 + content[0] :], self.fetch)
         return {content} if kind == PIECE else set()
@@ -195,7 +198,8 @@ def cells(
     pairs = set(asked_for)
     result: dict[tuple[str, str], bytes] = {}
     for batch in batches(sorted(pairs)):
-        names, versions = {name for name, _ in batch}, {version for _, version in batch}
+        names = {name for name, _ in batch}
+        versions = {version for _, version in batch}
         query = select(V.c.channel, V.c.version, V.c.cell)
         rows = connection.execute(query.where(place.of(V), V.c.channel.in_(names), V.c.version.in_(versions)))
         result.update(((row.channel, row.version), bytes(row.cell)) for row in rows if (row[0], row[1]) in pairs)

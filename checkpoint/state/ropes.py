@@ -77,7 +77,8 @@ def extended(base: Rope, start: int, items: Iterable[bytes]) -> tuple[Rope, dict
     ``start`` is what ``resume_at`` said.
     """
     whole = bisect_right(base.ends, start)
-    ends, chunks = list(base.ends[:whole]), list(base.levels[0][:whole])
+    ends = list(base.ends[:whole])
+    chunks = list(base.levels[0][:whole])
     closed = ends[-1] if ends else 0
     tail = list(base.tail[: start - closed]) if start > closed else []
     size = sum(len(item) + _LENGTH.size for item in tail)
@@ -91,7 +92,8 @@ def extended(base: Rope, start: int, items: Iterable[bytes]) -> tuple[Rope, dict
             pieces[chunks[-1]] = chunk
             closed += len(tail)
             ends.append(closed)
-            tail, size = [], 0
+            tail = []
+            size = 0
     return Rope(ends, _levels(chunks, base.levels, whole, pieces), tail), pieces
 
 
@@ -129,7 +131,8 @@ def _packed(items: Iterable[bytes]) -> bytes:
 
 
 def _unpacked(chunk: bytes) -> list[bytes]:
-    items, at = [], 0
+    items = []
+    at = 0
     while at < len(chunk):
         (length,) = _LENGTH.unpack_from(chunk, at)
         at += _LENGTH.size + length

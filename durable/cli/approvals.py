@@ -71,7 +71,8 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
 def _what(shown: dict[str, Any]) -> str:
     subject = shown["subject"]
     if shown["kind"] == "drift":
-        recorded, now = subject.get("recorded", {}), subject.get("now", {})
+        recorded = subject.get("recorded", {})
+        now = subject.get("now", {})
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:
         doubt = "did it happen? " if shown["kind"] == "in_doubt" else ""

@@ -91,7 +91,8 @@ class _Reading:
         self.asked: dict[str, float] = {}
 
     def lines(self, record: Record) -> list[Line]:
-        meta, step = record.meta, _step(record)
+        meta = record.meta
+        step = _step(record)
         if record.kind == "claimed":
             return self._claimed(record)
         seconds = meta.get("seconds")
@@ -210,7 +211,8 @@ def _step_started(record: Record) -> str:
 
 
 def _step_done(record: Record) -> str:
-    meta, name = record.meta, _name(record)
+    meta = record.meta
+    name = _name(record)
     if "result_lost" in meta:
         return f"{name} is done, its result is lost: {meta['result_lost']}"
     how = ""
@@ -252,7 +254,8 @@ def _closed(record: Record) -> str:
 
 
 def _note(record: Record) -> str:
-    meta, event = record.meta, str(record.meta.get("event", ""))
+    meta = record.meta
+    event = str(record.meta.get("event", ""))
     if event == "suspended":
         waits = [*meta.get("interrupts", ()), *(f"signal {name}" for name in meta.get("signals", ()))]
         if meta.get("until") is not None:

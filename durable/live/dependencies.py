@@ -138,7 +138,9 @@ class _Keeper:
         self.values: dict[str, Any] = {}
         self.made: asyncio.Future[None] = loop.create_future()
         self.kept = False
-        self._loop, self._over, self._ended = loop, asyncio.Event(), threading.Event()
+        self._loop = loop
+        self._over = asyncio.Event()
+        self._ended = threading.Event()
         # in no execution: it outlives the one whose tool is the first to need it
         self.task = loop.create_task(self._keep(factories), context=contextvars.Context())
         self.task.add_done_callback(lambda _: self._ended.set())

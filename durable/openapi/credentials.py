@@ -175,7 +175,8 @@ class Credentials:
         return resolve
 
     def _apply(self, proof: Proof, name: str, scopes: list[str], resolve: Callable[[str], str]) -> None:
-        scheme, secret = self._schemes[name], _filled(self._auth[name], resolve)
+        scheme = self._schemes[name]
+        secret = _filled(self._auth[name], resolve)
         match _kind(scheme):
             case "apiKey" if scheme["in"] == "header":
                 proof.headers[scheme["name"]] = secret

@@ -110,7 +110,8 @@ class Document:
         if self.version == "2.0":
             schemes = self.root.get("schemes") or ["https"]
             scheme = "https" if "https" in schemes else schemes[0]
-            host, path = self.root.get("host"), self.root.get("basePath", "/")
+            host = self.root.get("host")
+            path = self.root.get("basePath", "/")
             named = f"{scheme}://{host}{path}" if host else path
         else:
             first = (self.root.get("servers") or [{"url": "/"}])[0]

@@ -56,7 +56,8 @@ class Server:
         headers = dict(_ASKED_WITH) | content.pop("headers", {}) | parts.headers | proof.headers
         if operation.keyed is not None:
             headers[operation.keyed.name] = f'"{key}"' if self.quoted_keys else key
-        if cookies := [*parts.cookies, *proof.cookies]:
+        cookies = [*parts.cookies, *proof.cookies]
+        if cookies:
             headers["Cookie"] = "; ".join(cookies)
         try:
             url = url_of(self.url, operation.path, parts.path, [*parts.query, *proof.query])

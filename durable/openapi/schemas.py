@@ -229,7 +229,8 @@ _Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "multipleOf
 @cache
 def _as_python(pattern: str) -> re.Pattern[str]:
     """Return a pattern of ECMAScript in Python: ``$`` is the very end, and digits and letters are those of ASCII."""
-    inside, out = False, []
+    inside = False
+    out = []
     for part in re.findall(r"\\.|.", pattern, re.DOTALL):
         inside = part == "[" or (inside and part != "]")
         out.append(r"\Z" if part == "$" and not inside else part)

@@ -155,7 +155,8 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
             drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
         else:
             drift.over(segment, outcome)
-        outcome.name, outcome.arguments_hash = name, hashed
+        outcome.name = name
+        outcome.arguments_hash = hashed
         return act(segment, outcome)
 
     async def awaited() -> T:

@@ -74,7 +74,8 @@ class Worker:
 
     def claim(self) -> Segment | None:
         """Claim the next runnable execution of this worker's queues and apps; None if there is none."""
-        runtime, db = self.runtime, self.runtime.database
+        runtime = self.runtime
+        db = self.runtime.database
         with db.read() as connection:
             dead = tuple(name for name in claims.owners(connection, runtime.namespace) if is_dead(name))
             waiting = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)

@@ -37,7 +37,8 @@ def _redact_message(redactor: Redactor, record: logging.LogRecord) -> None:
         message = f"{record.msg} {record.args}"
     clean = redactor.text(message)
     if clean != message:
-        record.msg, record.args = clean, ()
+        record.msg = clean
+        record.args = ()
 
 
 def _redact_traces(redactor: Redactor, record: logging.LogRecord) -> None:
@@ -45,7 +46,8 @@ def _redact_traces(redactor: Redactor, record: logging.LogRecord) -> None:
         trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
         clean = redactor.text(trace)
         if clean != trace:
-            record.exc_text, record.exc_info = clean, None
+            record.exc_text = clean
+            record.exc_info = None
     if record.exc_text:
         record.exc_text = redactor.text(record.exc_text)
     if record.stack_info:

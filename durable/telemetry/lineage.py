@@ -63,10 +63,12 @@ def lineage(records: Sequence[Record], started: str | None) -> Lineage:
     ``records`` are the journal up to and with the claim of this segment, ``started`` is the trace context kept at the
     start.
     """
-    segment, root = started, started
+    segment = started
+    root = started
     for record in reversed(records):
         if _KEY in record.meta:
-            segment, root = record.meta[_KEY], record.meta.get(_ROOT, started)
+            segment = record.meta[_KEY]
+            root = record.meta.get(_ROOT, started)
             break
     previous = span_context(segment)
     rested = records[-1].at - records[-2].at if len(records) > 1 else 0.0

@@ -121,7 +121,8 @@ class StepSpan:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self.span is None:
             return
-        call, instruments = self.call, self.above.instruments
+        call = self.call
+        instruments = self.above.instruments
         came_to = outcome(call, error)
         record = None if call.outcome is None else call.outcome.result
         if record is not None:
@@ -138,7 +139,8 @@ class StepSpan:
             if self.span is not None and isinstance(count, int):
                 self.span.set_attribute(names.USAGE + part, count)
         for kind in ("input", "output"):
-            if isinstance(count := usage.get(f"{kind}_tokens"), int):
+            count = usage.get(f"{kind}_tokens")
+            if isinstance(count, int):
                 self.above.instruments.tokens.record(count, {**of_model(self.call), names.TOKEN_TYPE: kind})
 
     def begin(self) -> Context:
@@ -175,7 +177,8 @@ class AttemptSpan:
 
     def begin(self, *, ago: float = 0.0) -> Context:
         """Start the span (seconds ago) and return the context of what is below it."""
-        pending, below = self._pending, self._step.begin()
+        pending = self._pending
+        below = self._step.begin()
         attributes: dict[str, Any] = {
             names.EXECUTION: pending.call.scope.segment.execution.id,
             names.STEP: pending.outcome.key,
@@ -196,7 +199,8 @@ class AttemptSpan:
 
     def end(self, error: BaseException | None) -> None:
         """End the span with what the attempt came to, or with what passed through it."""
-        call, ended = self._pending.call, self._ended
+        call = self._pending.call
+        ended = self._ended
         if ended is not None:
             error = error or ended.error
         meant = "unknown" if ended is not None and ended.unknown else outcome(call, error)
@@ -231,7 +235,8 @@ def _root(segment: Segment, tracer: Tracer, links: list[Link]) -> SpanContext:
 
     Otherwise it is below the caller's span.
     """
-    name, above = f"{names.RESUME} {segment.execution.app}", contexts.Context() if links else None
+    name = f"{names.RESUME} {segment.execution.app}"
+    above = contexts.Context() if links else None
     tiny = tracer.start_span(name, above, attributes=of_execution(segment), links=links)
     tiny.end()
     return tiny.get_span_context()

@@ -110,7 +110,8 @@ class Telemetry:
 
     def decided(self, segment: Segment, answer: Answer) -> None:
         """Note that a decision is taken into the journal."""
-        interrupt, decision = answer.interrupt, answer.decision.kind
+        interrupt = answer.interrupt
+        decision = answer.decision.kind
         if interrupt.decided_at is not None:
             about = {names.INTERRUPT_KIND: interrupt.kind, names.DECISION: decision}
             self._instruments.approval.record(max(0.0, interrupt.decided_at - interrupt.created_at), about)
