@@ -2,9 +2,6 @@
 
 A claim moves the epoch and the lease *and* appends a ``claimed`` record, in one transaction. The lease is a hint for
 whom to claim from; the journal's primary key is the guarantee.
-
-A claim moves the epoch and the lease *and* appends a ``claimed`` record, in one transaction. The lease is a hint for
-whom to claim from; the journal's primary key is the guarantee.
 """
 
 from __future__ import annotations

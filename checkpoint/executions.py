@@ -222,8 +222,6 @@ def suspend(  # noqa: PLR0913 - what it waits for
     """Let go of an execution that waits. What came in while it was being let go makes it pending at once.
 
     ``seen`` are decided interrupts that this segment knew about but did not reach.
-
-    ``seen`` are interrupts whose decision it knew of and did not get to.
     """
     _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
     # a second statement: the first took the row's lock, so this one sees what whoever held it before has committed

@@ -3,10 +3,6 @@
 SQLAlchemy's work around one execution takes 60 to 100 microseconds, several times what SQLite needs for the row. Here
 values are bound as they are, so this is for statements with plain columns (text, numbers, bytes). Errors of the driver
 are raised as SQLAlchemy's, as everywhere.
-
-SQLAlchemy's work around one execution takes 60 to 100 microseconds, several times what SQLite needs for the row. Here
-values are bound as they are, so this is for statements with plain columns (text, numbers, bytes). Errors of the driver
-are raised as SQLAlchemy's, as everywhere.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Rows as they are read back: an execution, a record of its journal, an interrupt.
 
 They are frozen; payloads are decoded when asked for. Instants (``*_at``) are epoch seconds on the database's clock.
-
-Instants (``*_at``) are epoch seconds on the database's clock.
 """
 
 from __future__ import annotations
@@ -133,11 +131,6 @@ class Terms:
     ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` asked for the call, and so
     must not decide on it. ``escalate_to`` are approvers who are added when the time is over, for ``expires_in`` seconds
     more. ``delegations`` say who handed the decision to whom: ``by``, ``to``, ``at``, ``comment``.
-
-    ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` is the person who must not
-    decide, for having asked for it. ``escalate_to`` are the approvers that come in addition when the time is over, for
-    ``expires_in`` seconds more. ``delegations`` say who handed the decision to whom: ``by``, ``to``, ``at``,
-    ``comment``.
     """
 
     approvers: tuple[str, ...] = ()

@@ -2,9 +2,6 @@
 
 A reader gets what was inside already decoded. It raises CorruptPayload, or whatever a constructor raises, for what no
 writer writes; none of them looks up a name from the data.
-
-A reader gets what was inside already decoded. It raises CorruptPayload, or whatever a constructor raises, for what
-no writer writes; none of them looks up a name from the data.
 """
 
 from __future__ import annotations

@@ -73,8 +73,6 @@ def consume(connection: Connection, signal_id: int, *, at: float) -> None:
     """Mark the signal consumed; commits with the record that holds its payload.
 
     Raises LeaseLost if it was consumed before.
-
-    Raises LeaseLost if it was taken before.
     """
     marked = connection.execute(update(T).where(C.id == signal_id, C.consumed_at.is_(None)).values(consumed_at=at))
     if marked.rowcount != 1:

@@ -2,9 +2,6 @@
 
 One conditional statement decides: the first answer that enough persons have given wins, a rejection needs one. What did
 not count is kept too, with its reason: a late answer, another one, one of somebody who may not decide.
-
-One conditional statement decides: the first answer that enough persons have given wins, a rejection needs one. What did
-not count is kept too, with its reason: a late answer, another one, one of somebody who may not decide.
 """
 
 from __future__ import annotations

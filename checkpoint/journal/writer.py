@@ -6,13 +6,6 @@ only ever sees its own error.
 
 If the answer to a commit is lost, the rows are looked for by key and digest, and inserted again only if they are not
 there.
-
-The caller that finds the writer free commits for all that wait; the others find their entry finished when it lets
-go. A single caller pays no extra thread hop. Where one entry spoils the shared transaction, each is tried alone, so a
-caller only ever sees its own error.
-
-A commit whose answer is lost is asked after: the same rows are looked for by key and digest, and inserted again
-only if they are not there.
 """
 
 from __future__ import annotations

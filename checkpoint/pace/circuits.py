@@ -50,8 +50,6 @@ def probe(db: Database, connection: Connection, namespace: str, name: str, *, re
     """Try to become the single call that is let through an open circuit whose time has come.
 
     Returns a circuit with ``retry_at`` set if it is too early or another worker won. One conditional statement decides.
-
-    One conditional statement decides.
     """
     now = db.now()
     mine = update(T).where(C.namespace == namespace, C.name == name, C.retry_at <= now + TICK)

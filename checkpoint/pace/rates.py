@@ -5,11 +5,6 @@ as long as that lies no more than ``per`` seconds ahead, so at most ``calls`` at
 seconds after that. A call that is not let through only writes its turn to come again: each waiting call has a turn of
 its own, so they do not all come at the same instant.
 
-A token bucket of which one instant is kept: when the next call would be due if they came evenly. A call is let through
-as long as that lies no more than ``per`` seconds ahead, so at most ``calls`` at once, and one every ``per / calls``
-seconds after that. Nothing is written for a call that is not let through but its turn to come again: each of those that
-wait has one of its own, so they do not all come at the same instant.
-
 Instants are epoch seconds on the database's clock.
 """
 

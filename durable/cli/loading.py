@@ -16,10 +16,9 @@ from durable.runtime import Runtime
 def load_runtime(name: str, session: Session) -> Runtime:
     """Return the runtime; its module is imported as if python ran in this folder.
 
-    Wrong usage if there is none of that name.
-
-    The attribute is a Runtime, or a function without arguments that returns one. ``--db`` is what ``Runtime()`` without
-    a url takes. Raises InvalidConfiguration if the runtime is on another database or namespace than asked for.
+    It is wrong usage if there is none of that name. The attribute is a Runtime, or a function without arguments that
+    returns one. ``--db`` is what ``Runtime()`` without a url takes. Raises InvalidConfiguration if the runtime is on
+    another database or namespace than asked for.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:

@@ -2,9 +2,6 @@
 
 While its circuit is open a call does not start, is no attempt, and holds no worker: its execution is let go and comes
 back when the circuit may be tried again. Then one call is let through, and its outcome decides.
-
-While its circuit is open a call does not start, is no attempt, and holds no worker: its execution is let go and comes
-back when the circuit may be tried again. One call is then let through, and what becomes of it decides.
 """
 
 from __future__ import annotations

@@ -7,13 +7,6 @@ app, then for everywhere. Among these a name counts before a tag, and a tag befo
 policy that the tool declares itself holds where no key fits. ``reconcile``, ``idempotency_key`` and ``compensate`` can
 only be code: where the governing policy does not give them, the tool's own stay.
 
-A key is the name of a tool, a pattern (``refund*``), or ``tag:money``; it holds everywhere, or in one app
-(``app:billing/refund*``), for one agent (``agent:clerk/refund*``), or both (``app:billing/agent:clerk/refund*``), each
-by name or pattern. Of the keys that fit, those for an app and an agent count before those for an agent, then for an
-app, then for everywhere; among these a name before a tag, and a tag before a pattern; then the first in order. What a
-tool declares itself holds where no key fits. What can only be code (``reconcile``, ``idempotency_key``) and is not
-given by the policy, stays the tool's own.
-
 From code, or from a TOML or YAML file in which everything is checked and nothing can refer to code:
 
     [tools."refund*"]

@@ -40,9 +40,6 @@ class Approval:
     ``when`` limits it to the calls for which it is true: an expression in CEL, as ``"arguments.amount > 100"``, or a
     function of the arguments, or of the arguments and the Facts (``durable.declare.rules``). A rule that raises asks.
 
-    ``when`` limits it to the calls for which it is true: an expression in CEL, as ``"arguments.amount > 100"``, or a
-    function of the arguments, or of the arguments and the Facts (``durable.declare.rules``). A rule that raises asks.
-
     ``approvers`` are names, and roles as ``"role:finance"`` (of ``Runtime(roles=...)``); without any, whoever can
     decide may. ``quorum`` different persons must give the same answer; one is enough to reject. The person in the
     execution's tag ``requested_by`` may not decide, unless ``requester_may_approve``.

@@ -33,9 +33,7 @@ CLOSING = 10.0
 class Dependencies(Mapping[str, Any]):
     """Dependencies as a tool finds them in ``ToolContext.dependencies``.
 
-    Raises KeyError for a name that nobody gave.
-
-    Raises Unsupported for one of an async factory where no async tool runs.
+    Raises KeyError for a name that nobody gave, and Unsupported for one of an async factory where no async tool runs.
     """
 
     def __init__(self, declared: Mapping[str, Any] | None = None) -> None:

@@ -2,9 +2,6 @@
 
 A name must be declared, and each secret must be there when the tools are made. Resolved secrets, and every token that
 they buy, are known to the runtime's redactor.
-
-A name must be declared, and each secret must be there when the tools are made. What is resolved, and every token that
-is got for it, is known to the runtime's redactor.
 """
 
 from __future__ import annotations

@@ -5,10 +5,6 @@ are in place. Code between them runs again. A worker cannot continue a block, be
 crash, or a decision, run the same code with the same id. If the execution has ended, its record is read again and
 nothing runs.
 
-What is recorded is answered from the journal: steps, tools, and the model calls and tools of every framework whose
-seams are in place. Code between them runs again. A worker cannot continue a block, it does not know its code: after a
-crash, or a decision, run the same code with the same id. An execution that has ended is read again, nothing runs.
-
 ``async with`` lets the event loop go on while the execution is claimed and closed, and waits for branches that are
 still in a step; ``with`` does not wait for them in async code.
 """

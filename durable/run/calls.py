@@ -46,7 +46,7 @@ class Step:
 
     ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options``
     the function's own ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as
-    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside of an execution.
+    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside an execution.
     """
 
     def __init__(self, key: str | None = None, changes: Mapping[str, Any] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Tools: a plain function that says what it does to the world.
 
-``@tool`` changes nothing for a caller outside of executions. Inside one, a call becomes a step under the tool's
+``@tool`` changes nothing for a caller outside executions. Inside one, a call becomes a step under the tool's
 policy, unless an adapter has made it one already. A parameter annotated ``ToolContext`` is filled in, and is never
 part of the signature that a framework shows to a model.
 """

@@ -2,9 +2,6 @@
 
 Base64 of a text that holds the secret has one of three forms, by the position of the secret modulo three. Characters at
 its edges depend on what stands beside it, and are left out of the form.
-
-Base64 of a text that holds the secret has one of three looks, by the place of the secret modulo three; the
-characters at its edges, which depend on what stands beside it, are left out of the form.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Redact: take resolved secrets out of whatever is recorded, logged or raised.
 
-Stored values are changed inside of their strings only, so that they can still be read back; bytes are changed as
+Stored values are changed inside their strings only, so that they can still be read back; bytes are changed as
 bytes. ``Authorization``, ``Proxy-Authorization``, ``Cookie`` and ``Set-Cookie`` headers are taken out whoever
-returned them. As long as nothing was resolved, only a look for those four is paid for.
+returned them. As long as nothing was resolved, the only cost is the search for those four.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class Redactor:
         return data
 
     def _object(self, value: dict[str, Any]) -> Any:
-        tag = value.get(TAG)
-        if type(tag) is not str:
-            tag = None
+        tag = _tag_of(value)
         if tag in _IN_BYTES and type(value.get("v")) is str:
             return self._in_base64(value, tag)
         out = {}
@@ -160,6 +158,11 @@ def _same(left_value: Any, right_value: Any) -> bool:
     return left_value is right_value or (
         type(left_value) is type(right_value) and type(left_value) in (str, int, float) and left_value == right_value
     )
+
+
+def _tag_of(value: dict[str, Any]) -> str | None:
+    tag = value.get(TAG)
+    return tag if type(tag) is str else None
 
 
 def _is_text_now(tag: str | None, redacted: dict[str, Any]) -> bool:

@@ -1,10 +1,8 @@
 """Take secrets out of errors: out of an error, of all that it came from, and of the members of a group.
 
-Each error is cleaned in place where its class allows that. An error that still tells a secret afterwards, or cannot be
-looked at, is replaced by a plain error with the rest of its text, so that no traceback leads to it.
-
-Closed: each is cleaned in place where its class allows that. One that still tells a secret afterwards, or cannot be
-looked at, is replaced by a plain error that says the rest, so that no traceback leads to it.
+This fails closed. Each error is cleaned in place where its class allows that. An error that still tells a secret
+afterwards, or cannot be looked at, is replaced by a plain error with the rest of its text, so that no traceback leads
+to it.
 """
 
 from __future__ import annotations

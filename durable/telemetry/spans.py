@@ -3,10 +3,6 @@
 A step that is only replayed has no span: its span begins with the first attempt in this process, dated back to the
 call. A step whose call an adapter makes in its own way gets its spans afterwards. An attempt has a hash of its
 idempotency key, never the key.
-
-A step that is only replayed has no span: its span begins with the first attempt in this process, dated back to
-the call. One whose call an adapter makes in its own way is told afterwards. An attempt is told with a hash of its
-idempotency key, never with the key.
 """
 
 from __future__ import annotations

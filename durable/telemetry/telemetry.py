@@ -3,10 +3,6 @@
 A segment of an execution that is driven here is a span, and so is each step in it and each attempt of a step. What is
 replayed is an event. Whether anybody listens is asked once a segment. The names are in ``names``, what spans say in
 ``attributes``, how a trace outlives its process in ``lineage``.
-
-A segment of an execution that is driven here is a span, and so is each step in it and each attempt of a step. What is
-replayed is an event. Whether anybody listens is asked once a segment. The names are in telemetry_names, what spans say
-in telemetry_attributes, how a trace outlives its process in lineage.
 """
 
 from __future__ import annotations
