@@ -12,6 +12,7 @@ from durable.declare.policy import ToolPolicy
 from durable.errors import Suspended
 from durable.live.scope import Scope, here
 from durable.record import failure, keys
+from durable.record.events import Called
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
@@ -92,11 +93,16 @@ class StepCall:
         """The exceptions by which a body leaves because a call inside it waits."""
         return (Suspended, *self.passing)
 
-    def meta(self, **more: Any) -> dict[str, Any]:
-        """What every record of this step says."""
-        known = {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect}
-        kind = {} if self.kind == "step" else {"kind": self.kind}
-        return {**known, **kind, **({"branch": True} if self.branch else {}), **more}
+    @property
+    def about(self) -> Called:
+        """What every record of this step says of the call."""
+        return Called(
+            name=self.name,
+            arguments_hash=self.arguments_hash,
+            effect=self.policy.effect,
+            kind=None if self.kind == "step" else self.kind,
+            branch=self.branch,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,9 @@ class Recorded:
         """The recorded value; raises the recorded failure."""
         record = self.outcome.result
         assert record is not None  # noqa: S101 - only finished outcomes are Recorded
-        if record.kind == "step_failed" or "result_lost" in record.meta:
-            raise failure.recorded(record)
+        error = failure.recorded(record)
+        if error is not None:
+            raise error
         return record.value()
 
 

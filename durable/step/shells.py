@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable.errors import Unsupported
 from durable.live.scope import within
+from durable.record.events import StepDone, unpack_if
 from durable.step.attempt import Ended, run_attempt, run_attempt_async
 from durable.step.begin import begin_step, place
 from durable.step.call import Pending
 from durable.step.complete import complete_step, never_entered, waits_inside
 from durable.step.gates.pace import report
 from durable.step.prepare import prepare, prepare_async
-from durable.step.records import as_returned, done
+from durable.step.records import done
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -103,7 +104,8 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
         ended, seconds = _attempt(replace(pending, context=context), body)
         if ended.error is not None:
             raise ended.error if call.scope.segment.runtime.database.passes(ended.error) else _RolledBack
-        return [done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
+        event, encoded = done(call, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})
+        return [event.pack(outcome.key, encoded)]
 
     try:
         call.scope.segment.transact(change)
@@ -111,7 +113,8 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
         pass  # by the body's own error
     else:
         report(call, outcome, ended)
-        return ended, outcome.result is not None and as_returned(outcome.result)
+        event = unpack_if(outcome.result, StepDone)
+        return ended, event is not None and event.as_returned
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 
 

@@ -22,6 +22,7 @@ from google.adk.models.llm_response import LlmResponse
 
 from durable.declare.policy import READ
 from durable.live.scope import scope
+from durable.record.events import StepDone, unpack_if
 from durable.step.attempt import PASSING, Ended
 from durable.step.begin import begin_step
 from durable.step.call import Pending, StepCall
@@ -153,7 +154,7 @@ def _known_calls(segment: Segment) -> set[str]:
         answers = (
             record.value()
             for record in segment.records
-            if record.kind == "step_done" and str(record.meta.get("name")).startswith(_NAME)
+            if (done := unpack_if(record, StepDone)) is not None and (done.name or "").startswith(_NAME)
         )
         responses = [LlmResponse.model_validate(dumped) for answer in answers for dumped in answer]
         known = segment.attachments[_CALLS] = {call.id for call in _calls(responses) if call.id}

@@ -20,6 +20,7 @@ from durable.declare.signature import left_out, plain, policy_of
 from durable.errors import Suspended
 from durable.inbox.schemas import fitting, lenient
 from durable.live.scope import scope
+from durable.record.events import StepFailed, unpack_if
 from durable.step.begin import begin_step, place
 from durable.step.call import StepCall
 from durable.step.facts import facts_of
@@ -28,6 +29,7 @@ from durable.step.governing import governing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from durable.checkpoint.records import Record
     from durable.live.scope import Scope
     from durable.live.segment import Segment
 
@@ -154,7 +156,7 @@ def verdict(call: StepCall) -> Verdict | None:
     outcome = call.outcome
     if outcome is not None and call.fits:
         if outcome.progress != "new":
-            return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
+            return Verdict(_rejected(outcome.result))
         asked = segment.interrupt(outcome.interrupt or "")
         decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
         if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
@@ -164,5 +166,10 @@ def verdict(call: StepCall) -> Verdict | None:
             begin_step(call)
     except Suspended:
         return None
-    result = None if call.outcome is None else call.outcome.result
-    return Verdict(None if result is None else result.meta.get("rejected"))
+    return Verdict(None if call.outcome is None else _rejected(call.outcome.result))
+
+
+def _rejected(record: Record | None) -> str | None:
+    """Return why a call was rejected, if it was."""
+    failed = unpack_if(record, StepFailed)
+    return None if failed is None else failed.rejected
