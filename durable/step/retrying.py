@@ -29,6 +29,8 @@ class Again:
 
 def after(pending: Pending, error: BaseException, *, now: float) -> Again:
     """What follows on this error."""
+    if pending.call.heard:
+        return Again(error, None, {"heard": True})
     retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.outcome.key
     if retries.on_expired_token is not None:
         before = sum(
