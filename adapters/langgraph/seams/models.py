@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tracers.base import BaseTracer
 from langgraph.errors import GraphBubbleUp
 
 from durable.declare.policy import READ
@@ -44,6 +45,7 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         call = _step(self, messages)
         if call is None:
             return generate(self, messages, *args, **options)
+        _overhear(call, options.get("run_manager"))
         return _result(run_step(call, lambda _: _plain(generate(self, messages, *args, **options))))
 
     @functools.wraps(agenerate)
@@ -51,6 +53,8 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         call = _step(self, messages)
         if call is None:
             return await agenerate(self, messages, *args, **options)
+
+        _overhear(call, options.get("run_manager"))
 
         async def body(_: Any) -> list[dict[str, Any]]:
             return _plain(await agenerate(self, messages, *args, **options))
@@ -100,6 +104,24 @@ def _step(model: BaseChatModel, messages: Any) -> StepCall | None:
         passing=(GraphBubbleUp,),
         scope=here,
     )
+
+
+def _overhear(call: StepCall, run_manager: Any) -> None:
+    """Take a whole call as heard when a callback has a token of it, as the graph's ``messages`` stream does.
+
+    A second attempt would go on in the same message. Tracers do not show theirs to anybody.
+    """
+    hearing = (one for one in getattr(run_manager, "handlers", ()) if not isinstance(one, BaseTracer))
+    if not any(hearing):
+        return
+    tell = run_manager.on_llm_new_token
+
+    @functools.wraps(tell)
+    def telling(*args: Any, **options: Any) -> Any:
+        call.heard = True
+        return tell(*args, **options)
+
+    run_manager.on_llm_new_token = telling
 
 
 def _plain(result: ChatResult) -> list[dict[str, Any]]:

@@ -224,7 +224,7 @@ def talking(way, outside, runtime, *, streamed=True):
 
 def governed(url):
     """A runtime whose models are asked three times."""
-    return Runtime(url, policies={name: RETRY for name in (f"chat:{MODEL}", "chat:ScriptedModel")})
+    return Runtime(url, policies=dict.fromkeys((f"chat:{MODEL}", "chat:ScriptedModel"), RETRY))
 
 
 def of_model(runtime):
