@@ -33,7 +33,8 @@ class StepCall:
     ``passing`` exceptions are a framework's control flow. ``schema`` is the JSON Schema of the arguments, for a call
     that is decided upon. ``aliases`` are other names of the same function. ``defaults`` are the arguments that were
     left out: a person and a rule see them, a replay does not mind a new one. ``unknown`` is how an attempt of this
-    process ended of which nobody knows the outcome.
+    process ended of which nobody knows the outcome. Of a call that is ``heard`` a reader has a part, which no further
+    attempt may say again.
     """
 
     name: str
@@ -59,6 +60,7 @@ class StepCall:
     placed: bool = False
     begun: bool = False
     entered: bool = False
+    heard: bool = False
     unknown: BaseException | None = None
     span: Any = None
     circuit: Circuit | None = None

@@ -54,7 +54,7 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
         again = {"token_renewed": follows.token_renewed, "not_before": now + follows.delay}
         segment.append(StepRetry.of(call.about, **attempted, **again).pack(outcome.key))
         return False
-    segment.append(failed(call, outcome.key, follows.error, attempted))
+    segment.append(failed(call, outcome.key, follows.error, {**attempted, "heard": follows.heard}))
     raise follows.error
 
 

@@ -24,10 +24,13 @@ class Again:
     error: BaseException
     delay: float | None
     token_renewed: bool = False
+    heard: bool = False
 
 
 def after(pending: Pending, error: BaseException, *, now: float) -> Again:
     """What follows on this error."""
+    if pending.call.heard:
+        return Again(error, None, heard=True)
     retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.outcome.key
     if retries.on_expired_token is not None:
         before = _renewals(pending)

@@ -1,4 +1,4 @@
-"""The two shells that drive a step, one synchronous and one asynchronous; they decide nothing.
+"""The two shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
 
 Each asks ``begin_step``, runs the body as an attempt inside the step's own scope, and hands what it came to to
 ``complete_step``.
@@ -129,13 +129,14 @@ def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, f
         with within(pending.scope()):
             return body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
         ended = told(run_attempt(entered, pending.outcome.key, pending.timeout, pending.call.passing))
     return ended, time.perf_counter() - began
 
 
 @contextmanager
-def _uncut(pending: Pending) -> Iterator[None]:
+def uncut(pending: Pending) -> Iterator[None]:
+    """Remember in the segment if the block, a body, is left in the middle without an outcome."""
     try:
         yield
     except BaseException as exc:
@@ -156,7 +157,7 @@ async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[A
         with within(pending.scope()):
             return await body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
         running = asyncio.ensure_future(run_attempt_async(inside, pending.outcome.key, pending.timeout, call.passing))
         try:
             ended = await asyncio.shield(running)

@@ -66,7 +66,7 @@ def _failed(call: StepCall, outcome: Outcome, error: BaseException) -> Settled:
     """An attempt in this process did not happen after all: it has failed, and the tool's retries say what follows."""
     segment = call.scope.segment
     now = segment.runtime.database.clock()
-    delay = call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
+    delay = None if call.heard else call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
     attempted = {"attempt": outcome.attempts, "error": failure.describe(error), "happened": False}
     if delay is None:
         segment.append(failed(call, outcome.key, error, attempted))
