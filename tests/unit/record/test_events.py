@@ -19,6 +19,7 @@ from durable.record.events import (
     Cancelled,
     Checkpoint,
     Compensating,
+    Event,
     Failed,
     GraphCheckpoint,
     InterruptClosed,
@@ -152,6 +153,10 @@ def test_a_note_that_nobody_knows_is_a_note_with_all_it_says():
 
 def test_a_field_that_nobody_knows_is_left_alone():
     assert unpack(plain("cancelled", reason="enough", of_tomorrow=1)) == Cancelled(reason="enough")
+
+
+def test_a_record_of_a_kind_that_nobody_knows_says_nothing():
+    assert unpack(plain("of_tomorrow", name="pay")) == Event()
 
 
 def test_a_field_that_an_older_version_did_not_write_has_its_default():
