@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -18,6 +17,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import extend
 from referencing import Registry
 
+from durable.declare.patterns import KEYWORDS, compiled
 from durable.openapi.errors import ArgumentsInvalid, SpecInvalid
 
 if TYPE_CHECKING:
@@ -206,11 +206,6 @@ def _sound(schema: Any) -> Any:
     return schema
 
 
-def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not re.search(_as_python(pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
 def _multiple_of(_: Any, step: float, value: Any, __: Any) -> Iterator[ValidationError]:
     """Check in decimal, where 19.99 is a multiple of 0.01."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
@@ -219,18 +214,7 @@ def _multiple_of(_: Any, step: float, value: Any, __: Any) -> Iterator[Validatio
                 yield ValidationError(f"{value!r} is not a multiple of {step!r}")
 
 
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
-
-
-@cache
-def _as_python(pattern: str) -> re.Pattern[str]:
-    """Return a pattern of ECMAScript in Python: ``$`` is the very end, and digits and letters are those of ASCII."""
-    inside = False
-    out = []
-    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
-        inside = part == "[" or (inside and part != "]")
-        out.append(r"\Z" if part == "$" and not inside else part)
-    return re.compile("".join(out), re.ASCII)
+_Validator: Any = extend(Draft202012Validator, {**KEYWORDS, "multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
 def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str) -> None:
@@ -243,8 +227,10 @@ def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str
 
 
 def _check_pattern(pattern: str) -> None:
+    if compiled(pattern) is not None:
+        return
     try:
-        _as_python(pattern)
+        re.compile(pattern)
     except re.error as exc:
         msg = f"the pattern {pattern!r} cannot be checked: {exc}"
         raise SpecInvalid(msg) from exc
