@@ -124,8 +124,8 @@ class StepSpan:
         record = None if call.outcome is None else call.outcome.result
         if record is not None:
             self.span.set_attribute(names.STEP_SEQ, record.seq)
-            done = unpack_if(record, StepDone)
-            self._add_usage({} if done is None else done.usage or {})
+            finished = unpack_if(record, StepDone)
+            self._add_usage({} if finished is None else finished.usage or {})
         _end(self.span, came_to, error)
         if came_to in {"done", "failed"}:
             attributes = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind, names.STEP_OUTCOME: came_to}
