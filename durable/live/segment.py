@@ -302,7 +302,7 @@ class Segment:
         return self._arrivals.working()
 
     def aside(self) -> AbstractContextManager[None]:
-        """Nobody waits for this step while the block runs: its reader holds a chunk. Raises Suspended if it is over."""
+        """Let nobody wait for this step in the block: its reader holds a chunk. Raises Suspended if it is over."""
         return self._arrivals.aside()
 
     @property
