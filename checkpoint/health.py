@@ -28,7 +28,7 @@ _SYNCHRONOUS = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """How long (seconds) the database took to answer, and its clock beside this machine's, in epoch seconds."""
 
     took: float
@@ -49,14 +49,14 @@ def missing_file(db: Database) -> Path | None:
     return Path(name)
 
 
-def ask(db: Database) -> Answer:
+def ask(db: Database) -> Reply:
     """One question to the database. Raises StorageError."""
     with db.read() as connection:
         connection.execute(select(1))
         began, here = time.monotonic(), time.time()
         there = float(connection.execute(select(db.now())).scalar_one())
         took = time.monotonic() - began
-    return Answer(took, there, here + took / 2)
+    return Reply(took, there, here + took / 2)
 
 
 def settings(db: Database) -> dict[str, str]:

@@ -174,7 +174,7 @@ def _settings(db: Database) -> list[Check]:
     return [Check("warn" if bad else "ok", "durability", line, "; ".join(bad))]
 
 
-def _clock(answer: health.Answer) -> Check:
+def _clock(answer: health.Reply) -> Check:
     skew = abs(answer.skew)
     told = f"database and machine differ by {took(skew)}"
     if skew > _SKEW:

@@ -22,29 +22,29 @@ from durable.errors import DurableError, StepTimeout
 
 
 class SpecError(DurableError):
-    """No tools are made of this OpenAPI document."""
+    """No tools can be made from this OpenAPI document."""
 
 
 class SpecUnavailable(SpecError):
-    """The OpenAPI document cannot be fetched or read."""
+    """Raised when the OpenAPI document cannot be fetched or read."""
 
 
 class SpecInvalid(SpecError):
-    """The OpenAPI document is not valid, or asks for what is not supported."""
+    """Raised for an OpenAPI document that is not valid, or asks for something that is not supported."""
 
 
 class SpecChanged(SpecError):
-    """The OpenAPI document is not the one that was pinned."""
+    """Raised when the OpenAPI document is not the one that was pinned."""
 
-    def __init__(self, pinned: str, found: str) -> None:
+    def __init__(self, pinned: str, actual: str) -> None:
         super().__init__(
-            f"the OpenAPI document has the sha256 {found}, pinned is {pinned}; "
+            f"the OpenAPI document has the sha256 {actual}, pinned is {pinned}; "
             "look at what has changed, then pin the new one"
         )
 
 
 class TooManyOperations(SpecError):
-    """The OpenAPI document has more operations than an agent should be given as tools."""
+    """Raised when the document has more operations than an agent should be given as tools."""
 
     def __init__(self, count: int, limit: int, names: tuple[str, ...]) -> None:
         super().__init__(
@@ -55,11 +55,11 @@ class TooManyOperations(SpecError):
 
 
 class ApiError(DurableError):
-    """A call of an API did not succeed."""
+    """Call of an API that did not succeed."""
 
 
 class AddressRefused(ApiError):
-    """The host has an address that is not public; nothing was sent."""
+    """Raised for a host with an address that is not public. Nothing was sent."""
 
     def __init__(self, host: str, address: str) -> None:
         super().__init__(
@@ -69,18 +69,18 @@ class AddressRefused(ApiError):
 
 
 class ApiUnreachable(ApiError):
-    """No connection to the host; nothing was sent."""
+    """Raised when there is no connection to the host. Nothing was sent."""
 
     def __init__(self, host: str, reason: str) -> None:
         super().__init__(f"{host} cannot be reached: {reason}; nothing was sent")
 
 
 class ArgumentsInvalid(ApiError):
-    """The arguments do not fit the document's schema; nothing was sent."""
+    """Raised for arguments that do not fit the document's schema. Nothing was sent."""
 
 
 class ApiRefused(ApiError):
-    """The server answered with an error."""
+    """Raised when the server answered with an error."""
 
     def __init__(self, message: str, status: int = 0, problem: object = None) -> None:
         self.status = status
@@ -89,7 +89,7 @@ class ApiRefused(ApiError):
 
 
 class ApiBusy(ApiError):
-    """The server refused the call for now; ``retry_after`` is what it said of when to come again."""
+    """Raised when the server refused the call for now. ``retry_after`` is its own word on when to come again."""
 
     def __init__(self, message: str, status: int = 0, retry_after: str | None = None) -> None:
         self.status = status
@@ -98,8 +98,8 @@ class ApiBusy(ApiError):
 
 
 class AnswerLost(StepTimeout):
-    """An API call was sent and no whole answer came; its outcome is unknown."""
+    """Raised when a call was sent and no whole answer came. Its outcome is unknown."""
 
-    def __init__(self, asked: str, reason: str) -> None:
-        self.step_key = asked
-        DurableError.__init__(self, f"{asked} was sent, and no whole answer came: {reason}; its outcome is unknown")
+    def __init__(self, request: str, reason: str) -> None:
+        self.step_key = request
+        DurableError.__init__(self, f"{request} was sent, and no whole answer came: {reason}; its outcome is unknown")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from durable.checkpoint.inbox import signals
-from durable.checkpoint.records import NewRecord
 from durable.declare.ids import checked
 from durable.declare.policy import ONCE, Approval, ToolPolicy
 from durable.declare.signature import bound, left_out, plain, policy_of, unbound, with_context
@@ -19,6 +18,7 @@ from durable.inbox.ask import answer_to, ask_person
 from durable.inbox.decision import check_schema
 from durable.inbox.schemas import fitting, of_function
 from durable.live.scope import here
+from durable.record.events import Called, Signal, StepDone, StepFailed, Timer, unpack_if
 from durable.step.begin import place
 from durable.step.call import StepCall
 from durable.step.gates import drift
@@ -132,6 +132,9 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
                 value.close()
             msg = f"{name} is a plain function and returned an awaitable, which never ran; make it async"
             raise TypeError(msg)
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+            msg = f"{name} returned a generator, which never ran; make it return a list of what it yields"
+            raise TypeError(msg)
         return value
 
     return run_step(call, run_sync)  # type: ignore[no-any-return]  # what fn returns
@@ -190,8 +193,9 @@ def ask(
 
     def answered(segment: Segment, outcome: Outcome) -> Any:
         record = outcome.result or _asked(segment, outcome, kind, subject, expires_in)
-        if record.kind == "step_failed":
-            raise ToolRejected(question, record.meta["rejected"])
+        rejected = unpack_if(record, StepFailed)
+        if rejected is not None:
+            raise ToolRejected(question, rejected.rejected or "")
         return record.value()
 
     return _called("ask", subject, answered)
@@ -202,16 +206,16 @@ def _asked(
 ) -> Record:
     segment.check()
     answer = answer_to(segment, outcome)
-    meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
+    about = Called(name="ask", arguments_hash=outcome.arguments_hash)
     if answer is None:
-        ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), meta=meta)
+        ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), about=about)
         raise Suspended
     closed, consume = answer.closing(segment)
     if answer.decision.kind == "reject":
-        done = NewRecord("step_failed", outcome.key, {**meta, "rejected": answer.decision.reason})
+        done = StepFailed.of(about, rejected=answer.decision.reason or "").pack(outcome.key)
     else:
         value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
-        done = NewRecord("step_done", outcome.key, meta, value)
+        done = StepDone.of(about).pack(outcome.key, value)
     return segment.append(closed, done, companions=[consume])[-1]
 
 
@@ -222,8 +226,8 @@ def sleep(seconds: float) -> None:
         clock = segment.runtime.database.clock
         if outcome.progress == "new":
             segment.check()
-            meta = {"name": "sleep", "arguments_hash": outcome.arguments_hash, "due_at": clock() + seconds}
-            segment.append(NewRecord("timer", outcome.key, meta))
+            timer = Timer(name="sleep", arguments_hash=outcome.arguments_hash, due_at=clock() + seconds)
+            segment.append(timer.pack(outcome.key))
         if clock() < outcome.not_before:
             segment.wait_for(at=outcome.not_before)
             raise Suspended
@@ -255,9 +259,9 @@ def _received(segment: Segment, outcome: Outcome, name: str) -> Record:
             raise Suspended
         signal_id, payload = waiting
         at = db.clock()
-        meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
+        received = Signal(name=f"signal:{name}", arguments_hash=outcome.arguments_hash)
         (record,) = segment.append(
-            NewRecord("signal", outcome.key, meta, payload),
+            received.pack(outcome.key, payload),
             companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
         )
     return record

@@ -15,12 +15,13 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, Status, StatusCode
 
+from durable.record.events import StepDone, unpack_if
 from durable.telemetry import names
 from durable.telemetry.attributes import conventional, error_type, of_execution, of_model, of_segment, of_step, outcome
 from durable.telemetry.lineage import lineage, mark, traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from opentelemetry.context import Context
@@ -57,7 +58,7 @@ class SegmentSpan:
         self.context = contexts.set_value(_SEGMENT, self, trace.set_span_in_context(self.span))
         self.decided: dict[str, dict[str, Any]] = {}
         self.replayed = 0
-        segment.unwritten = mark(self.span, traceparent(trace.NonRecordingSpan(root)), started)
+        segment.trace = mark(self.span, traceparent(trace.NonRecordingSpan(root)), started)
 
     def current(self) -> Context:
         """The caller's context if it is inside of this segment, else the segment's."""
@@ -122,14 +123,15 @@ class StepSpan:
         record = None if call.outcome is None else call.outcome.result
         if record is not None:
             self.span.set_attribute(names.STEP_SEQ, record.seq)
-            self._tell_usage(record.meta.get("usage") or {})
+            done = unpack_if(record, StepDone)
+            self._tell_usage({} if done is None else done.usage or {})
         _end(self.span, came_to, error)
         if came_to in {"done", "failed"}:
             told = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind, names.STEP_OUTCOME: came_to}
             failed = {} if error is None else {names.ERROR_TYPE: error_type(error)}
             instruments.step.record(time.perf_counter() - self.began, told | failed)
 
-    def _tell_usage(self, usage: dict[str, Any]) -> None:
+    def _tell_usage(self, usage: Mapping[str, Any]) -> None:
         for part, count in usage.items():
             if self.span is not None and isinstance(count, int):
                 self.span.set_attribute(names.USAGE + part, count)
