@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, InvalidDecision
 from durable.inbox.ask import Answer, answer_to, ask_person
+from durable.record.events import Called, InterruptClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,10 +47,8 @@ def mirror(segment: Segment, pause: Pause) -> None:
     if known is not None:
         segment.wait_for(known)
         return
-    meta = {"name": pause.name, "arguments_hash": pause.arguments_hash or ""}
-    ask_person(
-        segment, outcome, pause.kind, pause.subject, tool=pause.tool, arguments_hash=pause.arguments_hash, meta=meta
-    )
+    about, hashed = Called(name=pause.name, arguments_hash=pause.arguments_hash or ""), pause.arguments_hash
+    ask_person(segment, outcome, pause.kind, pause.subject, tool=pause.tool, arguments_hash=hashed, about=about)
 
 
 def take_answers(segment: Segment, *prefixes: str) -> dict[str, Answer]:
@@ -79,7 +78,7 @@ def _use_up(segment: Segment, answer: Answer) -> None:
 
 def answered(segment: Segment, prefix: str) -> dict[str, Record]:
     """Return the records of all answers to native pauses with this prefix, by the framework's own id."""
-    closed = (record for record in segment.records if record.kind == "interrupt_closed")
+    closed = (record for record in segment.records if record.kind == InterruptClosed.KIND)
     return {
         record.step_key.removeprefix(prefix): record
         for record in closed
