@@ -40,9 +40,9 @@ def compare(segment: Segment, key: str, difference: Difference | None) -> None:
     Cancelled if that is the answer.
     """
     if difference is None:
-        known = segment.replay.steps.get(key)
-        if known is not None and known.interrupt is not None:
-            segment.withdraw(known)
+        before = segment.replay.steps.get(key)
+        if before is not None and before.interrupt is not None:
+            segment.withdraw(before)
         return
     outcome = segment.replay.at(key)
     if outcome.accepted:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 def owner_of(runtime: Runtime) -> Segment | None:
     """Return the execution that runs here, if it is one of this runtime's database."""
-    here = segment()
-    return here if here is not None and here.runtime.database is runtime.database else None
+    owner = segment()
+    return owner if owner is not None and owner.runtime.database is runtime.database else None
 
 
 def commit(runtime: Runtime, about: Event, change: Callable[[Any], T], *, owner: Segment | None) -> T:

@@ -43,9 +43,9 @@ class Pause:
 def mirror(segment: Segment, pause: Pause) -> None:
     """Put a native pause into the inbox, durable before this returns; one that is there already is waited for."""
     outcome = segment.replay.at(pause.key)
-    known = segment.interrupt(outcome.interrupt or "")
-    if known is not None:
-        segment.wait_for(known)
+    row = segment.interrupt(outcome.interrupt or "")
+    if row is not None:
+        segment.wait_for(row)
         return
     about, hashed = Called(name=pause.name, arguments_hash=pause.arguments_hash or ""), pause.arguments_hash
     ask_person(segment, outcome, pause.kind, pause.subject, tool=pause.tool, arguments_hash=hashed, about=about)
@@ -96,10 +96,11 @@ def unanswered(runtime: Runtime, execution_id: str, *prefixes: str) -> dict[str,
     return rows
 
 
-def approves_nothing(what: str, execution_id: str, rows: Iterable[Interrupt]) -> InvalidDecision:
+def approves_nothing(native_answer: str, execution_id: str, rows: Iterable[Interrupt]) -> InvalidDecision:
     """Return the refusal of a native answer to what only a decision in the inbox answers."""
     ids = ", ".join(row.id for row in rows)
     waits = f"waits for a decision by a person on {ids}" if ids else "waits for no answer"
     return InvalidDecision(
-        f"{what} approves nothing: execution {execution_id!r} {waits}; use runtime.decide(...) or `durable approvals`"
+        f"{native_answer} approves nothing: execution {execution_id!r} {waits}; use runtime.decide(...) or "
+        "`durable approvals`"
     )

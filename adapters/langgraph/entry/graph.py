@@ -167,14 +167,14 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
 
     def _refuse_running(self, config: RunnableConfig) -> None:
         thread, runtime = str(keys.configurable(config).get("thread_id")), self.durable.runtime
-        for found in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
-            if found.status == "running":
-                raise ThreadBusy(thread, found.id, "running")
-            refuse_to_repeat(runtime.get(found.id).history(), found.id)
+        for execution in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
+            if execution.status == "running":
+                raise ThreadBusy(thread, execution.id, "running")
+            refuse_to_repeat(runtime.get(execution.id).history(), execution.id)
 
     def _modes(self, options: dict[str, Any]) -> Modes:
-        asked = options.get("stream_mode") or self.stream_mode
-        return Modes(asked, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
+        stream_mode = options.get("stream_mode") or self.stream_mode
+        return Modes(stream_mode, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
 
     def _breaks(self, options: dict[str, Any]) -> bool:
         named = (*(options.get("interrupt_before") or ()), *(options.get("interrupt_after") or ()))
