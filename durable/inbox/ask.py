@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import Approval
 from durable.errors import Suspended
 from durable.inbox.decision import Decision
+from durable.record.events import Called, Escalated, InterruptClosed, InterruptOpened
 from durable.record.keys import interrupt_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from durable.checkpoint.records import Interrupt, InterruptKind
+    from durable.checkpoint.records import Interrupt, InterruptKind, NewRecord
     from durable.live.segment import Segment
     from durable.record.replay import Outcome
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ANYONE = Approval()
 """Whoever can decide may, and there is no hurry."""
 
+
+NO_CALL = Called()
+"""What is asked is not about a call."""
 
 REQUESTED_BY = "requested_by"
 """The tag of an execution that names the person it was started for."""
@@ -42,11 +45,14 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
     arguments_hash: str | None = None,
     rule: str | None = None,
     gate: Approval = ANYONE,
-    meta: Mapping[str, Any] | None = None,
+    about: Called = NO_CALL,
+    because: str | None = None,
+    budget: str | None = None,
 ) -> Interrupt:
     """Open an interrupt at this step, durable before this returns, and wait for it when the segment ends.
 
-    ``gate`` says who may answer, and until when; ``rule`` why it is asked.
+    ``gate`` says who may answer, and until when; ``rule`` why it is asked. ``about`` is what the record says of the
+    call, ``because`` why a call is in doubt, ``budget`` what is used up of one.
     """
     runtime = segment.runtime
     new = interrupts.NewInterrupt(
@@ -63,10 +69,8 @@ def ask_person(  # noqa: PLR0913 - the fields of a question
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
     )
-    segment.append(
-        NewRecord("interrupt_opened", outcome.key, {**(meta or {}), "interrupt": new.id, "interrupt_kind": kind}),
-        companions=[interrupts.opening(runtime.database, new)],
-    )
+    opened = InterruptOpened.of(about, because=because, budget=budget, interrupt=new.id, interrupt_kind=kind)
+    segment.append(opened.pack(outcome.key), companions=[interrupts.opening(runtime.database, new)])
     runtime.telemetry.interrupt_opened(segment, new.id, kind, outcome.key)
     return segment.opened(new.id)
 
@@ -79,29 +83,20 @@ class Answer:
     decision: Decision
     expired: bool = False
 
-    def closing(self, segment: Segment, **meta: Any) -> tuple[NewRecord, Any]:
-        """The ``interrupt_closed`` record, and the statement that uses the decision up."""
+    def closing(self, segment: Segment, **more: Any) -> tuple[NewRecord, Any]:
+        """Return the record that closes the interrupt, with more fields of it, and the statement that uses it up."""
         segment.runtime.telemetry.decided(segment, self)
         encoded = segment.runtime.codec.encode(self.decision.value) if self.decision.value is not None else None
-        record = NewRecord(
-            "interrupt_closed",
-            self.interrupt.step_key,
-            {
-                "interrupt": self.interrupt.id,
-                "decision": self.decision.kind,
-                "by": self.interrupt.decided_by or "timer",
-                **({"reason": self.decision.reason} if self.decision.reason else {}),
-                **({"comment": self.interrupt.comment} if self.interrupt.comment else {}),
-                **(
-                    {"delegations": [dict(one) for one in handed]}
-                    if (handed := self.interrupt.terms.delegations)
-                    else {}
-                ),
-                **meta,
-            },
-            encoded,
+        closed = InterruptClosed(
+            interrupt=self.interrupt.id,
+            decision=self.decision.kind,
+            by=self.interrupt.decided_by or "timer",
+            reason=self.decision.reason or None,
+            comment=self.interrupt.comment or None,
+            delegations=[dict(handed) for handed in self.interrupt.terms.delegations] or None,
+            **more,
         )
-        return record, (
+        return closed.pack(self.interrupt.step_key, encoded), (
             interrupts.expiring(self.interrupt, segment.runtime.database)
             if self.expired
             else interrupts.consuming(self.interrupt)
@@ -110,9 +105,9 @@ class Answer:
 
 def _escalate(segment: Segment, interrupt: Interrupt) -> None:
     """Nobody has decided in time: others are asked as well, and it is waited for them."""
-    told = {"event": "escalated", "interrupt": interrupt.id, "to": list(interrupt.terms.escalate_to)}
+    note = Escalated(interrupt=interrupt.id, to=list(interrupt.terms.escalate_to), step=interrupt.step_key)
     segment.append(
-        NewRecord("note", None, {**told, "step": interrupt.step_key}),
+        note.pack(),
         companions=[interrupts.escalating(interrupt, segment.runtime.database)],
     )
     segment.opened(interrupt.id)

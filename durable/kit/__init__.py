@@ -1,15 +1,13 @@
 """Kit: what an adapter is made of. A framework keeps its own loop; the kit does what is not the framework's.
 
-    opening, driving    which execution a call belongs to, and how it ends
-    model_call, tool_call    what a framework says of a call, as a step
-    pauses, code_drift    questions of the framework's own in the one inbox, and code that differs from the record
-    waiting, hooks, commits    calls side by side, private seams, state that commits with the journal
-
-What stands on the floors below and every adapter needs is named here too.
+An adapter hooks the framework where it runs a tool, a model and a node (``hook``), makes each call a step
+(``tool_call``, ``model_call``, ``run_step``), opens and drives an execution around the framework's entry (``start``, ``take``,
+``driving``), and lets the framework's own pauses be answered in the inbox (``mirror``, ``take_answers``).
 """
 
 from __future__ import annotations
 
+from durable.declare.policy import READ
 from durable.declare.signature import policy_of
 from durable.inbox.schemas import lenient
 from durable.kit.code_drift import Difference, compare
@@ -21,18 +19,24 @@ from durable.kit.opening import Invocation, find_open, opened, register, start, 
 from durable.kit.pauses import Pause, answered, approves_nothing, mirror, take_answers, unanswered
 from durable.kit.tool_call import Tool, always_asked, arguments_of, asks, tool_call
 from durable.kit.waiting import others_first
-from durable.live.scope import here, root, scope, within
+from durable.live.scope import Scope, here, root, scope, within
 from durable.live.segment import Segment
-from durable.step.call import Pending
+from durable.run.handle import outcome
+from durable.step.ahead import decided_ahead
+from durable.step.call import Pending, StepCall
 from durable.step.shells import run_step, run_step_async
+from durable.step.stream import stream_step, stream_step_async
 
 __all__ = [
+    "READ",
     "Difference",
     "Drive",
     "Invocation",
     "Pause",
     "Pending",
+    "Scope",
     "Segment",
+    "StepCall",
     "Tool",
     "always_asked",
     "answered",
@@ -41,6 +45,7 @@ __all__ = [
     "asks",
     "commit",
     "compare",
+    "decided_ahead",
     "driving",
     "each_within",
     "find_open",
@@ -51,6 +56,7 @@ __all__ = [
     "model_call",
     "opened",
     "others_first",
+    "outcome",
     "owner_of",
     "policy_of",
     "register",
@@ -59,6 +65,8 @@ __all__ = [
     "run_step_async",
     "scope",
     "start",
+    "stream_step",
+    "stream_step_async",
     "take",
     "take_answers",
     "tool_call",

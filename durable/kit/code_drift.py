@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, Suspended
 from durable.inbox.ask import answer_to, ask_person
+from durable.record.events import Called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,9 @@ def compare(segment: Segment, key: str, difference: Difference | None) -> None:
     Cancelled if that is the answer.
     """
     if difference is None:
-        known = segment.replay.steps.get(key)
-        if known is not None and known.interrupt is not None:
-            segment.withdraw(known)
+        before = segment.replay.steps.get(key)
+        if before is not None and before.interrupt is not None:
+            segment.withdraw(before)
         return
     outcome = segment.replay.at(key)
     if outcome.accepted:
@@ -56,5 +57,5 @@ def compare(segment: Segment, key: str, difference: Difference | None) -> None:
         if difference.can_go_on:
             return
     subject = {"recorded": dict(difference.recorded), "now": dict(difference.now), "question": difference.question}
-    ask_person(segment, outcome, "drift", subject, meta={"name": "drift", "arguments_hash": ""})
+    ask_person(segment, outcome, "drift", subject, about=Called(name="drift", arguments_hash=""))
     raise Suspended

@@ -13,8 +13,8 @@ from durable.live.scope import segment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable.checkpoint.records import NewRecord
     from durable.live.segment import Segment
+    from durable.record.events import Event
     from durable.runtime import Runtime
 
 T = TypeVar("T")
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 def owner_of(runtime: Runtime) -> Segment | None:
     """Return the execution that runs here, if it is one of this runtime's database."""
-    here = segment()
-    return here if here is not None and here.runtime.database is runtime.database else None
+    owner = segment()
+    return owner if owner is not None and owner.runtime.database is runtime.database else None
 
 
-def commit(runtime: Runtime, record: NewRecord, change: Callable[[Any], T], *, owner: Segment | None) -> T:
-    """Run ``change(connection)`` in one transaction with the owner's record, or in one of its own. Blocks.
+def commit(runtime: Runtime, about: Event, change: Callable[[Any], T], *, owner: Segment | None) -> T:
+    """Run ``change(connection)`` in one transaction with its record, or, without an owner, in one of its own. Blocks.
 
     It may be tried again; what the last try returned is returned. Raises LeaseLost, StorageError.
     """
     if owner is None:
         return runtime.database.transact(change)
     results: list[T] = []
-    owner.append(record, companions=[lambda connection: results.append(change(connection))])
+    owner.append(about.pack(), companions=[lambda connection: results.append(change(connection))])
     return results[-1]

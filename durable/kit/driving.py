@@ -66,11 +66,11 @@ class driving:  # noqa: N801 - a context manager
             return self._abandon(error)  # a generator that is being closed may not wait
         return await self._drive.segment.runtime.database.surely_on_journal_thread(self._end, error)
 
-    def _abandon(self, left: GeneratorExit) -> bool:
+    def _abandon(self, closed: GeneratorExit) -> bool:
         drive = self._drive
         if not drive.ended:
             drive.segment.abandoned = not drive.complete
-            close(drive.segment, drive.output, None if drive.complete else left)
+            close(drive.segment, drive.output, None if drive.complete else closed)
         return False
 
     def _end(self, error: BaseException | None) -> bool:

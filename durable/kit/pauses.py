@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, InvalidDecision
 from durable.inbox.ask import Answer, answer_to, ask_person
+from durable.record.events import Called, InterruptClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,14 +43,12 @@ class Pause:
 def mirror(segment: Segment, pause: Pause) -> None:
     """Put a native pause into the inbox, durable before this returns; one that is there already is waited for."""
     outcome = segment.replay.at(pause.key)
-    known = segment.interrupt(outcome.interrupt or "")
-    if known is not None:
-        segment.wait_for(known)
+    row = segment.interrupt(outcome.interrupt or "")
+    if row is not None:
+        segment.wait_for(row)
         return
-    meta = {"name": pause.name, "arguments_hash": pause.arguments_hash or ""}
-    ask_person(
-        segment, outcome, pause.kind, pause.subject, tool=pause.tool, arguments_hash=pause.arguments_hash, meta=meta
-    )
+    about, hashed = Called(name=pause.name, arguments_hash=pause.arguments_hash or ""), pause.arguments_hash
+    ask_person(segment, outcome, pause.kind, pause.subject, tool=pause.tool, arguments_hash=hashed, about=about)
 
 
 def take_answers(segment: Segment, *prefixes: str) -> dict[str, Answer]:
@@ -79,7 +78,7 @@ def _use_up(segment: Segment, answer: Answer) -> None:
 
 def answered(segment: Segment, prefix: str) -> dict[str, Record]:
     """Return the records of all answers to native pauses with this prefix, by the framework's own id."""
-    closed = (record for record in segment.records if record.kind == "interrupt_closed")
+    closed = (record for record in segment.records if record.kind == InterruptClosed.KIND)
     return {
         record.step_key.removeprefix(prefix): record
         for record in closed
@@ -97,10 +96,11 @@ def unanswered(runtime: Runtime, execution_id: str, *prefixes: str) -> dict[str,
     return rows
 
 
-def approves_nothing(what: str, execution_id: str, rows: Iterable[Interrupt]) -> InvalidDecision:
+def approves_nothing(native_answer: str, execution_id: str, rows: Iterable[Interrupt]) -> InvalidDecision:
     """Return the refusal of a native answer to what only a decision in the inbox answers."""
     ids = ", ".join(row.id for row in rows)
     waits = f"waits for a decision by a person on {ids}" if ids else "waits for no answer"
     return InvalidDecision(
-        f"{what} approves nothing: execution {execution_id!r} {waits}; use runtime.decide(...) or `durable approvals`"
+        f"{native_answer} approves nothing: execution {execution_id!r} {waits}; use runtime.decide(...) or "
+        "`durable approvals`"
     )

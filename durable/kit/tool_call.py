@@ -40,7 +40,7 @@ class Tool:
 
 
 def tool_call(
-    here: Scope, tool: Tool, arguments: Any, *, identity: str | None, agent: str = "", **options: Any
+    place: Scope, tool: Tool, arguments: Any, *, identity: str | None, agent: str = "", **options: Any
 ) -> StepCall:
     """Return the step of a call that is made here; ``identity`` is the framework's id of it, ``options`` a step's."""
     function = None if tool.function is None else plain(tool.function)
@@ -48,11 +48,11 @@ def tool_call(
         tool.name,
         arguments=arguments,
         defaults=defaults_of(tool, arguments),
-        policy=governing(here, tool.name, tool.own, agent=agent, tags=tool.tags, also=tool.also),
+        policy=governing(place, tool.name, tool.own, agent=agent, tags=tool.tags, also=tool.also),
         identity=identity,
         agent=agent,
         aliases=() if function is None else (str(getattr(function, "__name__", tool.name)),),
-        scope=here,
+        scope=place,
         **{"kind": "tool", **options},
     )
 
@@ -83,12 +83,12 @@ def always_asked(policy: ToolPolicy, rule: str) -> ToolPolicy:
     return replace(policy, approval=replace(gate or Approval(), when=None, rule=rule))
 
 
-def arguments_of(pending: Pending, given: Any) -> Any:
+def arguments_of(pending: Pending, arguments: Any) -> Any:
     """Return the arguments with which the body runs: those given, unless a person has edited them.
 
     What the model does not see, and the framework fills in, stays among them.
     """
     if not pending.edited:
-        return given
+        return arguments
     edited = pending.arguments
-    return {**given, **edited} if isinstance(given, dict) and isinstance(edited, dict) else edited
+    return {**arguments, **edited} if isinstance(arguments, dict) and isinstance(edited, dict) else edited

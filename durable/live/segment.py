@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import blobs
 from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.live.tool_context import ToolContext
+from durable.record.events import InterruptClosed
 from durable.record.matching import Arrivals
 from durable.record.replay import Outcome, Replay
 from durable.record.usage import Ledger
@@ -24,12 +24,13 @@ from durable.secrets.logs import redacting
 from durable.secrets.store import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from durable.checkpoint.journal.journal import Journal
-    from durable.checkpoint.records import Execution, Interrupt, Record
+    from durable.checkpoint.records import Execution, Interrupt, NewRecord, Record
     from durable.live.services import Services
+    from durable.record.events import Trace
 
 log = logging.getLogger("durable")
 
@@ -71,8 +72,8 @@ class Segment:
         self.left_as = "abandoned"
         self.span: Any = None
         """Where telemetry keeps the span of this segment; nobody else looks into it."""
-        self.unwritten: Mapping[str, Any] = {}
-        """What the first record of this segment carries along."""
+        self.trace: Trace | None = None
+        """The trace context that the first record of this segment carries along; None once it is written."""
         self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
         self.receiving = threading.Lock()
@@ -141,7 +142,7 @@ class Segment:
 
         with self._noticing():
             appended = self.journal.transact(stashing)
-        self.unwritten = {}
+        self.trace = None
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
@@ -152,7 +153,7 @@ class Segment:
         stored = self._stashed(records, kept)
         with self._noticing():
             appended = self.journal.append(*stored, companions=(*kept, *companions))
-        self.unwritten = {}
+        self.trace = None
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
@@ -171,8 +172,8 @@ class Segment:
         if redactor.knows:
             records = [replace(record, meta=redactor.plain(dict(record.meta))) for record in records]
         stored = [self._stash(record, kept) for record in records]
-        if self.unwritten and stored:
-            stored[0] = replace(stored[0], meta={**stored[0].meta, **self.unwritten})
+        if self.trace is not None and stored:
+            stored[0] = self.trace.carried_by(stored[0])
         return stored
 
     def _stash(self, record: NewRecord, kept: list[Callable[[Any], object]]) -> NewRecord:
@@ -258,8 +259,8 @@ class Segment:
         """Take back what was asked at this step, answered or not: it is about another call than is made now."""
         asked = outcome.interrupt
         if asked is not None:
-            record = NewRecord("interrupt_closed", outcome.key, {"interrupt": asked, "decision": "withdrawn"})
-            self.append(record, companions=[interrupts.withdrawing(asked)])
+            closed = InterruptClosed(interrupt=asked, decision="withdrawn")
+            self.append(closed.pack(outcome.key), companions=[interrupts.withdrawing(asked)])
 
     @property
     def waits(self) -> bool:
@@ -299,6 +300,10 @@ class Segment:
     def working(self) -> AbstractContextManager[None]:
         """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
         return self._arrivals.working()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let nobody wait for this step in the block: its reader holds a chunk. Raises Suspended if it is over."""
+        return self._arrivals.aside()
 
     @property
     def busy(self) -> int:

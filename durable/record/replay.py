@@ -10,12 +10,35 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from durable.record.events import (
+    Attempted,
+    Called,
+    Cancelled,
+    Checkpoint,
+    Claimed,
+    Compensating,
+    Failed,
+    InterruptClosed,
+    InterruptOpened,
+    LetGo,
+    Signal,
+    StepDone,
+    StepFailed,
+    StepRetry,
+    StepStarted,
+    Succeeded,
+    TaskWrites,
+    Timer,
+    unpack,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from durable.checkpoint.records import Record
+    from durable.record.events import Event, PlannedEnding
 
 Progress = Literal["new", "started", "done", "failed", "retry"]
 
@@ -57,7 +80,7 @@ class Replay:
     steps: dict[str, Outcome] = field(default_factory=dict)
     numbered: dict[str, list[Outcome]] = field(default_factory=dict)
     has_checkpoint: bool = False
-    ending: Mapping[str, Any] | None = None
+    ending: PlannedEnding | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
     _first: dict[str, int] = field(default_factory=dict)
@@ -151,23 +174,26 @@ class Replay:
         return (one for one in self._trees.get(scope.partition("/")[0], ()) if one.key.startswith(inside))
 
     def _fold(self, record: Record) -> None:
-        if record.kind == "claimed":
+        event = unpack(record)
+        if isinstance(event, Claimed):
             if not self._clean and self.crashed_at is None:
                 self.crashed_at = self._alive_at
             self._clean = False
             return
         self._alive_at = record.at
-        if record.kind == "checkpoint":
-            self.has_checkpoint = self.has_checkpoint or "task" not in record.meta  # else one task's writes
-        elif record.kind == "note" and record.meta.get("event") == "compensating":
-            self.ending = record.meta["ending"]
-        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned"}:
-            self._clean, self.crashed_at = True, None
-        elif record.kind in {"succeeded", "failed", "cancelled"}:
-            self._clean, self.crashed_at = True, None
-            self._try_again(record.meta.get("step") or "")
-        elif record.step_key is not None:
-            self._fold_step(self.at(record.step_key), record)
+        if record.step_key is not None:
+            _fold_step(self.at(record.step_key), record, event)
+            return
+        match event:
+            case Checkpoint():
+                self.has_checkpoint = self.has_checkpoint or not isinstance(event, TaskWrites)
+            case Compensating():
+                self.ending = event.ending
+            case LetGo():
+                self._clean, self.crashed_at = True, None
+            case Succeeded() | Failed() | Cancelled():
+                self._clean, self.crashed_at = True, None
+                self._try_again(event.about or "")
 
     def _try_again(self, step: str) -> None:
         """The step for which the execution failed is new again, and with it those it failed in."""
@@ -175,28 +201,36 @@ class Replay:
             if outcome.progress == "failed" and (step == key or step.startswith(key + "/")):
                 outcome.progress, outcome.attempts, outcome.result = "new", 0, None
 
-    def _fold_step(self, outcome: Outcome, record: Record) -> None:
-        meta = record.meta
-        outcome.name = meta.get("name", outcome.name)
-        outcome.arguments_hash = meta.get("arguments_hash", outcome.arguments_hash)
-        outcome.effect = meta.get("effect", outcome.effect)
-        outcome.branch = meta.get("branch", outcome.branch)
-        outcome.attempts = meta.get("attempt", outcome.attempts)
-        if record.kind == "step_started":
+
+def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
+    if isinstance(event, Called):
+        _fold_call(outcome, event)
+    match event:
+        case StepStarted():
             outcome.progress, outcome.epoch = "started", record.epoch
-            outcome.given = record if "compensate" in meta else outcome.given
-        elif record.kind in {"step_done", "signal"}:
+            outcome.given = outcome.given if event.compensate is None else record
+        case StepDone() | Signal():
             outcome.progress, outcome.result = "done", record
-        elif record.kind == "step_failed":
+        case StepFailed():
             outcome.progress, outcome.result = "failed", record
-        elif record.kind == "step_retry":
-            outcome.progress, outcome.not_before = "retry", meta["not_before"]
-        elif record.kind == "timer":
-            outcome.progress, outcome.not_before = "started", meta["due_at"]
-        elif record.kind == "interrupt_opened":
-            outcome.interrupt = meta["interrupt"]
+        case StepRetry():
+            outcome.progress, outcome.not_before = "retry", event.not_before
+        case Timer():
+            outcome.progress, outcome.not_before = "started", event.due_at
+        case InterruptOpened():
+            outcome.interrupt = event.interrupt
             outcome.interrupts += 1
-        elif record.kind == "interrupt_closed":
+        case InterruptClosed():
             outcome.interrupt = None
-            outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
-            outcome.accepted = outcome.accepted or meta.get("accepted", False)
+            outcome.edited = record if event.decision == "edit" else outcome.edited
+            outcome.accepted = outcome.accepted or bool(event.accepted)
+
+
+def _fold_call(outcome: Outcome, event: Called) -> None:
+    """Take in what the record says of the call; what it leaves out stays as it was."""
+    outcome.name = outcome.name if event.name is None else event.name
+    outcome.arguments_hash = outcome.arguments_hash if event.arguments_hash is None else event.arguments_hash
+    outcome.effect = outcome.effect if event.effect is None else event.effect
+    outcome.branch = outcome.branch or event.branch
+    if isinstance(event, Attempted) and event.attempt is not None:
+        outcome.attempts = event.attempt

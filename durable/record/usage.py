@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from durable.record.events import ABSENT, Attempted, InterruptClosed, InterruptOpened, StepDone, StepFailed, unpack
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Record
-
-_RAN = frozenset({"step_started", "step_retry", "step_done", "step_failed"})
 
 PLACES = frozenset({"node", "agent", "task", "framework"})
 """Kinds of steps that are not counted as such: they only hold others, or serve the framework itself."""
@@ -70,16 +70,16 @@ class Ledger:
                 self._take(record)
 
     def _take(self, record: Record) -> None:
-        meta, key = record.meta, record.step_key or ""
-        if record.kind == "interrupt_opened" and "budget" in meta:
+        event, key = unpack(record), record.step_key or ""
+        if isinstance(event, InterruptOpened) and event.budget is not None:
             self.asked_at = key
-        elif record.kind == "interrupt_closed" and key == self.asked_at:
+        elif isinstance(event, InterruptClosed) and key == self.asked_at:
             self.asked_at = None
-            self.grants += 1 if meta.get("granted") else 0
-        elif record.kind in _RAN and "effect" in meta and "rejected" not in meta and "by" not in meta:
-            self._begun[key] = (str(meta.get("kind", "step")), str(meta.get("name", "")))
-            if "usage" in meta:
-                self._spend(str(meta.get("model", "")), meta["usage"])
+            self.grants += 1 if event.granted else 0
+        elif isinstance(event, Attempted) and event.effect is not None and not _answered_otherwise(event):
+            self._begun[key] = (event.kind or "step", event.name or "")
+            if isinstance(event, StepDone) and event.usage is not None:
+                self._spend(event.model or "", event.usage)
 
     def _spend(self, model: str, usage: Mapping[str, int]) -> None:
         given = int(usage.get("input_tokens", 0))
@@ -88,3 +88,10 @@ class Ledger:
         # what is in the total and in neither (thinking, with some providers) is paid for as output
         made = max(made, int(usage.get("total_tokens", 0)) - given)
         self.tokens[model] = (before[0] + given, before[1] + made)
+
+
+def _answered_otherwise(event: Attempted) -> bool:
+    """True if a person or a policy has answered the call, so that its body did not run."""
+    if isinstance(event, StepFailed):
+        return event.rejected is not None or event.by is not ABSENT
+    return isinstance(event, StepDone) and event.by is not ABSENT

@@ -12,7 +12,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import blobs
 from durable.errors import (
     Cancelled,
@@ -22,7 +21,8 @@ from durable.errors import (
     Suspended,
 )
 from durable.live.scope import root, within
-from durable.record import failure
+from durable.record import events, failure
+from durable.record.events import Abandoned, Failed, Interrupted, PlannedEnding, Released, Succeeded
 from durable.run import compensation
 from durable.secrets.scrubbing import scrubbed
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from durable.live.segment import Segment
+    from durable.record.events import Event
+    from durable.record.events.notes import Waits
 
 
 log = logging.getLogger("durable")
@@ -101,31 +103,31 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
         return _compensated(segment, compensation.resumed(segment))
     if isinstance(error, LeaseLost):
         if not segment.journal.lost:
-            _release(segment, "released")
+            _release(segment, Released())
         return error
     if isinstance(error, Suspended) or (error is None and segment.waits):
         if segment.draining:  # what was not let on, does not wait for anything: another worker goes on with it
-            _release(segment, "released")
+            _release(segment, Released())
             return None
         if segment.waits or segment.abandoned:
             _suspend(segment)
             return None
         error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
     if isinstance(error, Cancelled):
-        undoing = compensation.begin(segment, {"status": "cancelled", "reason": error.reason})
+        undoing = compensation.begin(segment, PlannedEnding(status="cancelled", reason=error.reason))
         if undoing is not None:
             return _compensated(segment, undoing)
-        _cancel(segment, error.reason)
+        _finish_cancelled(segment, events.Cancelled(reason=error.reason))
         return None
     if segment.abandoned:
-        _suspend(segment, "abandoned")
+        _suspend(segment, Abandoned)
         return error
     if isinstance(error, _GIVEN_BACK):
         blame = isinstance(error, SystemExit)
-        _release(segment, "interrupted" if segment.busy or segment.cut or blame else "released", blame=blame)
+        _release(segment, Interrupted() if segment.busy or segment.cut or blame else Released(), blame=blame)
         return error
     if isinstance(error, StorageError):
-        _release(segment, "interrupted", blame=True)
+        _release(segment, Interrupted(), blame=True)
         return error
     if error is None:
         try:
@@ -134,7 +136,8 @@ def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseEx
             error = exc
         else:
             return None
-    undoing = compensation.begin(segment, {"status": "failed", **_failure(error)})
+    planned = PlannedEnding(status="failed", error=failure.describe(error), step=failure.origin(error) or None)
+    undoing = compensation.begin(segment, planned)
     if undoing is not None:
         return _compensated(segment, undoing) or error
     _fail(segment, error)
@@ -163,20 +166,22 @@ def _compensated(segment: Segment, undoing: Segment) -> BaseException | None:
 
 
 def _end_as_it_was_to(segment: Segment, undone: list[str]) -> None:
-    ending = {**(segment.replay.ending or {}), "compensated": undone}
-    if ending["status"] == "cancelled":
-        _cancel(segment, ending["reason"], compensated=undone)
+    planned = segment.replay.ending
+    assert planned is not None  # noqa: S101 - a compensation begins with it
+    ending = planned.after_undoing(undone)
+    if isinstance(ending, events.Cancelled):
+        _finish_cancelled(segment, ending)
     else:
-        _finish(segment, NewRecord("failed", None, ending), status="failed", error=json.dumps(ending["error"]))
+        _finish_failed(segment, ending)
 
 
-def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], object], **values: Any) -> None:
+def _finish(segment: Segment, event: Event, *companions: Callable[[Any], object], **values: Any) -> None:
     execution, db = segment.execution, segment.runtime.database
 
     def finish(connection: Any) -> None:
         executions.finish(connection, execution.id, segment.journal.epoch, finished_at=db.clock(), **values)
 
-    segment.append(record, companions=[finish, *companions])
+    segment.append(event.pack(), companions=[finish, *companions])
     segment.left_as = values["status"]
 
 
@@ -186,7 +191,7 @@ def _succeed(segment: Segment, output: Any) -> None:
     stored, keep = blobs.stash(runtime.database, encoded)
     _finish(
         segment,
-        NewRecord("succeeded", None, {}),
+        Succeeded(),
         *([keep] if keep else []),
         status="succeeded",
         output=stored,
@@ -195,27 +200,25 @@ def _succeed(segment: Segment, output: Any) -> None:
 
 
 def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
-    told = _failure(error)
-    _finish(
-        segment, NewRecord("failed", None, {**told, "status": status}), status=status, error=json.dumps(told["error"])
-    )
+    failed = Failed(error=failure.describe(error), step=failure.origin(error) or None, status=status)
+    _finish_failed(segment, failed)
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
-    step = failure.origin(error)
-    return {"error": failure.describe(error), **({"step": step} if step else {})}
+def _finish_failed(segment: Segment, failed: Failed) -> None:
+    _finish(segment, failed, status=failed.status, error=json.dumps(failed.error))
 
 
-def _cancel(segment: Segment, reason: str, **more: Any) -> None:
-    said = json.dumps({"type": "Cancelled", "message": reason})
-    _finish(segment, NewRecord("cancelled", None, {"reason": reason, **more}), status="cancelled", error=said)
+def _finish_cancelled(segment: Segment, cancelled: events.Cancelled) -> None:
+    described = json.dumps({"type": "Cancelled", "message": cancelled.reason})
+    _finish(segment, cancelled, status="cancelled", error=described)
 
 
-def _suspend(segment: Segment, event: str = "suspended") -> None:
+def _suspend(segment: Segment, event_type: type[Waits] = events.Suspended) -> None:
     now = segment.runtime.database.clock()
     instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
     wake_at = min(instants, default=None)
-    waits = {"interrupts": sorted(segment.waiting), "signals": sorted(segment.awaited), "until": wake_at}
+    note = Interrupted if segment.busy or segment.cut else event_type
+    waits = note(interrupts=sorted(segment.waiting), signals=sorted(segment.awaited), until=wake_at)
 
     def suspend(connection: Any) -> None:
         executions.suspend(
@@ -228,16 +231,15 @@ def _suspend(segment: Segment, event: str = "suspended") -> None:
             now=now,
         )
 
-    event = "interrupted" if segment.busy or segment.cut else event
-    segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
+    segment.append(waits.pack(), companions=[suspend])
     segment.left_as = "suspended"
 
 
-def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
+def _release(segment: Segment, note: Released | Interrupted, *, blame: bool = False) -> None:
     now = segment.runtime.database.clock()
 
     def release(connection: Any) -> None:
         executions.release(connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame)
 
-    segment.append(NewRecord("note", None, {"event": event}), companions=[release])
-    segment.left_as = event
+    segment.append(note.pack(), companions=[release])
+    segment.left_as = note.event

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from durable.checkpoint import executions
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal import journal
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import ONCE, ToolPolicy
 from durable.declare.registry import declared, reference
 from durable.declare.signature import plain, policy_of
-from durable.errors import Cancelled, CompensationFailed, LeaseLost, ResultLost, StorageError, Suspended
+from durable.errors import Cancelled, CompensationFailed, LeaseLost, StorageError, Suspended
 from durable.inbox.ask import answer_to
 from durable.live.scope import Scope, root
 from durable.live.segment import Segment
 from durable.record import failure
+from durable.record.events import Compensating, CompensatingAlready, StepFailed, StepRetry, StepStarted, unpack_if
 from durable.record.replay import Replay
 from durable.step.call import StepCall
 from durable.step.gates import doubt
@@ -34,9 +34,10 @@ from durable.step.reconcile import given_context
 from durable.step.shells import run_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from durable.live.services import Services
+    from durable.record.events import PlannedEnding
     from durable.record.replay import Outcome
     from durable.run.process import Process
     from durable.step.call import Pending
@@ -45,16 +46,16 @@ STEP = "compensate"
 """What the key of a compensation adds to that of its call."""
 
 
-def begin(segment: Segment, ending: Mapping[str, Any]) -> Segment | None:
+def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
     """Begin, if the app asks for it and there is anything to undo: the segment in which to go on with ``run``.
 
-    ``ending`` is what the last record is to say: status, and reason or error. Raises LeaseLost.
+    ``ending`` is what the last record is to say. Raises LeaseLost.
     """
     due = [] if segment.compensates is not None else left(segment.replay)
-    if not due or not _wanted(segment, ending["status"]):
+    if not due or not _wanted(segment, ending.status):
         return None
-    told = {"event": "compensating", "ending": dict(ending), "tools": [outcome.name for outcome in due]}
-    segment.append(NewRecord("note", None, told), companions=[_taken_over(segment)])
+    note = Compensating(ending=ending, tools=[outcome.name for outcome in due])
+    segment.append(note.pack(), companions=[_taken_over(segment)])
     return resumed(segment)
 
 
@@ -62,7 +63,7 @@ def resumed(segment: Segment) -> Segment:
     """The segment in which an execution is compensated, under the claim of this one. Raises LeaseLost."""
     runtime, execution = segment.runtime, segment.execution
     if execution.cancel_reason is not None:  # asked for once more: it is on its way
-        segment.append(NewRecord("note", None, {"event": "compensating_already"}), companions=[_taken_over(segment)])
+        segment.append(CompensatingAlready().pack(), companions=[_taken_over(segment)])
     with runtime.database.read() as connection:
         asked = interrupts.find(
             connection,
@@ -114,7 +115,8 @@ def left(replay: Replay) -> list[Outcome]:
 
 def _may_have_happened(outcome: Outcome) -> bool:
     """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
-    return outcome.progress == "failed" and outcome.result is not None and "unknown" in outcome.result.meta
+    failed = unpack_if(outcome.result, StepFailed)
+    return outcome.progress == "failed" and failed is not None and failed.unknown
 
 
 def _is_undone(replay: Replay, outcome: Outcome) -> bool:
@@ -127,14 +129,20 @@ def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
     policy = runtime.policies.of_tool(outcome.name)
     if policy is not None and policy.compensate is not None:
         return policy
-    if outcome.given is None:
+    name = _undoing(outcome)
+    if name is None:
         return None
-    name = outcome.given.meta["compensate"]
     # the key under which the call was made may be for an app, an agent or a tag
     same = [
         one for one in runtime.policies.values() if one.compensate is not None and reference(one.compensate) == name
     ]
     return same[0] if len(same) == 1 else declared(outcome.name, name)
+
+
+def _undoing(outcome: Outcome) -> str | None:
+    """Return the name of the function that undoes this call, as it was when the call began."""
+    started = unpack_if(outcome.given, StepStarted)
+    return None if started is None else started.compensate
 
 
 def is_for_others(runtime: Process, execution_id: str) -> bool:
@@ -188,8 +196,8 @@ def _happened(segment: Segment, outcome: Outcome) -> bool:
     )
     if doubt.settle(call, outcome, answer_to(segment, outcome)) == "finished":
         return True
-    never = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
-    segment.append(NewRecord("step_retry", outcome.key, never))
+    never = StepRetry.of(call.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+    segment.append(never.pack(outcome.key))
     return False
 
 
@@ -199,13 +207,14 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
     policy = known_to(segment.runtime, outcome)
     if policy is None or policy.compensate is None:
         msg = (
-            f"no function {outcome.given.meta['compensate']} is declared here for {outcome.name}; import its module, "
+            f"no function {_undoing(outcome)} is declared here for {outcome.name}; import its module, "
             "or name one in Runtime(policies={...: ToolPolicy(compensate=...)})"
         )
         raise LookupError(msg)
     fn = policy.compensate
-    if "result_lost" in outcome.result.meta:
-        raise ResultLost(outcome.key, outcome.result.meta["result_lost"])
+    lost = failure.recorded(outcome.result)
+    if lost is not None:
+        raise lost
     result = outcome.result.value()
     given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.declare.retry import IN_PROCESS
 from durable.errors import CodecError, Suspended
 from durable.inbox.ask import Answer, answer_to
+from durable.record.events import InputDiffers, StepDone, StepFailed
 from durable.record.replay import EFFECTS
 from durable.step.call import Pending, Recorded, StepCall, key_of
 from durable.step.gates import allowed, doubt, drift, pace
@@ -85,8 +85,8 @@ def _begun(segment: Segment, call: StepCall) -> Outcome:
         return outcome
     if not call.fits and call.gentle:
         outcome.taken = True
-        meta = {"event": "input_differs", "recorded": outcome.arguments_hash, "now": call.arguments_hash}
-        segment.append(NewRecord("note", None, {**meta, "step": outcome.key}))
+        differs = InputDiffers(recorded=outcome.arguments_hash, now=call.arguments_hash, step=outcome.key)
+        segment.append(differs.pack())
     elif not call.fits:
         drift.settle(segment, outcome, name=call.name, arguments=call.arguments, arguments_hash=call.arguments_hash)
     else:
@@ -131,12 +131,12 @@ def _answered(call: StepCall, outcome: Outcome, answer: Answer) -> Recorded | Pe
             segment.append(closed, started_record(call, outcome, arguments), companions=[consume])
             return _ready(call, outcome, started=True)
         case "reject":
-            rejected = call.meta(rejected=decision.reason or "", by=answer.interrupt.decided_by)
-            segment.append(closed, NewRecord("step_failed", outcome.key, rejected), companions=[consume])
+            rejected = StepFailed.of(call.about, rejected=decision.reason or "", by=answer.interrupt.decided_by)
+            segment.append(closed, rejected.pack(outcome.key), companions=[consume])
         case _:
             value = segment.runtime.codec.encode(decision.value, what=f"the answer for {call.name}")
-            done = NewRecord("step_done", outcome.key, call.meta(by=answer.interrupt.decided_by), value)
-            segment.append(closed, done, companions=[consume])
+            done = StepDone.of(call.about, by=answer.interrupt.decided_by)
+            segment.append(closed, done.pack(outcome.key, value), companions=[consume])
     return Recorded(outcome)
 
 

@@ -12,6 +12,7 @@ from durable.declare.policy import ToolPolicy
 from durable.errors import Suspended
 from durable.live.scope import Scope, here
 from durable.record import failure, keys
+from durable.record.events import Called
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class StepCall:
     ``passing`` exceptions are a framework's control flow. ``schema`` is the JSON Schema of the arguments, for a call
     that is decided upon. ``aliases`` are other names of the same function. ``defaults`` are the arguments that were
     left out: a person and a rule see them, a replay does not mind a new one. ``unknown`` is how an attempt of this
-    process ended of which nobody knows the outcome.
+    process ended of which nobody knows the outcome. Of a call that is ``heard`` a reader has a part, which no further
+    attempt may say again.
     """
 
     name: str
@@ -58,6 +60,7 @@ class StepCall:
     placed: bool = False
     begun: bool = False
     entered: bool = False
+    heard: bool = False
     unknown: BaseException | None = None
     span: Any = None
     circuit: Circuit | None = None
@@ -92,11 +95,16 @@ class StepCall:
         """The exceptions by which a body leaves because a call inside it waits."""
         return (Suspended, *self.passing)
 
-    def meta(self, **more: Any) -> dict[str, Any]:
-        """What every record of this step says."""
-        known = {"name": self.name, "arguments_hash": self.arguments_hash, "effect": self.policy.effect}
-        kind = {} if self.kind == "step" else {"kind": self.kind}
-        return {**known, **kind, **({"branch": True} if self.branch else {}), **more}
+    @property
+    def about(self) -> Called:
+        """What every record of this step says of the call."""
+        return Called(
+            name=self.name,
+            arguments_hash=self.arguments_hash,
+            effect=self.policy.effect,
+            kind=None if self.kind == "step" else self.kind,
+            branch=self.branch,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,9 @@ class Recorded:
         """The recorded value; raises the recorded failure."""
         record = self.outcome.result
         assert record is not None  # noqa: S101 - only finished outcomes are Recorded
-        if record.kind == "step_failed" or "result_lost" in record.meta:
-            raise failure.recorded(record)
+        error = failure.recorded(record)
+        if error is not None:
+            raise error
         return record.value()
 
 

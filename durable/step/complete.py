@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.record import failure
+from durable.record.events import OutcomeUnknown, StepRetry
 from durable.secrets.scrubbing import scrubbed
 from durable.step import retrying
 from durable.step.gates import pace
-from durable.step.records import as_returned, done, failed
+from durable.step.records import done, failed
 
 if TYPE_CHECKING:
     from durable.step.attempt import Ended
@@ -36,27 +36,25 @@ def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
     call, outcome, segment = pending.call, pending.outcome, pending.call.scope.segment
     took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
     if ended.error is None:
-        record = done(call, outcome, ended.value, took)
-        segment.append(record)
-        return as_returned(record)
+        event, encoded = done(call, ended.value, took)
+        segment.append(event.pack(outcome.key, encoded))
+        return event.as_returned
     failure.mark(ended.error, outcome.key)
     if call.composite:
         segment.forget_failures(outcome.key)
         raise ended.error
     if ended.unknown and call.policy.effect == "once":
-        unknown = {"event": "outcome_unknown", "step": outcome.key, "error": failure.describe(ended.error)}
-        segment.append(NewRecord("note", None, unknown))
+        segment.append(OutcomeUnknown(step=outcome.key, error=failure.describe(ended.error)).pack())
         call.unknown = ended.error
         return False
     now = segment.runtime.database.clock()
     follows = retrying.after(pending, ended.error, now=now)
-    meta = call.meta(**took, error=failure.describe(follows.error), **follows.meta)
-    if ended.unknown:
-        meta["unknown"] = True
+    attempted = {**took, "error": failure.describe(follows.error), "unknown": ended.unknown}
     if follows.delay is not None:
-        segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + follows.delay}))
+        again = {"token_renewed": follows.token_renewed, "not_before": now + follows.delay}
+        segment.append(StepRetry.of(call.about, **attempted, **again).pack(outcome.key))
         return False
-    segment.append(failed(call, outcome.key, follows.error, meta))
+    segment.append(failed(call, outcome.key, follows.error, {**attempted, "heard": follows.heard}))
     raise follows.error
 
 
@@ -65,14 +63,14 @@ def never_entered(call: StepCall) -> None:
     outcome, segment = call.outcome, call.scope.segment
     if outcome is None or call.entered or outcome.progress != "started" or outcome.epoch != segment.journal.epoch:
         return
-    meta = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
-    segment.append(NewRecord("step_retry", outcome.key, meta))
+    again = StepRetry.of(call.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+    segment.append(again.pack(outcome.key))
 
 
 def waits_inside(pending: Pending) -> None:
     """A call inside this step's body waits: the body left in good order, and is to be entered again, without doubt."""
     call = pending.call
     if call.policy.effect == "once" and not call.composite:
-        meta = call.meta(attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)
-        call.scope.segment.append(NewRecord("step_retry", pending.outcome.key, meta))
+        again = StepRetry.of(call.about, attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)
+        call.scope.segment.append(again.pack(pending.outcome.key))
     call.scope.segment.rewind(pending.outcome.key)

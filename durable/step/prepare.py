@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.errors import DependencyFailed, Suspended
+from durable.record import events
+from durable.record.events import unpack_if
 from durable.secrets.scrubbing import scrubbed
 from durable.step.begin import place
 
 if TYPE_CHECKING:
     from durable.step.call import StepCall
 
-EVENT = "dependency_failed"
 LONGEST = 60.0
 """Seconds between two tries, at most."""
 
@@ -53,10 +53,14 @@ def _runs(call: StepCall) -> bool:
 
 def _wait(call: StepCall, failed: DependencyFailed) -> None:
     segment = call.scope.segment
-    before = sum(record.meta.get("event") == EVENT for record in segment.records)
+    before = sum(unpack_if(record, events.DependencyFailed) is not None for record in segment.records)
     again_at = segment.runtime.database.clock() + min(LONGEST, 2.0**before)
-    said = str(scrubbed(segment.runtime.secrets.redactor, failed))
-    told = {"event": EVENT, "step": call.key or call.prefix, "dependency": failed.name, "error": said}
-    segment.append(NewRecord("note", None, {**told, "again_at": again_at}))
+    note = events.DependencyFailed(
+        step=call.key or call.prefix,
+        dependency=failed.name,
+        error=str(scrubbed(segment.runtime.secrets.redactor, failed)),
+        again_at=again_at,
+    )
+    segment.append(note.pack())
     segment.wait_for(at=again_at)
     raise Suspended

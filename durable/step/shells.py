@@ -1,4 +1,4 @@
-"""The two shells that drive a step, one synchronous and one asynchronous; they decide nothing.
+"""The two shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
 
 Each asks ``begin_step``, runs the body as an attempt inside the step's own scope, and hands what it came to to
 ``complete_step``.
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable.errors import Unsupported
 from durable.live.scope import within
+from durable.record.events import StepDone, unpack_if
 from durable.step.attempt import Ended, run_attempt, run_attempt_async
 from durable.step.begin import begin_step, place
 from durable.step.call import Pending
 from durable.step.complete import complete_step, never_entered, waits_inside
 from durable.step.gates.pace import report
 from durable.step.prepare import prepare, prepare_async
-from durable.step.records import as_returned, done
+from durable.step.records import done
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -103,7 +104,8 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
         ended, seconds = _attempt(replace(pending, context=context), body)
         if ended.error is not None:
             raise ended.error if call.scope.segment.runtime.database.passes(ended.error) else _RolledBack
-        return [done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
+        event, encoded = done(call, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})
+        return [event.pack(outcome.key, encoded)]
 
     try:
         call.scope.segment.transact(change)
@@ -111,7 +113,8 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
         pass  # by the body's own error
     else:
         report(call, outcome, ended)
-        return ended, outcome.result is not None and as_returned(outcome.result)
+        event = unpack_if(outcome.result, StepDone)
+        return ended, event is not None and event.as_returned
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 
 
@@ -126,13 +129,14 @@ def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, f
         with within(pending.scope()):
             return body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
         ended = told(run_attempt(entered, pending.outcome.key, pending.timeout, pending.call.passing))
     return ended, time.perf_counter() - began
 
 
 @contextmanager
-def _uncut(pending: Pending) -> Iterator[None]:
+def uncut(pending: Pending) -> Iterator[None]:
+    """Remember in the segment if the block, a body, is left in the middle without an outcome."""
     try:
         yield
     except BaseException as exc:
@@ -153,7 +157,7 @@ async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[A
         with within(pending.scope()):
             return await body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
         running = asyncio.ensure_future(run_attempt_async(inside, pending.outcome.key, pending.timeout, call.passing))
         try:
             ended = await asyncio.shield(running)

@@ -1,4 +1,4 @@
-"""What spans say: who, which step, how it went. Never what: no arguments, results or messages."""
+"""Describe spans: who, which step, how it went. Never content: no arguments, results or messages."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _MODEL_OPERATIONS = frozenset({names.CHAT, "generate_content", "text_completion"
 
 
 def error_type(error: BaseException) -> str:
-    """The qualified name of the error's class."""
+    """Return the qualified name of the error's class."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def of_execution(segment: Segment) -> dict[str, Any]:
-    """What names an execution."""
+    """Return the attributes that name an execution."""
     execution = segment.execution
-    told = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
-    return told if execution.thread is None else told | {names.CONVERSATION: execution.thread}
+    attributes = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
+    return attributes if execution.thread is None else attributes | {names.CONVERSATION: execution.thread}
 
 
 def of_segment(segment: Segment) -> dict[str, Any]:
-    """What names a segment, and who drives it."""
+    """Return the attributes that name a segment, and who drives it."""
     execution = segment.execution
-    told = of_execution(segment) | {
+    attributes = of_execution(segment) | {
         names.OPERATION: names.INVOKE_AGENT,
         names.QUEUE: execution.queue,
         names.EPOCH: segment.journal.epoch,
         names.RECOVERED: segment.recovered,
         names.WORKER: segment.runtime.leases.owner.name,
     }
-    return told if execution.app_version is None else told | {names.AGENT_VERSION: execution.app_version}
+    return attributes if execution.app_version is None else attributes | {names.AGENT_VERSION: execution.app_version}
 
 
 def of_step(call: StepCall) -> dict[str, Any]:
-    """What names a step."""
+    """Return the attributes that name a step."""
     segment = call.scope.segment
     return {
         names.EXECUTION: segment.execution.id,
@@ -58,18 +58,18 @@ def of_step(call: StepCall) -> dict[str, Any]:
 
 
 def conventional(call: StepCall, around: Span) -> tuple[str, SpanKind, dict[str, Any]]:
-    """Name, kind and attributes of a step's span as the conventions want them; its own name where they say nothing."""
+    """Return name, kind and attributes of a step's span by the conventions; its own name where they say nothing."""
     own = dict(call.attributes or {})
     match call.kind:
         case "tool":
-            said = {**own, names.OPERATION: names.EXECUTE_TOOL, names.TOOL: call.name}
-            return f"{names.EXECUTE_TOOL} {call.name}", SpanKind.INTERNAL, said
+            attributes = {**own, names.OPERATION: names.EXECUTE_TOOL, names.TOOL: call.name}
+            return f"{names.EXECUTE_TOOL} {call.name}", SpanKind.INTERNAL, attributes
         case "agent":
-            said = {**own, names.OPERATION: names.INVOKE_AGENT, names.AGENT: call.name}
-            return f"{names.INVOKE_AGENT} {call.name}", SpanKind.INTERNAL, said
+            attributes = {**own, names.OPERATION: names.INVOKE_AGENT, names.AGENT: call.name}
+            return f"{names.INVOKE_AGENT} {call.name}", SpanKind.INTERNAL, attributes
         case "model" if not _is_model_call(around):
-            said = {**own, **of_model(call)}
-            return f"{names.CHAT} {said[names.MODEL]}", SpanKind.CLIENT, said
+            attributes = {**own, **of_model(call)}
+            return f"{names.CHAT} {attributes[names.MODEL]}", SpanKind.CLIENT, attributes
         case "model":  # another library tells of this call already: one call, one span of that kind
             return call.name, SpanKind.INTERNAL, {}
         case _:
@@ -77,10 +77,10 @@ def conventional(call: StepCall, around: Span) -> tuple[str, SpanKind, dict[str,
 
 
 def of_model(call: StepCall) -> dict[str, Any]:
-    """What names a model call."""
+    """Return the attributes that name a model call."""
     own = call.attributes or {}
-    told = {names.OPERATION: names.CHAT, names.MODEL: call.model}
-    return told | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else told
+    attributes = {names.OPERATION: names.CHAT, names.MODEL: call.model}
+    return attributes | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else attributes
 
 
 def _is_model_call(span: Span) -> bool:
@@ -89,7 +89,7 @@ def _is_model_call(span: Span) -> bool:
 
 
 def outcome(call: StepCall, error: BaseException | None) -> str:
-    """What an attempt or step came to, in one word."""
+    """Return what an attempt or step came to, in one word."""
     if error is None:
         return "done"
     if isinstance(error, (Suspended, *call.passing)):

@@ -130,9 +130,9 @@ class DurableRunner(Runner):
         self, session: Session, *, invocation_id: str | None = None, **options: Any
     ) -> InvocationContext:
         """ADK's own; a new invocation has the id of its execution."""
-        here = segment_here()
-        if invocation_id is None and here is not None:
-            invocation_id = here.execution.id
+        running = segment_here()
+        if invocation_id is None and running is not None:
+            invocation_id = running.execution.id
         return super()._new_invocation_context(session, invocation_id=invocation_id, **options)
 
     async def run_segment(self, segment: Segment) -> Any:
@@ -184,10 +184,10 @@ def _shown(segment: Segment, author: str) -> Iterator[Event]:
             "originalFunctionCall": {"name": interrupt.tool, "args": interrupt.arguments},
             "toolConfirmation": {"hint": f"durable.{interrupt.kind}: decide {interrupt.id}", "confirmed": False},
         }
-        asked = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
+        request = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
         yield Event(
             invocation_id=segment.execution.id,
             author=author,
-            content=types.Content(role="model", parts=[types.Part(function_call=asked)]),
+            content=types.Content(role="model", parts=[types.Part(function_call=request)]),
             long_running_tool_ids={interrupt.id},
         )

@@ -38,9 +38,9 @@ class AdkCall:
     run_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Any) -> AdkCall:
+    def of(cls, stored: Any) -> AdkCall:
         """The call, from itself or from the same names in a dict (as ``runtime.start`` may be given)."""
-        return given if isinstance(given, cls) else cls(**given)
+        return stored if isinstance(stored, cls) else cls(**stored)
 
     @property
     def thread(self) -> str:
@@ -73,9 +73,9 @@ def call_of(
     config: RunConfig | None,
 ) -> AdkCall:
     """What is stored of a call of ``run_async``."""
-    kept = {} if config is None else config.model_dump(mode="json", exclude_defaults=True)
+    run_config = {} if config is None else config.model_dump(mode="json", exclude_defaults=True)
     dumped = None if message is None else message.model_dump(mode="json", exclude_none=True)
-    return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, kept)
+    return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, run_config)
 
 
 def open_run(runtime: Runtime, invocation: Invocation) -> Drive:

@@ -28,6 +28,7 @@ TYPES = (
     AdkCall,
     ToolAnswer,
     NodeAnswer,
+    types.Content,
     types.Part,
     types.Blob,
     types.FileData,
@@ -60,14 +61,14 @@ def durable_runner(
     if "session_service" in services:
         msg = "session_service=...: events must commit with the journal; durable_runner brings DurableSessionService"
         raise InvalidConfiguration(msg)
-    given = app if isinstance(app, AdkApp) else AdkApp(name=name or app.name, root_agent=app)
-    refuse_unsupported(given)
+    adk_app = app if isinstance(app, AdkApp) else AdkApp(name=name or app.name, root_agent=app)
+    refuse_unsupported(adk_app)
     hook_all()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\[EXPERIMENTAL\]", category=UserWarning)
-        resumable = given.model_copy(update={"resumability_config": ResumabilityConfig(is_resumable=True)})
+        resumable = adk_app.model_copy(update={"resumability_config": ResumabilityConfig(is_resumable=True)})
     services.setdefault("artifact_service", DurableArtifactService(runtime))
     runner = DurableRunner(app=resumable, session_service=DurableSessionService(runtime), **services)
-    runner.runtime, runner.name, runner.on_suspended = runtime, name or given.name, on_suspended
+    runner.runtime, runner.name, runner.on_suspended = runtime, name or adk_app.name, on_suspended
     register(runtime, runner.name, runner.run_segment, version=version, types=TYPES, on_suspended=on_suspended)
     return runner

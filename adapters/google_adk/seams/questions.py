@@ -16,6 +16,7 @@ from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT,
 from durable.errors import Unsupported
 from durable.inbox.decision import Decision
 from durable.kit import Pause, answered, approves_nothing, mirror, unanswered
+from durable.record.events import InterruptClosed, unpack_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,8 +107,9 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
     if confirms(call):
         return confirmation(record)
-    if record.meta["decision"] == "reject":
-        return {"error": record.meta.get("reason")}
+    closed = unpack_if(record, InterruptClosed)
+    if closed is not None and closed.decision == "reject":
+        return {"error": closed.reason}
     value = record.value()
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 

@@ -21,6 +21,7 @@ from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
+from google.adk.workflow._errors import NodeInterruptedError
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
@@ -160,7 +161,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         kind="agent" if is_place else "tool",
         schema=functools.partial(_schema, tool),
         composite=is_place,
-        passing=(Paused,),
+        passing=(Paused, NodeInterruptedError),
     )
     if needs_confirmation:
         call.policy = always_asked(call.policy, "require_confirmation")

@@ -28,16 +28,18 @@ from google.adk.sessions.base_session_service import BaseSessionService, GetSess
 from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
-from durable.checkpoint.records import NewRecord
+from durable.adapters.google_adk.state.notes import SessionCreated, SessionDeleted
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.errors import SessionChanged, SessionExists, SessionNotFound
 from durable.kit import commit, owner_of
+from durable.record.events import SessionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from durable.record.events import Note
     from durable.runtime import Runtime
 
 T = TypeVar("T")
@@ -48,7 +50,7 @@ class DurableSessionService(BaseSessionService):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._turns: WeakValueDictionary[Place, threading.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[SessionPlace, threading.Lock] = WeakValueDictionary()
         self._giving = threading.Lock()
 
     async def create_session(
@@ -70,7 +72,7 @@ class DurableSessionService(BaseSessionService):
             return self._shown(connection, [made])[0]
 
         try:
-            return await self._write(place, "session_created", create)
+            return await self._write(SessionCreated(session=place.id), create)
         except SessionExists as exc:
             msg = f"Session with id {place.id} already exists."
             raise AlreadyExistsError(msg) from exc
@@ -82,7 +84,7 @@ class DurableSessionService(BaseSessionService):
         place = self._place(app_name, user_id, session_id.strip())
         return await self._runtime.database.on_journal_thread(self._get, place, config or GetSessionConfig())
 
-    def _get(self, place: Place, config: GetSessionConfig) -> Session | None:
+    def _get(self, place: SessionPlace, config: GetSessionConfig) -> Session | None:
         with self._runtime.database.read() as connection:
             found = sessions.get(connection, place)
             if found is None:
@@ -105,7 +107,8 @@ class DurableSessionService(BaseSessionService):
     async def delete_session(self, *, app_name: str, user_id: str, session_id: str) -> None:
         """Delete the session, its events and its own state, if it is there."""
         place = self._place(app_name, user_id, session_id.strip())
-        await self._write(place, "session_deleted", lambda connection: sessions.drop(connection, place))
+        deleted = SessionDeleted(session=place.id)
+        await self._write(deleted, lambda connection: sessions.drop(connection, place))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
         """The state of a user in all sessions of an app, by keys without prefix."""
@@ -133,11 +136,11 @@ class DurableSessionService(BaseSessionService):
             appended = await self._runtime.database.surely_on_journal_thread(self._append, place, session, event)
         return self._commit_event_to_session(session, event) if appended else event
 
-    def _append(self, place: Place, session: Session, event: Event) -> bool:
+    def _append(self, place: SessionPlace, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         item = self._item(event)
         owner = owner_of(self._runtime)
-        record = NewRecord("checkpoint", None, {"event": event.id, "session": place.id})
+        about = SessionEvent(event=event.id, session=place.id)
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
@@ -150,7 +153,7 @@ class DurableSessionService(BaseSessionService):
 
         with self._turn(place):
             try:
-                stored, new = commit(self._runtime, record, append, owner=owner)
+                stored, new = commit(self._runtime, about, append, owner=owner)
             except SessionNotFound as exc:
                 msg = f"Session {place.id} not found."
                 raise SessionNotFoundError(msg) from exc
@@ -165,25 +168,24 @@ class DurableSessionService(BaseSessionService):
         body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
         return NewItem(body, event.id, event.timestamp)
 
-    async def _write(self, place: Place, what: str, change: Callable[[Any], T]) -> T:
-        record = NewRecord("note", None, {"event": what, "session": place.id})
-        write = partial(commit, self._runtime, record, change, owner=owner_of(self._runtime))
+    async def _write(self, about: Note, change: Callable[[Any], T]) -> T:
+        write = partial(commit, self._runtime, about, change, owner=owner_of(self._runtime))
         return await self._runtime.database.surely_on_journal_thread(write)
 
-    def _turn(self, place: Place) -> threading.Lock:
+    def _turn(self, place: SessionPlace) -> threading.Lock:
         """One append at a time: the next one must see the revision that the one before has left in the session."""
         with self._giving:
             return self._turns.setdefault(place, threading.Lock())
 
-    def _place(self, app_name: str, user_id: str, session_id: str) -> Place:
-        return Place(
+    def _place(self, app_name: str, user_id: str, session_id: str) -> SessionPlace:
+        return SessionPlace(
             self._runtime.namespace,
             checked(app_name, "app_name"),
             checked(user_id, "user_id"),
             checked(session_id, "session_id"),
         )
 
-    def _keep_state(self, connection: Any, place: Place, deltas: Mapping[str, Mapping[str, Any]]) -> None:
+    def _keep_state(self, connection: Any, place: SessionPlace, deltas: Mapping[str, Mapping[str, Any]]) -> None:
         app, user, own = _scopes(place)
         for scope, delta in ((app, deltas["app"]), (user, deltas["user"]), (own, deltas["session"])):
             encoded = {key: self._runtime.codec.encode(value, what=f"state {key!r}") for key, value in delta.items()}
@@ -211,5 +213,5 @@ class DurableSessionService(BaseSessionService):
         return {key: self._runtime.codec.decode(value) for key, value in kept.items()}
 
 
-def _scopes(place: Place) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _scopes(place: SessionPlace) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return (place.app,), (place.app, place.user), (place.app, place.user, place.id)

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph._internal._config import merge_configs
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from langchain_core.runnables import RunnableConfig
+    from langchain_core.runnables.graph import Graph
 
     from durable.live.segment import Segment
 
@@ -149,6 +151,14 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         await self.durable.runtime.database.on_journal_thread(self._refuse_running, config)
         return await super().abulk_update_state(config, supersteps)
 
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """As the bare graph's: it is drawn with the nodes that it was made of."""
+        return self.durable.bare.get_graph(merge_configs(self.config, config), xray=xray)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """As ``get_graph``."""
+        return await self.durable.bare.aget_graph(merge_configs(self.config, config), xray=xray)
+
     def copy(self, update: dict[str, Any] | None = None) -> Any:
         """A copy with other attributes; what was wrapped stays wrapped."""
         copied = copy.copy(self)
@@ -157,14 +167,14 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
 
     def _refuse_running(self, config: RunnableConfig) -> None:
         thread, runtime = str(keys.configurable(config).get("thread_id")), self.durable.runtime
-        for found in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
-            if found.status == "running":
-                raise ThreadBusy(thread, found.id, "running")
-            refuse_to_repeat(runtime.get(found.id).history(), found.id)
+        for execution in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
+            if execution.status == "running":
+                raise ThreadBusy(thread, execution.id, "running")
+            refuse_to_repeat(runtime.get(execution.id).history(), execution.id)
 
     def _modes(self, options: dict[str, Any]) -> Modes:
-        asked = options.get("stream_mode") or self.stream_mode
-        return Modes(asked, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
+        stream_mode = options.get("stream_mode") or self.stream_mode
+        return Modes(stream_mode, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
 
     def _breaks(self, options: dict[str, Any]) -> bool:
         named = (*(options.get("interrupt_before") or ()), *(options.get("interrupt_after") or ()))

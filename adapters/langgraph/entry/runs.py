@@ -27,6 +27,7 @@ from durable.checkpoint.codec.types import stored_as
 from durable.declare.ids import new_id
 from durable.errors import Unsupported
 from durable.kit import Invocation, find_open, start, take
+from durable.record.events import StepDone, unpack_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,11 +62,12 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphApp:
-    """A wrapped graph: its name, runtime and saver, and the config it came with."""
+    """A wrapped graph: its name, runtime and saver, the graph as it was, and the config it came with."""
 
     name: str
     runtime: Runtime
     saver: DurableSaver
+    bare: Pregel[Any, Any, Any, Any]
     on_suspended: str = "supersede"
     config: RunnableConfig | None = None
 
@@ -85,28 +87,29 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
             "contains becomes durable with it), or give it a thread_id of its own"
         )
         raise Unsupported(msg)
-    found: Any = merge_configs(bound, config)
+    merged_config: Any = merge_configs(bound, config)
     for part in ("configurable", "metadata"):
-        known: Any = (app.config or {}).get(part) or {}
-        found[part] = {key: value for key, value in (found.get(part) or {}).items() if known.get(key) != value}
-    if found.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
-        found.pop("recursion_limit", None)
-    merged: RunnableConfig = found
-    return merged
+        own: Any = (app.config or {}).get(part) or {}
+        values = (merged_config.get(part) or {}).items()
+        merged_config[part] = {key: value for key, value in values if own.get(key) != value}
+    if merged_config.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
+        merged_config.pop("recursion_limit", None)
+    configured: RunnableConfig = merged_config
+    return configured
 
 
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
     """What is stored as the execution's input; the bare graph input if there is nothing else to it."""
     config = config or {}
-    kept = {
-        key: found
-        for key, found in keys.configurable(config).items()
-        if key not in _NOT_KEPT and not key.startswith("__") and found is not None
+    configurable = {
+        key: setting
+        for key, setting in keys.configurable(config).items()
+        if key not in _NOT_KEPT and not key.startswith("__") and setting is not None
     }
     metadata = dict(config.get("metadata") or {})
-    if not kept and context is None and not metadata and "recursion_limit" not in config:
+    if not configurable and context is None and not metadata and "recursion_limit" not in config:
         return value
-    return GraphCall(value, kept, context, config.get("recursion_limit"), metadata)
+    return GraphCall(value, configurable, context, config.get("recursion_limit"), metadata)
 
 
 def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
@@ -169,20 +172,21 @@ def _only_resumes(value: Any) -> bool:
 
 def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
     """Raise Unsupported if a ``once`` effect has happened inside a node that has not finished."""
-    done = {record.step_key or "": record for record in history if record.kind == "step_done"}
-    for key, record in done.items():
+    events = ((record.step_key or "", unpack_if(record, StepDone)) for record in history)
+    finished = {key: event for key, event in events if event is not None}
+    for key, event in finished.items():
         around = key.rpartition("/")[0]
-        if record.meta.get("effect") == "once" and "node:" in around and not _has_finished(around, done):
+        if event.effect == "once" and "node:" in around and not _has_finished(around, finished):
             msg = (
                 f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
-                f"{record.meta['name']!r} has run, and it would run again; decide what it waits for or cancel it first"
+                f"{event.name!r} has run, and it would run again; decide what it waits for or cancel it first"
             )
             raise Unsupported(msg)
 
 
-def _has_finished(key: str, done: Mapping[str, Record]) -> bool:
+def _has_finished(key: str, finished: Mapping[str, StepDone]) -> bool:
     parts = key.split("/")
-    return any("/".join(parts[: count + 1]) in done for count in range(len(parts)))
+    return any("/".join(parts[: count + 1]) in finished for count in range(len(parts)))
 
 
 def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool:
@@ -203,11 +207,11 @@ def prepare(
     """
     stored, resumes = segment.execution.input, segment.replay.has_checkpoint
     call = stored if isinstance(stored, GraphCall) else GraphCall(stored)
-    taken = take_natives(segment)
+    new_answers = take_natives(segment)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
     if latest is not None and (resumes or call.input is None):
         check_nodes(segment, graph, latest.checkpoint)
-    value = call.input if latest is None or not resumes else _resume(segment, latest, taken)
+    value = call.input if latest is None or not resumes else _resume(segment, latest, new_answers)
     return value, _configured(segment, call, config, resumes=resumes), call.context
 
 
@@ -218,18 +222,21 @@ def _configured(segment: Segment, call: GraphCall, config: RunnableConfig | None
     if resumes:
         conf = {key: value for key, value in conf.items() if key not in _PLACE}
     configured: RunnableConfig = {**(config or {}), "configurable": conf}
-    configured["metadata"] = {**call.metadata, **(configured.get("metadata") or {}), "run_id": segment.execution.id}
+    if metadata := {**call.metadata, **(configured.get("metadata") or {})}:
+        configured["metadata"] = metadata
     if call.recursion_limit is not None:
         configured.setdefault("recursion_limit", call.recursion_limit)
     return configured
 
 
-def _resume(segment: Segment, latest: CheckpointTuple, taken: Mapping[str, Any]) -> Command[Any] | None:
+def _resume(segment: Segment, latest: CheckpointTuple, new_answers: Mapping[str, Any]) -> Command[Any] | None:
     """Return the answers that the graph still waits for; None if it waits for none."""
     statuses = read_task_statuses(latest.pending_writes or ()).values()
     pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}
-    if not pending and len(taken) == 1:  # the state was changed since it was asked, and the question has no id any more
-        return Command(resume=next(iter(taken.values())))
+    if (
+        not pending and len(new_answers) == 1
+    ):  # the state was changed since it was asked, and the question has no id any more
+        return Command(resume=next(iter(new_answers.values())))
     resume = {key: value for key, value in answers(segment).items() if key in pending}
     return Command(resume=resume) if resume else None
 

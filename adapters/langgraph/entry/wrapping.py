@@ -45,9 +45,7 @@ def durable_graph(
     wrapped: Any = wrap(bare)
     wrapped.__class__ = durable_class(bare)
     wrapped.checkpointer = saver
-    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, on_suspended, bare.config)
+    app = wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, bare, on_suspended, bare.config)
     types = (*FRAMEWORK_TYPES, GraphCall, *types_of(bare))
-    register(
-        runtime, wrapped.durable.name, wrapped.run_segment, version=version, types=types, on_suspended=on_suspended
-    )
+    register(runtime, app.name, wrapped.run_segment, version=version, types=types, on_suspended=on_suspended)
     return wrapped

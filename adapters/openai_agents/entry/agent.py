@@ -125,31 +125,31 @@ class DurableAgent:
         call = stored_call(segment.execution.input)
         return call.input if call.state is None else await restored(segment, self.agent, call)
 
-    def _open(self, given: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
+    def _open(self, run_input: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
         """Get hold of the execution that a call, or a RunState, belongs to. Blocks."""
-        if isinstance(given, RunState):
-            known = execution_id or execution_of(self.runtime, self.name, given)
-            return self._open_state(given, options, known, tags)
-        call = call_of(self.runtime, self.rebuilding, given, options)
+        if isinstance(run_input, RunState):
+            named = execution_id or execution_of(self.runtime, self.name, run_input)
+            return self._open_state(run_input, options, named, tags)
+        call = call_of(self.runtime, self.rebuilding, run_input, options)
         return self._take(self._start(call, execution_id, tags))
 
     def _open_state(
-        self, state: RunState[Any], options: Any, known: str | None, tags: Mapping[str, str] | None
+        self, state: RunState[Any], options: Any, execution_id: str | None, tags: Mapping[str, str] | None
     ) -> Drive:
-        if known is None:  # it comes from elsewhere, and starts an execution
+        if execution_id is None:  # it comes from elsewhere, and starts an execution
             call = call_of(self.runtime, self.rebuilding, state, options)
-            known = self._start(call, foreign_id(self.name, call.state), tags)
-            drive = self._take(known)
+            execution_id = self._start(call, foreign_id(self.name, call.state), tags)
+            drive = self._take(execution_id)
             if drive.ended:
                 return drive
             introduce(drive.segment, state)
-        elif self.runtime.get(known).status in {"failed", "dead"}:  # its questions went with it
-            self.runtime.reopen(known)
-            drive = take(self.runtime, self.runtime.get(known).execution())
+        elif self.runtime.get(execution_id).status in {"failed", "dead"}:  # its questions went with it
+            self.runtime.reopen(execution_id)
+            drive = take(self.runtime, self.runtime.get(execution_id).execution())
             if not drive.ended:
                 introduce(drive.segment, state)
-        decide_natively(self.runtime, known, state)
-        return self._take(known)
+        decide_natively(self.runtime, execution_id, state)
+        return self._take(execution_id)
 
     def _start(self, call: AgentCall, execution_id: str | None, tags: Mapping[str, str] | None) -> str:
         named = {**(tags or {}), SDK: sdk_version(), AGENT: self.agent.name}

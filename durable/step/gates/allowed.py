@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.records import NewRecord
 from durable.declare.rules import applies
+from durable.record.events import StepFailed
 from durable.step.facts import facts_of
 
 if TYPE_CHECKING:
+    from durable.checkpoint.records import NewRecord
     from durable.declare.rules import Facts
     from durable.record.replay import Outcome
     from durable.step.call import StepCall
@@ -23,7 +24,7 @@ class Refusal:
 
     def record(self, call: StepCall, key: str) -> NewRecord:
         """Return the call's outcome: rejected by its policy, as if a person had done it."""
-        return NewRecord("step_failed", key, call.meta(rejected=self.reason, not_allowed=True))
+        return StepFailed.of(call.about, rejected=self.reason, not_allowed=True).pack(key)
 
 
 def refusal(call: StepCall, outcome: Outcome, arguments: Any) -> Refusal | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.errors import Suspended
 from durable.inbox.ask import ask_person
 from durable.inbox.schemas import misfit
+from durable.record.events import StepFailed
 from durable.step.facts import facts_of
 
 if TYPE_CHECKING:
+    from durable.checkpoint.records import NewRecord
     from durable.record.replay import Outcome
     from durable.step.call import StepCall
 
@@ -27,8 +28,8 @@ def asked_first(call: StepCall, outcome: Outcome) -> NewRecord | None:
     schema = None if call.schema is None else call.schema()
     why = misfit(schema, call.complete)
     if why is not None:
-        rejected = call.meta(rejected=f"nobody was asked, its arguments do not fit: {why}", misfit=True)
-        return NewRecord("step_failed", outcome.key, rejected)
+        rejected = f"nobody was asked, its arguments do not fit: {why}"
+        return StepFailed.of(call.about, rejected=rejected, misfit=True).pack(outcome.key)
     ask_person(
         call.scope.segment,
         outcome,
@@ -38,6 +39,6 @@ def asked_first(call: StepCall, outcome: Outcome) -> NewRecord | None:
         arguments_hash=call.complete_hash,
         rule=asked.rule,
         gate=gate,
-        meta=call.meta(),
+        about=call.about,
     )
     raise Suspended

@@ -78,7 +78,7 @@ def _past(segment: Segment, budget: Budget, key: str, used: str) -> None:
             "used": spent(budget, segment.ledger),
         }
         rule = f"budget: {used}"
-        ask_person(segment, outcome, "approval", subject, rule=rule, gate=budget.gate, meta={"budget": used})
+        ask_person(segment, outcome, "approval", subject, rule=rule, gate=budget.gate, budget=used)
         raise Suspended
     granted = answer.decision.kind == "approve"
     closed, consume = answer.closing(segment, granted=granted, budget=used)

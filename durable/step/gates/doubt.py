@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import Done, NotDone
 from durable.errors import Cancelled, Suspended
 from durable.inbox.ask import ask_person
 from durable.record import failure
+from durable.record.events import Reconciled, StepDone, StepRetry, StepStarted
 from durable.step.reconcile import reconciled
 from durable.step.records import failed
 
@@ -43,10 +43,10 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
     verdict = reconciled(call, outcome, arguments)
     if isinstance(verdict, Done):
         value = segment.runtime.codec.encode(verdict.result, what=f"the reconciled result of {call.name}")
-        segment.append(NewRecord("step_done", outcome.key, call.meta(reconciled=True), value))
+        segment.append(StepDone.of(call.about, reconciled=True).pack(outcome.key, value))
         return "finished"
     if isinstance(verdict, NotDone):
-        segment.append(NewRecord("note", None, {"event": "reconciled", "step": outcome.key, "happened": False}))
+        segment.append(Reconciled(step=outcome.key, happened=False).pack())
         return "run" if call.unknown is None else _failed(call, outcome, call.unknown)
     ask_person(
         segment,
@@ -56,7 +56,8 @@ def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
         tool=call.name,
         arguments_hash=call.complete_hash,
         rule=verdict,
-        meta=call.meta(because=verdict),
+        about=call.about,
+        because=verdict,
     )
     raise Suspended
 
@@ -65,12 +66,12 @@ def _failed(call: StepCall, outcome: Outcome, error: BaseException) -> Settled:
     """An attempt in this process did not happen after all: it has failed, and the tool's retries say what follows."""
     segment = call.scope.segment
     now = segment.runtime.database.clock()
-    delay = call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
-    meta = call.meta(attempt=outcome.attempts, error=failure.describe(error), happened=False)
+    delay = None if call.heard else call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
+    attempted = {"attempt": outcome.attempts, "error": failure.describe(error), "happened": False}
     if delay is None:
-        segment.append(failed(call, outcome.key, error, meta))
+        segment.append(failed(call, outcome.key, error, attempted))
         return "finished"
-    segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + delay}))
+    segment.append(StepRetry.of(call.about, **attempted, not_before=now + delay).pack(outcome.key))
     return "run"
 
 
@@ -79,11 +80,11 @@ def _decided(call: StepCall, outcome: Outcome, answer: Answer) -> Settled:
     closed, consume = answer.closing(segment)
     if decision.kind == "happened":
         value = segment.runtime.codec.encode(decision.value, what=f"the result of {call.name}")
-        done = NewRecord("step_done", outcome.key, call.meta(by=answer.interrupt.decided_by), value)
+        done = StepDone.of(call.about, by=answer.interrupt.decided_by).pack(outcome.key, value)
         segment.append(closed, done, companions=[consume])
         return "finished"
     if decision.kind == "did_not_happen":
-        started = NewRecord("step_started", outcome.key, call.meta(attempt=outcome.attempts + 1))
+        started = StepStarted.of(call.about, attempt=outcome.attempts + 1).pack(outcome.key)
         segment.append(closed, started, companions=[consume])
         return "started"
     segment.append(closed, companions=[consume])

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from durable.checkpoint.executions import TICK
 from durable.checkpoint.pace import circuits, rates
-from durable.checkpoint.records import NewRecord
 from durable.declare.ids import LONGEST
 from durable.errors import Suspended
+from durable.record.events import CircuitOpen, CircuitOpened, RateLimited
 from durable.step.gates.budget import charge
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from durable.declare.rate import Rate
     from durable.live.scope import Scope
     from durable.live.services import Services
+    from durable.record.events import MustWait
     from durable.record.replay import Outcome
     from durable.step.attempt import Ended
     from durable.step.call import StepCall
@@ -38,18 +39,18 @@ def admit(call: StepCall, outcome: Outcome) -> None:
     if policy.breaker is not None:
         call.circuit = look(policy.breaker, runtime, call.name)
         if (until := opens_at(runtime, call.circuit)) is not None:
-            _wait(call, outcome, until, "circuit_open", policy.breaker.name)
+            _wait(call, outcome, until, CircuitOpen, policy.breaker.name)
     if policy.rate is not None and (at := turn(policy.rate, runtime, call.name)) is not None:
-        _wait(call, outcome, at, "rate_limited", policy.rate.name)
+        _wait(call, outcome, at, RateLimited, policy.rate.name)
     if policy.breaker is not None and call.circuit is not None and call.circuit.retry_at is not None:
         call.circuit = probe(policy.breaker, runtime, call.name)
         if call.circuit.retry_at is not None:
-            _wait(call, outcome, call.circuit.retry_at, "circuit_open", policy.breaker.name)
+            _wait(call, outcome, call.circuit.retry_at, CircuitOpen, policy.breaker.name)
 
 
-def _wait(call: StepCall, outcome: Outcome, at: float, event: str, name: str | None) -> None:
+def _wait(call: StepCall, outcome: Outcome, at: float, why: type[MustWait], name: str | None) -> None:
     segment = call.scope.segment
-    segment.append(NewRecord("note", None, {"event": event, "step": outcome.key, "of": name or call.name, "until": at}))
+    segment.append(why(step=outcome.key, of=name or call.name, until=at).pack())
     segment.wait_for(at=at)
     raise Suspended
 
@@ -87,8 +88,7 @@ def report(call: StepCall, outcome: Outcome, ended: Ended) -> None:
         return
     error = ended.error or segment.attachments.pop(_swallowed(outcome.key), None)
     if _counted(breaker, segment.runtime, call, error):
-        opened = {"event": "circuit_opened", "step": outcome.key, "of": breaker.name or call.name}
-        segment.append(NewRecord("note", None, opened))
+        segment.append(CircuitOpened(step=outcome.key, of=breaker.name or call.name).pack())
 
 
 def _counted(breaker: Breaker, services: Services, call: StepCall, error: BaseException | None) -> bool:
