@@ -1,8 +1,8 @@
 """Kit: what an adapter is made of. A framework keeps its own loop; the kit does what is not the framework's.
 
 An adapter hooks the framework where it runs a tool, a model and a node (``hook``), makes each call a step
-(``tool_call``, ``model_call``, ``run_step``), opens and drives an execution around the framework's entry (``start``, ``take``,
-``driving``), and lets the framework's own pauses be answered in the inbox (``mirror``, ``take_answers``).
+(``tool_call``, ``model_call``, ``run_step``), opens and drives an execution around the framework's entry (``start``,
+``take``, ``driving``), and lets the framework's own pauses be answered in the inbox (``mirror``, ``take_answers``).
 """
 
 from __future__ import annotations
