@@ -21,7 +21,7 @@ ROLES = {"fay": ("finance",), "fred": ("finance",), "bob": ("board",), "sam": ("
 
 @dataclass(frozen=True)
 class Case:
-    """``told`` is a part of what the model was told of each call, ``effects`` is all that happened, once each.
+    """``results`` are a part of what the model was told of each call, ``effects`` is all that happened, once each.
 
     ``altered`` limits a case to the frameworks whose fixture says the same.
     """
@@ -29,7 +29,7 @@ class Case:
     name: str
     acts: tuple[Any, ...]
     effects: tuple[str, ...]
-    told: Mapping[str, str]
+    results: Mapping[str, str]
     calls: tuple[Call, ...] = (Call("c1", "pay", {"order": "A", "amount": 500}),)
     gate: Approval = field(default_factory=lambda: Approval(approvers=("role:finance",)))
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -41,14 +41,14 @@ class Executions:
     def test_a_named_execution_is_never_answered_by_another_one_of_its_thread(self, desk: Making) -> None:
         agent = desk([PAY])
         killed_inside(agent, Moment("before pay 20 for A"))
-        other, agent = Entry(), agent.process()
+        second, agent = Entry(), agent.process()
         for _ in range(2):
             try:
-                agent.run(other)
+                agent.run(second)
             except ThreadBusy:
                 continue
-            assert agent.handle(other).status == "succeeded"
-        for entry in (agent.entry, other):
+            assert agent.handle(second).status == "succeeded"
+        for entry in (agent.entry, second):
             paid = [line["key"] for line in agent.outside.lines("arrived")]
             assert len(paid) == len(set(paid)) <= 1, entry
 
@@ -74,22 +74,22 @@ class Executions:
         assert (execution.status, execution.lease_owner) == ("suspended", None)
         assert agent.runtime.leases.held() == []
         agent.processes.close()
-        (asked,) = agent.process().open().values()
-        agent.runtime.decide(asked.id, Decision.approve(), by="fay")
+        (question,) = agent.process().open().values()
+        agent.runtime.decide(question.id, Decision.approve(), by="fay")
         agent.processes.close()
         assert agent.process().run() == WORDS
 
     def test_a_cancelled_execution_starts_nothing_more(self, desk: Making) -> None:
         agent = desk([PAY], **CAREFUL).process()
         agent.run()
-        (asked,) = agent.open().values()
+        (question,) = agent.open().values()
         agent.handle().cancel("no longer needed")
         agent.process()
         with pytest.raises(ExecutionCancelled):
             agent.run()
         agent.runtime.recover()
         assert (agent.handle().status, agent.outside.counts()) == ("cancelled", {})
-        assert agent.runtime.interrupt(asked.id).status == "cancelled"
+        assert agent.runtime.interrupt(question.id).status == "cancelled"
 
     def test_an_execution_that_is_cancelled_in_a_call_ends_behind_it(self, desk: Making) -> None:
         def cancelling(desk: Desk) -> list[Callable[..., Any]]:

@@ -7,6 +7,7 @@ looks outside before they answer a doubt.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -108,17 +109,22 @@ def live(desk: Desk, *, streamed: bool, recover_first: bool) -> None:
 
 def check(desk: Desk, *, streamed: bool) -> None:
     """Hold the invariants against what is left outside and in the journal."""
-    ledger, handle = desk.outside.lines(), desk.handle()
+    ledger = desk.outside.lines()
     rules = (once_each(PLAN, ledger), results_are_final(ledger), permitted(PLAN, ledger), all_happened(PLAN, ledger))
     assert [str(violation) for rule in rules for violation in rule] == []
+    _check_journal(desk)
+    turns = desk.script.asked
+    assert "".join(_calling(desk, streamed=streamed) or []) == WORDS
+    assert desk.script.asked == turns, "an ended execution asked its model again"
+    assert desk.outside.counts() == Counter(line["effect"] for line in ledger if line["what"] == "arrived")
+
+
+def _check_journal(desk: Desk) -> None:
+    handle = desk.handle()
     assert (handle.status, handle.verify()) == ("succeeded", len(handle.history()))
     assert desk.runtime.interrupts() == []
-    doubts = desk.runtime.interrupts(status=None, kind="in_doubt")
-    assert {doubt.tool for doubt in doubts} <= {name for name, effect in PLAN.effects.items() if effect == "once"}
-    asked = desk.script.asked
-    assert "".join(_calling(desk, streamed=streamed) or []) == WORDS
-    assert desk.script.asked == asked, "an ended execution asked its model again"
-    assert desk.outside.lines("arrived") == [line for line in ledger if line["what"] == "arrived"]
+    doubts = {doubt.tool for doubt in desk.runtime.interrupts(status=None, kind="in_doubt")}
+    assert {PLAN.effects[str(name)] for name in doubts} <= {"once"}, f"in doubt, which is not once: {doubts}"
 
 
 def _calling(desk: Desk, *, streamed: bool) -> str | list[str] | None:

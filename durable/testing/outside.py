@@ -40,8 +40,8 @@ class Outside:
         """
         self.point(f"before {name}")
         refused = len(self.lines("refused", effect=name)) < refuse_first
-        what = "refused" if refused else "arrived"
-        self.write(what, effect=name, key=key, arguments=dict(arguments))
+        kind = "refused" if refused else "arrived"
+        self.write(kind, effect=name, key=key, arguments=dict(arguments))
         self.point(f"after {name} was refused" if refused else f"after {name}")
         if refused:
             raise Refused(name)
@@ -68,9 +68,9 @@ class Outside:
         """Return how many seconds the clock of the outside is ahead."""
         return float(sum(line["seconds"] for line in self.lines("clock")))
 
-    def write(self, what: str, **fields: Any) -> None:
+    def write(self, kind: str, /, **fields: Any) -> None:
         """Write one line, in one system call, durable when this returns."""
-        line = json.dumps({"what": what, "pid": os.getpid(), **fields}) + "\n"
+        line = json.dumps({"what": kind, "pid": os.getpid(), **fields}) + "\n"
         ledger = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(ledger, line.encode())
@@ -78,11 +78,11 @@ class Outside:
         finally:
             os.close(ledger)
 
-    def lines(self, what: str | None = None, **fields: Any) -> list[Line]:
+    def lines(self, kind: str | None = None, /, **fields: Any) -> list[Line]:
         """Return the lines of the ledger in order, those that have these fields."""
         if not self.path.exists():
             return []
-        expected = {**fields, **({} if what is None else {"what": what})}
+        expected = {**fields, **({} if kind is None else {"what": kind})}
         lines = [json.loads(line) for line in self.path.read_text().splitlines()]
         return [line for line in lines if all(line.get(name) == value for name, value in expected.items())]
 

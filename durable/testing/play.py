@@ -35,9 +35,9 @@ class Play:
         handle = desk.handle()
         assert (handle.status, desk.open()) == (case.status, {})
         assert desk.outside.counts() == dict.fromkeys(case.effects, 1)
-        assert desk.script.told.keys() == case.told.keys()
-        for call, words in case.told.items():
-            assert words in desk.script.told[call]
+        assert desk.script.results.keys() == case.results.keys()
+        for call, words in case.results.items():
+            assert words in desk.script.results[call]
         assert desk.script.asked.count(0) == 1
         assert handle.verify() == len(handle.history())
 

@@ -37,8 +37,8 @@ class Policies:
         }
         agent = desk([PAY], [DEAR], policies=rules).process()
         assert agent.run() == WORDS
-        assert "paid 20" in agent.script.told["c1"]
-        assert "the policy allows this call only where" in agent.script.told["c2"]
+        assert "paid 20" in agent.script.results["c1"]
+        assert "the policy allows this call only where" in agent.script.results["c2"]
         assert agent.outside.counts() == {"pay 20 for A": 1}
         (refused,) = [record for record in agent.handle().history() if "not_allowed" in record.meta]
         assert (refused.kind, refused.meta["name"]) == ("step_failed", "pay")
@@ -52,11 +52,11 @@ class Policies:
         budget = Budget(tool_calls=1, approval=Approval(approvers=("fay",)))
         agent = desk([PAY], [DEAR], budget=budget).process()
         assert agent.run() is None
-        (asked,) = agent.runtime.interrupts()
-        used = asked.subject["used"]
+        (question,) = agent.runtime.interrupts()
+        used = question.subject["used"]
         assert (used["tool_calls"], used["model_calls"]) == (1, 2)
         assert agent.outside.counts() == {"pay 20 for A": 1}
-        agent.runtime.decide(asked.id, Decision.approve(), by="fay")
+        agent.runtime.decide(question.id, Decision.approve(), by="fay")
         agent.process().runtime.recover()
         assert agent.handle().status == "succeeded"
         assert agent.outside.counts() == {"pay 20 for A": 1, "pay 900 for B": 1}
@@ -64,9 +64,9 @@ class Policies:
     def test_a_person_is_asked_before_a_model_is(self, desk: Making) -> None:
         agent = desk([PAY], budget=Budget(model_calls=1, approval=True)).process()
         assert agent.run() is None
-        (asked,) = agent.runtime.interrupts()
-        assert asked.rule == "budget: model_calls: 1 of 1"
-        agent.runtime.decide(asked.id, Decision.approve(), by="fay")
+        (question,) = agent.runtime.interrupts()
+        assert question.rule == "budget: model_calls: 1 of 1"
+        agent.runtime.decide(question.id, Decision.approve(), by="fay")
         agent.process().runtime.recover()
         assert (agent.handle().status, agent.script.asked) == ("succeeded", [0, 1])
 
@@ -119,8 +119,8 @@ class Policies:
         undone: list[str] = []
         agent = desk([PAY], [DEAR], [NOTE], policies=undoing(undone)).process()
         assert agent.run() is None
-        other = agent.processes.process(**agent.options)
-        other.get(agent.entry.execution_id).cancel("no trip", compensate=True)
+        bare = agent.processes.process(**agent.options)
+        bare.get(agent.entry.execution_id).cancel("no trip", compensate=True)
         assert (undone, agent.handle().status, agent.runtime.interrupts()) == (["B", "A"], "cancelled", [])
         assert agent.handle().verify()
 

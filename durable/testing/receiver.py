@@ -35,28 +35,31 @@ class Violation:
     """One invariant that does not hold."""
 
     invariant: str
-    what: str
+    words: str
 
     def __str__(self) -> str:
-        return f"{self.invariant}: {self.what}"
+        return f"{self.invariant}: {self.words}"
 
 
 def once_each(expected: Expected, ledger: Sequence[Line]) -> Iterator[Violation]:
     """Check I1 at the receiver: it drops a second arrival under the same key, and nothing else."""
     for effect, lines in _by_effect(ledger).items():
-        kind = expected.effects.get(effect)
         arrived = [line for line in lines if line["what"] == "arrived"]
-        if kind is None:
-            yield Violation("I1", f"effect {effect} was not declared")
-        if kind == "once" and len(arrived) > 1:
-            yield Violation("I1", f"once effect {effect} happened {len(arrived)} times")
-        if kind == "idempotent" and len({line["key"] for line in arrived}) > 1:
-            yield Violation("I1", f"idempotent effect {effect} arrived under different keys")
+        yield from _as_declared(effect, expected.effects.get(effect), arrived)
         if len({str(line["arguments"]) for line in arrived}) > 1:
             yield Violation("I1", f"effect {effect} arrived with different arguments")
         if arrived and effect in expected.refused:
             yield Violation("I7", f"{effect} happened although it was refused")
     yield from _one_key_one_effect(ledger)
+
+
+def _as_declared(effect: str, kind: str | None, arrived: Sequence[Line]) -> Iterator[Violation]:
+    if kind is None:
+        yield Violation("I1", f"effect {effect} was not declared")
+    if kind == "once" and len(arrived) > 1:
+        yield Violation("I1", f"once effect {effect} happened {len(arrived)} times")
+    if kind == "idempotent" and len({line["key"] for line in arrived}) > 1:
+        yield Violation("I1", f"idempotent effect {effect} arrived under different keys")
 
 
 def _one_key_one_effect(ledger: Sequence[Line]) -> Iterator[Violation]:

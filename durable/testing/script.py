@@ -51,24 +51,22 @@ class Turn:
 class Script:
     """The answers of a model: one for each turn, then WORDS.
 
-    ``told`` is what the model was last told of each call, by call id. ``altered`` replaces arguments on their way from
-    the model to a tool, by user code. ``failures`` says how often each turn raises Unreachable before it is answered.
+    ``results`` is what the model was last told of each call, by call id. ``altered`` replaces arguments on their way
+    from the model to a tool, by user code. ``failures`` says how often each turn raises Unreachable before its answer.
     """
 
     outside: Outside
     turns: Sequence[Sequence[Call]]
-    told: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     altered: Mapping[str, Any] = field(default_factory=dict)
     failures: dict[int, int] = field(default_factory=dict)
 
     def answer(self, results: Mapping[str, str]) -> Turn:
         """Return the next turn of a model whose prompt holds these results of calls, as text, by call id."""
-        self.told = dict(results)
+        self.results = dict(results)
         for call in (call for turn in self.turns for call in turn if call.id in results):
             self.outside.acknowledged(call.name, results[call.id])
-        number = 0
-        while number < len(self.turns) and all(call.id in results for call in self.turns[number]):
-            number += 1
+        number = self._number(results)
         if self.failures.get(number, 0):
             self.failures[number] -= 1
             raise Unreachable
@@ -77,6 +75,10 @@ class Script:
         if number == len(self.turns):
             return Turn(text=WORDS)
         return Turn(tuple(_other(call) if asked_before else call for call in self.turns[number]))
+
+    def _number(self, results: Mapping[str, str]) -> int:
+        open_turns = (number for number, turn in enumerate(self.turns) if any(call.id not in results for call in turn))
+        return next(open_turns, len(self.turns))
 
     def alter(self, arguments: dict[str, Any]) -> None:
         """Change the arguments of a call, as user code on its way to the tool may do."""

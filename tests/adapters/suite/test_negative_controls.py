@@ -50,7 +50,7 @@ def test_a_once_effect_that_is_simply_run_again_is_found(desk, monkeypatch):
 
 def test_an_adapter_that_ignores_what_its_tools_declare_is_found(desk, monkeypatch):
     monkeypatch.setattr(tools, "_function_of", lambda _: None)
-    with pytest.raises(AssertionError, match="look_up"):
+    with pytest.raises(AssertionError, match="in doubt, which is not once"):
         killed_at(desk, Moment("after look_up"))
 
 
