@@ -204,7 +204,7 @@ def _owners(db: Database, namespace: str) -> Check:
 def _doubts(db: Database, namespace: str) -> Check:
     with db.read() as connection:
         waiting = interrupts.find(connection, namespace, view, status=("open",))
-    doubts = sum(one.kind in {"in_doubt", "drift"} for one in waiting)
+    doubts = sum(kind_of(one).needs_operator for one in waiting)
     told = f"{doubts} in doubt or drifted, {len(waiting) - doubts} other questions open"
     if doubts:
         return Check("warn", "inbox", told, "durable approvals list, then durable resolve INTERRUPT ...")

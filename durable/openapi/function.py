@@ -98,6 +98,6 @@ def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, con
     if here is None:
         return False
     running = governing(here, operation.name, policy)
-    if isinstance(error, AnswerLost) and running.effect == "once":
+    if isinstance(error, AnswerLost) and running.does.settles:
         return True
     return running.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
+from durable.declare.effects import effect_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from durable.checkpoint.records import Record
 
 Progress = Literal["new", "started", "done", "failed", "retry"]
-
-EFFECTS = frozenset({"once", "idempotent", "transactional"})
-"""What changes the world outside: a call of these is never made under another name instead."""
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ class Replay:
         line = self._lines.get(scope + "/", [])
         for outcome in line[self._untaken(scope + "/", line) :]:
             known = outcome.progress != "new" or outcome.interrupt is not None
-            if known and outcome.effect in EFFECTS and not (outcome.taken or outcome.accepted or outcome.branch):
+            if known and effect_of(outcome.effect).changes_world and not (outcome.taken or outcome.accepted or outcome.branch):
                 return outcome
         return None
 
@@ -143,7 +142,7 @@ class Replay:
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):
-            if outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
+            if outcome.progress == "failed" and effect_of(outcome.effect).repeatable:
                 outcome.progress, outcome.attempts, outcome.result = "new", 0, None
 
     def _under(self, scope: str) -> Iterator[Outcome]:

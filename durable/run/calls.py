@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable.checkpoint.records import InterruptKind, Record
-    from durable.declare.policy import Effect
+    from durable.declare.effects import EffectName
     from durable.declare.retry import Retry
     from durable.live.scope import Scope
     from durable.live.segment import Segment
@@ -57,7 +57,7 @@ class Step:
         self,
         *,
         key: str | None = None,
-        effect: Effect | None = None,
+        effect: EffectName | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
     ) -> Step:

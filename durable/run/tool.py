@@ -11,7 +11,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from durable.declare.policy import Effect, ToolPolicy
+from durable.declare.policy import ToolPolicy
 from durable.declare.registry import declare
 from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_context
 from durable.errors import Unsupported
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.declare.breaker import Breaker
+    from durable.declare.effects import EffectName
     from durable.declare.policy import Approval
     from durable.declare.rate import Rate
     from durable.declare.retry import Retry
@@ -39,7 +40,7 @@ def tool(fn: F, /) -> F: ...
 @overload
 def tool(
     *,
-    effect: Effect = "once",
+    effect: EffectName = "once",
     approval: Approval | bool | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
@@ -70,7 +71,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn
     is_async = inspect.iscoroutinefunction(fn)
-    if is_async and policy.effect == "transactional":
+    if is_async and policy.does.in_transaction:
         msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
 
