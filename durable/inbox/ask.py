@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import Approval
 from durable.errors import Suspended
 from durable.inbox.batch import NOTHING, Asked, Batch, commit
 from durable.inbox.decision import Decision
 from durable.inbox.kinds import InterruptKind, kind_of
+from durable.record.events import Called, Escalated, InterruptClosed, InterruptOpened
 from durable.record.keys import interrupt_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from durable.checkpoint.records import Interrupt
+    from durable.checkpoint.records import Interrupt, NewRecord
     from durable.live.segment import Segment
     from durable.record.replay import Outcome
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ANYONE = Approval()
 """Whoever can decide may, and there is no hurry."""
 
+
+NO_CALL = Called()
+"""What is asked is not about a call."""
 
 REQUESTED_BY = "requested_by"
 """The tag of an execution that names the person it was started for."""
@@ -46,11 +49,14 @@ def question(  # noqa: PLR0913 - the fields of a question
     arguments_hash: str | None = None,
     rule: str | None = None,
     gate: Approval = ANYONE,
-    meta: Mapping[str, Any] | None = None,
+    about: Called = NO_CALL,
+    because: str | None = None,
+    budget: str | None = None,
 ) -> Batch:
     """Return what opens an interrupt at this step.
 
-    ``gate`` says who may answer, and until when; ``rule`` why it is asked.
+    ``gate`` says who may answer, and until when; ``rule`` why it is asked. ``about`` is what the record says of the
+    call, ``because`` why a call is in doubt, ``budget`` what is used up of one.
     """
     runtime = segment.runtime
     new = interrupts.NewInterrupt(
@@ -67,44 +73,30 @@ def question(  # noqa: PLR0913 - the fields of a question
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
     )
-    opened = NewRecord(
-        "interrupt_opened", outcome.key, {**(meta or {}), "interrupt": new.id, "interrupt_kind": kind.name}
-    )
+    opened = InterruptOpened.of(about, because=because, budget=budget, interrupt=new.id, interrupt_kind=kind.name)
     return Batch(
-        (opened,),
+        (opened.pack(outcome.key),),
         (interrupts.opening(runtime.database, new),),
         questions=(Asked(new.id, outcome.key, kind),),
     )
 
 
-def ask_person(  # noqa: PLR0913 - the fields of a question
-    segment: Segment,
-    outcome: Outcome,
-    kind: InterruptKind,
-    subject: Mapping[str, Any],
-    *,
-    tool: str | None = None,
-    arguments_hash: str | None = None,
-    rule: str | None = None,
-    gate: Approval = ANYONE,
-    meta: Mapping[str, Any] | None = None,
+def ask_person(
+    segment: Segment, outcome: Outcome, kind: InterruptKind, subject: Mapping[str, Any], **more: Any
 ) -> None:
     """Open an interrupt at this step, durable before this returns, and wait for it when the segment ends.
 
-    See ``question``.
+    ``more`` is as for ``question``.
     """
-    asked = question(
-        segment, outcome, kind, subject, tool=tool, arguments_hash=arguments_hash, rule=rule, gate=gate, meta=meta
-    )
-    commit(segment, asked)
+    commit(segment, question(segment, outcome, kind, subject, **more))
 
 
 def withdrawal(outcome: Outcome) -> Batch:
     """Return what takes back the question at this step, answered or not: it is about another call than is made now."""
     if outcome.interrupt is None:
         return NOTHING
-    record = NewRecord("interrupt_closed", outcome.key, {"interrupt": outcome.interrupt, "decision": "withdrawn"})
-    return Batch((record,), (interrupts.withdrawing(outcome.interrupt),))
+    closed = InterruptClosed(interrupt=outcome.interrupt, decision="withdrawn")
+    return Batch((closed.pack(outcome.key),), (interrupts.withdrawing(outcome.interrupt),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,33 +112,29 @@ class Answer:
         """Return the kind of the question."""
         return kind_of(self.interrupt)
 
-    def used_up(self, segment: Segment, **meta: Any) -> Batch:
-        """Return the ``interrupt_closed`` record, and the statement that uses the decision up."""
+    def used_up(self, segment: Segment, **more: Any) -> Batch:
+        """Return the record that closes the interrupt, with more fields of it, and the statement that uses it up."""
         interrupt, decision = self.interrupt, self.decision
-        delegations = [dict(handover) for handover in interrupt.terms.delegations]
-        told = {"reason": decision.reason, "comment": interrupt.comment, "delegations": delegations}
-        record = NewRecord(
-            "interrupt_closed",
-            interrupt.step_key,
-            {
-                "interrupt": interrupt.id,
-                "decision": decision.kind,
-                "by": interrupt.decided_by or "timer",
-                **{name: value for name, value in told.items() if value},
-                **meta,
-            },
-            None if decision.value is None else segment.runtime.codec.encode(decision.value),
+        closed = InterruptClosed(
+            interrupt=interrupt.id,
+            decision=decision.kind,
+            by=interrupt.decided_by or "timer",
+            reason=decision.reason or None,
+            comment=interrupt.comment or None,
+            delegations=[dict(handover) for handover in interrupt.terms.delegations] or None,
+            **more,
         )
+        value = None if decision.value is None else segment.runtime.codec.encode(decision.value)
         consume = (
             interrupts.expiring(interrupt, segment.runtime.database)
             if self.expired
             else interrupts.consuming(interrupt)
         )
-        return Batch((record,), (consume,), answers=(self,))
+        return Batch((closed.pack(interrupt.step_key, value),), (consume,), answers=(self,))
 
-    def closing(self, segment: Segment, **meta: Any) -> tuple[NewRecord, Any]:
+    def closing(self, segment: Segment, **more: Any) -> tuple[NewRecord, Any]:
         """Return the record and the statement of ``used_up``, for a caller that commits them itself."""
-        batch = self.used_up(segment, **meta)
+        batch = self.used_up(segment, **more)
         segment.runtime.telemetry.decided(segment, self)
         return batch.records[0], batch.companions[0]
 
@@ -177,9 +165,9 @@ def standing(segment: Segment, outcome: Outcome) -> Answer | Unanswered | None:
 
 def _escalation(segment: Segment, interrupt: Interrupt) -> Batch:
     """Return what escalates a question past its deadline; it is waited for on."""
-    note = {"event": "escalated", "interrupt": interrupt.id, "to": list(interrupt.terms.escalate_to)}
+    note = Escalated(interrupt=interrupt.id, to=list(interrupt.terms.escalate_to), step=interrupt.step_key)
     return Batch(
-        (NewRecord("note", None, {**note, "step": interrupt.step_key}),),
+        (note.pack(),),
         (interrupts.escalating(interrupt, segment.runtime.database),),
         questions=(Asked(interrupt.id, interrupt.step_key),),
     )

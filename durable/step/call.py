@@ -13,6 +13,7 @@ from durable.declare.policy import ToolPolicy
 from durable.errors import Suspended
 from durable.live.scope import Scope, here
 from durable.record import failure, keys
+from durable.record.events import Called
 from durable.record.kinds import STEP, StepKind
 from durable.telemetry import names as telemetry_names
 
@@ -144,12 +145,17 @@ class Placed:
         execution = self.segment.execution
         return keys.key_for(execution.namespace, execution.id, self.outcome.key, call.name)
 
-    def meta(self, **more: Any) -> dict[str, Any]:
-        """Return what every record of this step says, and more."""
+    @property
+    def about(self) -> Called:
+        """Return what every record of this step says of the call."""
         call = self.call
-        same = {"name": call.name, "arguments_hash": self.arguments_hash, "effect": call.policy.effect}
-        kind = {} if call.kind is STEP else {"kind": call.kind.name}
-        return {**same, **kind, **({"branch": True} if self.in_branch else {}), **more}
+        return Called(
+            name=call.name,
+            arguments_hash=self.arguments_hash,
+            effect=call.policy.effect,
+            kind=None if call.kind is STEP else call.kind.name,
+            branch=self.in_branch,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +168,9 @@ class Recorded:
         """Return the recorded value. Raises the recorded failure."""
         record = self.outcome.result
         assert record is not None  # noqa: S101 - only finished outcomes are Recorded
-        if record.kind == "step_failed" or "result_lost" in record.meta:
-            raise failure.recorded(record)
+        error = failure.recorded(record)
+        if error is not None:
+            raise error
         return record.value()
 
 
