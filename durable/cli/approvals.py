@@ -10,6 +10,7 @@ from durable.cli import plain
 from durable.cli.render import cell, clean, moment, short, table
 from durable.cli.session import Session, chosen, one_of, parsed, person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import KINDS
 
 Id = Annotated[
     str, typer.Argument(metavar="INTERRUPT", help="The interrupt's id, as `durable approvals list` shows it.")
@@ -69,7 +70,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
 def _what(shown: dict[str, Any]) -> str:
     subject = shown["subject"]
     kind = KINDS[shown["kind"]]
-    if kind is DRIFT:
+    if kind.shows_both_sides:
         recorded, now = subject.get("recorded", {}), subject.get("now", {})
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:

@@ -18,6 +18,7 @@ from durable.checkpoint.codec.view import view
 from durable.checkpoint.inbox import interrupts
 from durable.cli.history import who
 from durable.cli.render import took
+from durable.inbox.kinds import kind_of
 from durable.live.owner import is_dead
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ class InterruptKind:
     ``answers`` are the decisions that fit. ``on_expiry`` is the one that time itself gives; ``alone`` are those that
     one person gives, whatever the quorum. ``has_call``: it is about one call, which is not made meanwhile.
     ``is_doubt``: the call may have happened. ``needs_operator``: code or the outside world has to be looked at before
-    it is answered. ``words`` begin what a person is shown of it.
+    it is answered. ``shows_both_sides``: its subject has what is recorded and what is now. ``words`` begin what a person is shown of it.
     """
 
     name: InterruptName
@@ -38,6 +38,7 @@ class InterruptKind:
     has_call: bool = False
     is_doubt: bool = False
     needs_operator: bool = False
+    shows_both_sides: bool = False
     words: str = ""
 
     @property
@@ -60,7 +61,7 @@ IN_DOUBT = InterruptKind(
     needs_operator=True,
     words="did it happen? ",
 )
-DRIFT = InterruptKind("drift", ("approve", "cancel"), on_expiry="cancel", has_call=True, needs_operator=True)
+DRIFT = InterruptKind("drift", ("approve", "cancel"), on_expiry="cancel", has_call=True, needs_operator=True, shows_both_sides=True)
 
 KINDS: Mapping[str, InterruptKind] = {kind.name: kind for kind in (APPROVAL, QUESTION, CHOICE, IN_DOUBT, DRIFT)}
 

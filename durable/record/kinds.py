@@ -77,6 +77,6 @@ KINDS: Mapping[str, StepKind] = {
 }
 
 
-def kind_of(name: str) -> StepKind:
+def kind_of(name: str | None) -> StepKind:
     """Return the kind of this name; a plain step where a record names none, or one of a newer version."""
-    return KINDS.get(name, STEP)
+    return KINDS.get(name or STEP.name, STEP)

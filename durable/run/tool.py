@@ -17,6 +17,7 @@ from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_conte
 from durable.errors import Unsupported
 from durable.live.scope import scope
 from durable.live.tool_context import detached
+from durable.record.kinds import TOOL
 from durable.step.governing import governing
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
         found = governing(here, fn.__name__, policy)
-        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
+        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind=TOOL)
 
     wrapper = call
     if is_async:

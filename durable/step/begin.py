@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from durable.declare.retry import IN_PROCESS
-from durable.errors import CodecError, Suspended
+from durable.errors import CodecError
 from durable.inbox.batch import Batch, commit
+from durable.step.act import act_on, let_go
 from durable.step.call import Call, Pending, Placed, Recorded
 from durable.step.gates import allowed, approval, budget, doubt, drift, pace, replayed
 from durable.step.records import started
@@ -19,9 +20,7 @@ from durable.step.verdicts import PASS, Finished, Pass, Stop, Wait, after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
-    from durable.live.segment import Segment
     from durable.step.verdicts import Verdict
 
 
@@ -68,7 +67,8 @@ def begin_step(placed: Placed) -> Recorded | Pending:
             case Wait():
                 return _later(placed, verdict)
             case Stop():
-                return _stopped(placed.segment, verdict)
+                act_on(placed.segment, verdict)
+                raise verdict.error
 
 
 def verdict_on(placed: Placed) -> Verdict:
@@ -119,18 +119,7 @@ def _later(placed: Placed, verdict: Wait) -> Recorded | Pending:
             return begin_step(placed)
         if seconds <= IN_PROCESS:
             return _pending(placed, PASS, placed.outcome.attempts + 1, delay=seconds)
-    if verdict.interrupt is not None and not verdict.batch.questions:
-        segment.wait_for(verdict.interrupt)
-    if verdict.at is not None:
-        segment.wait_for(at=verdict.at)
-    raise Suspended
-
-
-def _stopped(segment: Segment, verdict: Stop) -> Any:
-    commit(segment, verdict.batch)
-    if isinstance(verdict.error, Exception):
-        raise segment.stop(verdict.error)
-    raise verdict.error
+    let_go(segment, verdict)
 
 
 def _ready(placed: Placed, passed: Pass) -> Pending:

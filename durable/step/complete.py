@@ -78,7 +78,7 @@ def never_entered(placed: Placed) -> None:
 
 
 def waits_inside(pending: Pending) -> None:
-    """Record that a call inside this step waits: its body was left in good order, and is entered again without doubt."""
+    """Record that a call inside this step waits: its body was left in good order, and is entered again."""
     call, segment = pending.call, pending.segment
     if call.policy.does.announced and call.kind.has_effect:
         retry = StepRetry.of(pending.placed.about, attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)

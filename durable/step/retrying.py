@@ -1,4 +1,4 @@
-"""Retrying: whether a failed attempt is followed by another one, when, and with a new token if the old one has expired."""
+"""Retrying: what follows a failed attempt, and when; with a new token if the old one has expired."""
 
 from __future__ import annotations
 

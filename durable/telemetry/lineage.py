@@ -11,10 +11,12 @@ Source: https://www.w3.org/TR/trace-context/ (traceparent)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from durable.record.events import ABSENT, Trace, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 NEW_TRACE_AFTER = 300.0
 """Seconds that an execution may have been at rest for its next segment to stay in the same trace."""
 
-_KEY, _ROOT = "traceparent", "trace_root"
 _HEADER = "traceparent"
 _W3C = TraceContextTextMapPropagator()
 
@@ -58,8 +59,10 @@ def lineage(records: Sequence[Record], started: str | None) -> Lineage:
     """From the journal up to and with the claim of this segment, and the trace context kept at the start."""
     segment, root = started, started
     for record in reversed(records):
-        if _KEY in record.meta:
-            segment, root = record.meta[_KEY], record.meta.get(_ROOT, started)
+        written = trace_of(record)
+        if written is not None:
+            segment = written.traceparent
+            root = started if written.trace_root is ABSENT else written.trace_root
             break
     previous = span_context(segment)
     rested = records[-1].at - records[-2].at if len(records) > 1 else 0.0
@@ -68,9 +71,7 @@ def lineage(records: Sequence[Record], started: str | None) -> Lineage:
     return Lineage(span_context(root), previous if segment != started else None)
 
 
-def mark(span: trace.Span, root: str | None, started: str | None) -> dict[str, Any]:
-    """What the first record of a segment carries along, for the segment after it; nothing if there is no trace."""
+def mark(span: trace.Span, root: str | None, started: str | None) -> Trace | None:
+    """Return what the first record of a segment carries along, for the segment after it; None if there is no trace."""
     own = traceparent(span)
-    if own is None:
-        return {}
-    return {_KEY: own} if root == started else {_KEY: own, _ROOT: root}
+    return None if own is None else Trace(traceparent=own, trace_root=ABSENT if root == started else root)

@@ -15,12 +15,13 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, Status, StatusCode
 
+from durable.record.events import StepDone, unpack_if
 from durable.telemetry import names
 from durable.telemetry.attributes import conventional, error_type, of_execution, of_model, of_segment, of_step, outcome
 from durable.telemetry.lineage import lineage, mark, traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from opentelemetry.context import Context
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from durable.live.segment import Segment
     from durable.step.attempt import Ended
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
     from durable.telemetry.metrics import Instruments
 
 _SEGMENT = contexts.create_key("durable-segment")
@@ -57,7 +58,7 @@ class SegmentSpan:
         self.context = contexts.set_value(_SEGMENT, self, trace.set_span_in_context(self.span))
         self.decided: dict[str, dict[str, Any]] = {}
         self.replayed = 0
-        segment.unwritten = mark(self.span, traceparent(trace.NonRecordingSpan(root)), started)
+        segment.trace = mark(self.span, traceparent(trace.NonRecordingSpan(root)), started)
 
     def current(self) -> Context:
         """The caller's context if it is inside of this segment, else the segment's."""
@@ -101,48 +102,49 @@ class Attached:
 class StepSpan:
     """One step in this process, from the call to its outcome."""
 
-    __slots__ = ("above", "began", "call", "span", "started_at")
+    __slots__ = ("above", "began", "placed", "span", "started_at")
 
-    def __init__(self, call: StepCall, above: SegmentSpan, *, ago: float = 0.0) -> None:
-        self.call = call
+    def __init__(self, placed: Placed, above: SegmentSpan, *, ago: float = 0.0) -> None:
+        self.placed = placed
         self.above = above
         self.span: Span | None = None
         self.started_at = time.time_ns() - int(ago * 1e9)
         self.began = time.perf_counter() - ago
 
     def __enter__(self) -> Self:
-        self.call.span = self
+        self.placed.span = self
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self.span is None:
             return
-        call, instruments = self.call, self.above.instruments
+        placed, call, instruments = self.placed, self.placed.call, self.above.instruments
         came_to = outcome(call, error)
-        record = None if call.outcome is None else call.outcome.result
+        record = None if placed.match is None else placed.match.result
         if record is not None:
             self.span.set_attribute(names.STEP_SEQ, record.seq)
-            self._tell_usage(record.meta.get("usage") or {})
+            done = unpack_if(record, StepDone)
+            self._tell_usage({} if done is None else done.usage or {})
         _end(self.span, came_to, error)
         if came_to in {"done", "failed"}:
-            told = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind, names.STEP_OUTCOME: came_to}
+            told = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind.name, names.STEP_OUTCOME: came_to}
             failed = {} if error is None else {names.ERROR_TYPE: error_type(error)}
             instruments.step.record(time.perf_counter() - self.began, told | failed)
 
-    def _tell_usage(self, usage: dict[str, Any]) -> None:
+    def _tell_usage(self, usage: Mapping[str, Any]) -> None:
         for part, count in usage.items():
             if self.span is not None and isinstance(count, int):
                 self.span.set_attribute(names.USAGE + part, count)
         for kind in ("input", "output"):
             if isinstance(count := usage.get(f"{kind}_tokens"), int):
-                self.above.instruments.tokens.record(count, {**of_model(self.call), names.TOKEN_TYPE: kind})
+                self.above.instruments.tokens.record(count, {**of_model(self.placed.call), names.TOKEN_TYPE: kind})
 
     def begin(self) -> Context:
         """The context of the step; its span starts with the first attempt."""
         below = self.above.current()
         if self.span is None:
-            name, kind, said = conventional(self.call, trace.get_current_span(below))
-            told = of_step(self.call) | said
+            name, kind, said = conventional(self.placed.call, trace.get_current_span(below))
+            told = of_step(self.placed) | said
             told |= self.above.decided.pop(told[names.STEP], {})
             self.span = self.above.tracer.start_span(
                 name, below, kind=kind, attributes=told, start_time=self.started_at
@@ -173,7 +175,7 @@ class AttemptSpan:
         """The span starts (seconds ago); the context of what is below it."""
         pending, below = self._pending, self._step.begin()
         told: dict[str, Any] = {
-            names.EXECUTION: pending.call.scope.segment.execution.id,
+            names.EXECUTION: pending.segment.execution.id,
             names.STEP: pending.outcome.key,
             names.STEP_ATTEMPT: pending.attempt,
             names.IDEMPOTENCY_KEY_HASH: hashlib.sha256(pending.context.idempotency_key.encode()).hexdigest()[:16],
@@ -197,7 +199,7 @@ class AttemptSpan:
             error = error or ended.error
         meant = "unknown" if ended is not None and ended.unknown else outcome(call, error)
         _end(self._span, meant, error)
-        if call.kind == "model" and meant in {"done", "failed", "unknown"}:
+        if call.kind.spends_tokens and meant in {"done", "failed", "unknown"}:
             failed = {} if error is None else {names.ERROR_TYPE: error_type(error)}
             seconds = time.perf_counter() - self._began
             self._step.above.instruments.model.record(seconds, of_model(call) | failed)
@@ -210,7 +212,7 @@ class Afterwards:
 
     def __init__(self, pending: Pending, ended: Ended, seconds: float, above: SegmentSpan) -> None:
         self._seconds = seconds
-        self._step = StepSpan(pending.call, above, ago=seconds)
+        self._step = StepSpan(pending.placed, above, ago=seconds)
         self._attempt = AttemptSpan(pending, self._step)
         self._attempt.came_to(ended)
 

@@ -6,7 +6,6 @@ know, written by a newer one: they are left alone. A record without a field that
 
 from __future__ import annotations
 
-import functools
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeVar, dataclass_transform
@@ -100,6 +99,11 @@ def journaled(cls: type[E]) -> type[E]:
     return event_type
 
 
-@functools.cache
-def _layout(cls: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((declared.name, declared.default) for declared in fields(cls))
+_LAYOUTS: dict[type[Fields], tuple[tuple[str, Any], ...]] = {}
+
+
+def _layout(cls: type[Fields]) -> tuple[tuple[str, Any], ...]:
+    layout = _LAYOUTS.get(cls)
+    if layout is None:
+        layout = _LAYOUTS[cls] = tuple((declared.name, declared.default) for declared in fields(cls))
+    return layout

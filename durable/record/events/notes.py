@@ -143,7 +143,7 @@ class Compensating(Note):
         """Return the note of a record."""
         ending = meta.get("ending")
         read = meta if ending is None else {**meta, "ending": PlannedEnding.from_meta(ending)}
-        return super(Compensating, cls).from_meta(read)
+        return super(Compensating, cls).from_meta(read)  # noqa: UP008 - slots make the class anew, super() has the old one
 
 
 @journaled
