@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from durable.declare.breaker import Breaker
 from durable.declare.budget import Budget
-from durable.declare.policies import Policies
 from durable.declare.effects import EffectName
+from durable.declare.policies import Policies
 from durable.declare.policy import KEY_TTL, Approval, ToolPolicy
 from durable.declare.rate import Rate
 from durable.declare.retry import Retry

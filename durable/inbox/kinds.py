@@ -61,7 +61,9 @@ IN_DOUBT = InterruptKind(
     needs_operator=True,
     words="did it happen? ",
 )
-DRIFT = InterruptKind("drift", ("approve", "cancel"), on_expiry="cancel", has_call=True, needs_operator=True, shows_both_sides=True)
+DRIFT = InterruptKind(
+    "drift", ("approve", "cancel"), on_expiry="cancel", has_call=True, needs_operator=True, shows_both_sides=True
+)
 
 KINDS: Mapping[str, InterruptKind] = {kind.name: kind for kind in (APPROVAL, QUESTION, CHOICE, IN_DOUBT, DRIFT)}
 

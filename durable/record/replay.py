@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from durable.declare.effects import effect_of
 from durable.record.events import (
     Attempted,
     Called,
@@ -31,8 +32,6 @@ from durable.record.events import (
     unpack,
 )
 from durable.record.progress import FORGOTTEN, after
-
-from durable.declare.effects import effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -170,7 +169,11 @@ class Replay:
         line = self._lines.get(scope + "/", [])
         for outcome in line[self._untaken(scope + "/", line) :]:
             known = not outcome.is_new or outcome.interrupt is not None
-            if known and effect_of(outcome.effect).changes_world and not (outcome.taken or outcome.accepted or outcome.branch):
+            if (
+                known
+                and effect_of(outcome.effect).changes_world
+                and not (outcome.taken or outcome.accepted or outcome.branch)
+            ):
                 return outcome
         return None
 

@@ -61,9 +61,7 @@ def _failed(pending: Pending, ended: Ended, error: BaseException, seconds: float
     if follows.delay is None:
         segment.append(failed(placed, follows.error, attempted))
         raise follows.error
-    retry = StepRetry.of(
-        placed.about, **attempted, token_renewed=follows.token_renewed, not_before=now + follows.delay
-    )
+    retry = StepRetry.of(placed.about, **attempted, token_renewed=follows.token_renewed, not_before=now + follows.delay)
     segment.append(retry.pack(pending.key))
     return False
 

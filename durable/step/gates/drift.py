@@ -96,4 +96,3 @@ def _takes_a_place(placed: Placed) -> bool:
     outcome = placed.outcome
     is_new = placed.outcome.is_new and outcome.interrupt is None
     return is_new and outcome.number > 0 and not placed.in_branch and placed.call.policy.does.changes_world
-
