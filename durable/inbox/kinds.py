@@ -29,7 +29,8 @@ class InterruptKind:
     ``answers`` are the decisions that fit. ``on_expiry`` is the one that time itself gives; ``alone`` are those that
     one person gives, whatever the quorum. ``has_call``: it is about one call, which is not made meanwhile.
     ``is_doubt``: the call may have happened. ``needs_operator``: code or the outside world has to be looked at before
-    it is answered. ``shows_both_sides``: its subject has what is recorded and what is now. ``words`` begin what a person is shown of it.
+    it is answered. ``shows_both_sides``: its subject has what is recorded and what is now. ``words`` begin what a
+    person is shown of it.
     """
 
     name: InterruptName

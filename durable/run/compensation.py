@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from durable.checkpoint import executions
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal import journal
-from durable.declare import effects
 from durable.declare.policy import ONCE, ToolPolicy
 from durable.declare.registry import declared, reference
 from durable.declare.signature import plain, policy_of
@@ -188,7 +187,7 @@ def run(segment: Segment) -> list[str]:
 def _happened(segment: Segment, outcome: Outcome) -> bool:
     """True if a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
     assert outcome.given is not None  # noqa: S101 - it is in ``left``
-    policy = replace(known_to(segment.runtime, outcome) or ONCE, effect=effects.ONCE.name)
+    policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
     call = Call(outcome.name, arguments=outcome.given.value(), policy=policy, scope=root(segment))
     placed = Placed(call, outcome.arguments_hash, outcome)
     verdict = doubt.inquire(placed)

@@ -119,7 +119,7 @@ def _later(placed: Placed, verdict: Wait) -> Recorded | Pending:
             return begin_step(placed)
         if seconds <= IN_PROCESS:
             return _pending(placed, PASS, placed.outcome.attempts + 1, delay=seconds)
-    let_go(segment, verdict)
+    return let_go(segment, verdict)
 
 
 def _ready(placed: Placed, passed: Pass) -> Pending:

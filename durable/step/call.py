@@ -1,7 +1,7 @@
 """Calls, in the order in which they come to their record: ``Call -> Placed -> Pending | Recorded``.
 
 A framework asks for a ``Call``. ``place`` finds its record: ``Placed``. ``begin_step`` says what is to be done:
-nothing, it is ``Recorded``, or to run it, ``Pending``. Values only: ``begin`` and ``complete`` decide, ``shells`` drive.
+nothing, it is ``Recorded``, or to run it, ``Pending``. Values only: ``begin``, ``complete`` and ``shells`` act.
 """
 
 from __future__ import annotations

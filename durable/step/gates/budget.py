@@ -27,7 +27,7 @@ _MILLION = 1_000_000
 
 
 def one_at_a_time(placed: Placed) -> AbstractContextManager[Any]:
-    """Return what is held from the gate to the commit, so that of calls side by side one asks, or uses up the answer."""
+    """Return what is held from the gate to the commit, so that of calls side by side one asks or is granted."""
     budget = placed.segment.runtime.budget
     return nullcontext() if budget is None or budget.gate is None else placed.segment.usage.lock
 
