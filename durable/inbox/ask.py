@@ -147,6 +147,12 @@ class Unanswered:
     batch: Batch = NOTHING
 
 
+def asked(segment: Segment, outcome: Outcome, kind: InterruptKind) -> Interrupt | None:
+    """Return the interrupt at this step, open or decided, if it is of this kind."""
+    interrupt = segment.interrupt(outcome.interrupt or "")
+    return interrupt if interrupt is not None and kind_of(interrupt) is kind else None
+
+
 def standing(segment: Segment, outcome: Outcome) -> Answer | Unanswered | None:
     """Return how the question at this step stands; None if there is none, or if it must be asked again."""
     interrupt = segment.interrupt(outcome.interrupt or "")

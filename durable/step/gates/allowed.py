@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.declare.rules import applies
+from durable.inbox.ask import asked
 from durable.inbox.batch import Batch
+from durable.inbox.kinds import APPROVAL
 from durable.record.events import StepFailed
 from durable.step.facts import facts_of
 from durable.step.verdicts import PASS, Finished
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 def gate(placed: Placed) -> Verdict:
     """Return Finished if the policy refuses this call. One that was asked about is looked at with its decision."""
-    if not placed.fresh or placed.outcome.interrupt is not None:
+    if not placed.fresh or asked(placed.segment, placed.outcome, APPROVAL) is not None:
         return PASS
     refused = refusal(placed, placed.call.complete)
     return PASS if refused is None else Finished(refused)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from durable.inbox.ask import Unanswered, question, standing, withdrawal
+from durable.inbox.ask import Unanswered, asked, question, standing, withdrawal
 from durable.inbox.batch import NOTHING, Batch
-from durable.inbox.kinds import APPROVAL, kind_of
+from durable.inbox.kinds import APPROVAL
 from durable.inbox.schemas import misfit
 from durable.record.events import StepDone, StepFailed
 from durable.step.facts import facts_of
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 def gate(placed: Placed) -> Verdict:
     """Return Pass if nobody is to be asked, or if a person has said yes."""
-    interrupt = placed.segment.interrupt(placed.outcome.interrupt or "")
-    if interrupt is None or kind_of(interrupt) is not APPROVAL:
+    interrupt = asked(placed.segment, placed.outcome, APPROVAL)
+    if interrupt is None:
         return _ask_first(placed) if placed.fresh else PASS
     answer = standing(placed.segment, placed.outcome)
     if isinstance(answer, Unanswered):
@@ -45,8 +45,8 @@ def _ask_again(placed: Placed) -> Verdict:
 def _ask_first(placed: Placed) -> Verdict:
     call = placed.call
     approval = call.policy.gate
-    asked = None if approval is None else approval.asks(facts_of(call, call.complete, key=placed.key))
-    if approval is None or asked is None:
+    rule = None if approval is None else approval.asks(facts_of(call, call.complete, key=placed.key))
+    if approval is None or rule is None:
         return PASS
     schema = None if call.schema is None else call.schema()
     reason = misfit(schema, call.complete)
@@ -61,7 +61,7 @@ def _ask_first(placed: Placed) -> Verdict:
             {"arguments": call.complete, "tool": call.name, **({"schema": schema} if schema else {})},
             tool=call.name,
             arguments_hash=placed.complete_hash,
-            rule=asked.rule,
+            rule=rule.rule,
             gate=approval,
             about=placed.about,
         )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from durable.declare.policy import Done, NotDone
 from durable.errors import Cancelled
-from durable.inbox.ask import Unanswered, question, standing
+from durable.inbox.ask import Unanswered, asked, question, standing
 from durable.inbox.batch import Batch
-from durable.inbox.kinds import IN_DOUBT, kind_of
+from durable.inbox.kinds import APPROVAL, IN_DOUBT
 from durable.record import failure
 from durable.record.events import Reconciled, StepDone, StepRetry
 from durable.step.reconcile import reconciled
@@ -32,15 +32,16 @@ def gate(placed: Placed) -> Verdict:
 
 def applies(placed: Placed) -> bool:
     """True if this call may have happened already without anybody knowing."""
-    interrupt = placed.segment.interrupt(placed.outcome.interrupt or "")
-    if interrupt is not None:  # what still waits for its approval was never made
-        return kind_of(interrupt).is_doubt
-    return placed.outcome.is_started or _outlived(placed)
+    segment, outcome = placed.segment, placed.outcome
+    if asked(segment, outcome, APPROVAL) is not None:  # it was never made
+        return False
+    return asked(segment, outcome, IN_DOUBT) is not None or outcome.is_started or _outlived(placed)
 
 
 def inquire(placed: Placed) -> Verdict:
     """Find out whether the call happened: by a person's answer, by ``reconcile``, or by asking a person. Blocks."""
-    answer = standing(placed.segment, placed.outcome)
+    segment, outcome = placed.segment, placed.outcome
+    answer = None if asked(segment, outcome, IN_DOUBT) is None else standing(segment, outcome)
     if isinstance(answer, Unanswered):
         return Wait(answer.batch, interrupt=answer.interrupt)
     if answer is not None:
@@ -50,7 +51,7 @@ def inquire(placed: Placed) -> Verdict:
     arguments = placed.arguments
     found = reconciled(placed, arguments)
     if isinstance(found, Done):
-        value = placed.segment.runtime.codec.encode(found.result, what=f"the reconciled result of {placed.call.name}")
+        value = segment.runtime.codec.encode(found.result, what=f"the reconciled result of {placed.call.name}")
         return Finished(Batch((StepDone.of(placed.about, reconciled=True).pack(placed.key, value),)))
     if isinstance(found, NotDone):
         return _not_done(placed)

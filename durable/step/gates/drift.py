@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled
-from durable.inbox.ask import Unanswered, question, standing, withdrawal
+from durable.inbox.ask import Unanswered, asked, question, standing, withdrawal
 from durable.inbox.batch import NOTHING, Batch
-from durable.inbox.kinds import DRIFT, kind_of
+from durable.inbox.kinds import DRIFT
 from durable.record.events import InputDiffers
 from durable.step.verdicts import PASS, Pass, Stop, Wait, after
 
@@ -50,20 +50,18 @@ def gate(placed: Placed) -> Verdict:
 
 def resolved(segment: Segment, outcome: Outcome) -> Batch:
     """Return what takes back the question about a difference, where there is one: the code fits the record again."""
-    interrupt = segment.interrupt(outcome.interrupt or "")
-    return withdrawal(outcome) if interrupt is not None and kind_of(interrupt) is DRIFT else NOTHING
+    return NOTHING if asked(segment, outcome, DRIFT) is None else withdrawal(outcome)
 
 
 def settled(segment: Segment, outcome: Outcome, now: Made) -> Verdict:
     """Return Pass if the difference was accepted: what is recorded counts. A person is asked if nobody was."""
-    interrupt = segment.interrupt(outcome.interrupt or "")
-    about_the_record = interrupt is not None and kind_of(interrupt) is not DRIFT
-    # what was asked about the recorded call says nothing about this one
-    withdrawn = withdrawal(outcome) if about_the_record else NOTHING
-    answer = None if about_the_record else standing(segment, outcome)
+    is_asked = asked(segment, outcome, DRIFT) is not None
+    answer = standing(segment, outcome) if is_asked else None
     if isinstance(answer, Unanswered):
         return Wait(answer.batch, interrupt=answer.interrupt)
-    if answer is None:
+    if answer is None:  # what was asked about the recorded call says nothing about this one
+        is_about_the_record = segment.interrupt(outcome.interrupt or "") is not None and not is_asked
+        withdrawn = withdrawal(outcome) if is_about_the_record else NOTHING
         return Wait(withdrawn + _both_sides(segment, outcome, now))
     if answer.decision.kind != "approve":
         reason = answer.decision.reason or "cancelled by decision"
