@@ -192,7 +192,9 @@ def _said(record: Record, event: Event) -> str:
         case Note():
             return _note(event)
     say = _SAY.get(type(event))
-    return short(dict(record.meta), 100) if say is None and record.meta else "" if say is None else say(event)
+    if say is not None:
+        return say(event)
+    return short(dict(record.meta), 100) if record.meta else ""
 
 
 def _failure(error: Described | None) -> str:
@@ -251,7 +253,7 @@ def _note(event: Note) -> str:
             return f"{name}: {_failure(event.error)}"
         case MustWait():
             return f"{name}: {event.of}, again at {moment(event.until)}"
-    more = {field: value for field, value in event.said().items() if value != event.about}
+    more = {field: value for field, value in event.said().items() if field != "step"}
     return name + (f" {short(more)}" if more else "")
 
 

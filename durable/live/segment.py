@@ -299,6 +299,10 @@ class Segment:
         """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
         return self._matching.working()
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Nobody waits for this step while the block runs: its reader holds a chunk. Raises Suspended if it is over."""
+        return self._matching.aside()
+
     @property
     def busy(self) -> int:
         """How many steps are on their way now."""

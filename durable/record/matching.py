@@ -61,6 +61,25 @@ class Matching:
                 self.busy -= 1
                 self._changed.notify_all()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Count the step that runs now as none while the block runs, whose end nobody can know: a reader holds a chunk.
+
+        Raises Suspended after the block if no step may go on any more.
+        """
+        self._count(-1)
+        try:
+            yield
+        finally:
+            self._count(1)
+        if self.closed:
+            raise Suspended
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self.busy += change
+            self._changed.notify_all()
+
     def quiet(self) -> None:
         """Wait until no step is on its way."""
         with self._changed:

@@ -223,6 +223,9 @@ class Replay:
             self._clean = False
             return
         self._alive_at = record.at
+        if record.step_key is not None:
+            _fold_step(self.at(record.step_key), record, event)
+            return
         match event:
             case Checkpoint():
                 self.has_checkpoint = self.has_checkpoint or not isinstance(event, TaskWrites)
@@ -233,8 +236,6 @@ class Replay:
             case Succeeded() | Failed() | Cancelled():
                 self._clean, self.crashed_at = True, None
                 self._try_again(event.about or "")
-            case _ if record.step_key is not None:
-                _fold_step(self.at(record.step_key), record, event)
 
     def _try_again(self, step: str) -> None:
         """The step for which the execution failed is new again, and with it those it failed in."""

@@ -148,6 +148,9 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
                 value.close()
             msg = f"{name} is a plain function and returned an awaitable, which never ran; make it async"
             raise TypeError(msg)
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+            msg = f"{name} returned a generator, which never ran; make it return a list of what it yields"
+            raise TypeError(msg)
         return value
 
     return run_step(placed, run_sync)  # type: ignore[no-any-return]  # what fn returns

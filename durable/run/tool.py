@@ -59,7 +59,8 @@ def tool(
 def tool(fn: Any = None, /, **options: Any) -> Any:
     """Declare a tool's policy; see ToolPolicy for the options. Works on functions and on a framework's tool objects.
 
-    Raises Unsupported for ``effect="transactional"`` on an async function, InvalidConfiguration for an unknown effect.
+    Raises Unsupported for a generator function, which a framework would call without running it, and for
+    ``effect="transactional"`` on an async function; InvalidConfiguration for an unknown effect.
     """
     if fn is None:
         return functools.partial(_declare, policy=ToolPolicy(**options))
@@ -71,6 +72,9 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     if not inspect.isroutine(fn):
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        msg = f"{fn.__name__}: a tool that is a generator function; return a list of what it yields"
+        raise Unsupported(msg)
     is_async = inspect.iscoroutinefunction(fn)
     if is_async and policy.does.in_transaction:
         msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"

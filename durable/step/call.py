@@ -88,7 +88,8 @@ class Placed:
 
     ``fits`` is False if the record is of another call. ``in_branch``: it is made beside its scope's own line.
     ``unordered``: its number may be another one on a replay. ``unknown`` is how an attempt of this process ended of
-    which nobody knows the outcome. ``span`` is telemetry's; nobody else looks into it.
+    which nobody knows the outcome. Of a call that is ``heard`` a reader has a part, which no further attempt may say
+    again. ``span`` is telemetry's; nobody else looks into it.
     """
 
     call: Call
@@ -98,6 +99,7 @@ class Placed:
     in_branch: bool = False
     unordered: bool = False
     unknown: BaseException | None = None
+    heard: bool = False
     span: Any = None
 
     @property

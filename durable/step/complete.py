@@ -59,7 +59,7 @@ def _failed(pending: Pending, ended: Ended, error: BaseException, seconds: float
         "unknown": ended.unknown,
     }
     if follows.delay is None:
-        segment.append(failed(placed, follows.error, attempted))
+        segment.append(failed(placed, follows.error, {**attempted, "heard": follows.heard}))
         raise follows.error
     retry = StepRetry.of(placed.about, **attempted, token_renewed=follows.token_renewed, not_before=now + follows.delay)
     segment.append(retry.pack(pending.key))

@@ -24,10 +24,13 @@ class NextAttempt:
     error: BaseException
     delay: float | None
     token_renewed: bool = False
+    heard: bool = False
 
 
 def next_attempt(pending: Pending, error: BaseException, *, now: float) -> NextAttempt:
     """Return what follows on this error. May call ``on_expired_token``, and blocks then."""
+    if pending.placed.heard:
+        return NextAttempt(error, None, heard=True)
     retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.key
     if retries.on_expired_token is not None:
         renewals = _renewals(pending)

@@ -1,4 +1,4 @@
-"""The two shells that drive a step, one synchronous and one asynchronous; they decide nothing.
+"""The two shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
 
 Each asks ``begin_step``, runs the body as an attempt inside the step's own scope, and hands what it came to to
 ``complete_step``.
@@ -130,13 +130,14 @@ def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, f
         with within(pending.scope()):
             return body(pending)
 
-    with _uncut(pending), pending.segment.runtime.telemetry.attempt(pending) as came_to:
+    with uncut(pending), pending.segment.runtime.telemetry.attempt(pending) as came_to:
         ended = came_to(run_attempt(entered, pending.key, pending.timeout, pending.call.control_flow))
     return ended, time.perf_counter() - began
 
 
 @contextmanager
-def _uncut(pending: Pending) -> Iterator[None]:
+def uncut(pending: Pending) -> Iterator[None]:
+    """Remember in the segment if the block, a body, is left in the middle without an outcome."""
     try:
         yield
     except BaseException as exc:
@@ -156,7 +157,7 @@ async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[A
         with within(pending.scope()):
             return await body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as came_to:
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as came_to:
         attempt = run_attempt_async(inside, pending.key, pending.timeout, pending.call.control_flow)
         running = asyncio.ensure_future(attempt)
         try:

@@ -19,6 +19,7 @@ from durable.step.begin import begin_step
 from durable.step.call import StepCall
 from durable.step.complete import complete_step
 from durable.step.shells import run_step
+from durable.step.stream import stream_step
 from tests.world import HOUR, World
 
 
@@ -310,6 +311,40 @@ def test_a_model_call_that_another_library_tells_of_is_no_second_client_span(run
     runtime.run("app")
     assert [span.name for span in listener.spans if span.kind is SpanKind.CLIENT] == []
     assert listener.one("chat:gpt-x").kind is SpanKind.INTERNAL
+
+
+def test_the_span_of_a_streamed_step_is_around_its_source_and_not_around_its_reader(runtime, listener):
+    tracer = listener.tracers.get_tracer("app")
+
+    class Words:
+        heard = False
+
+        def __init__(self):
+            self.words = []
+
+        def take(self, word):
+            self.words.append(word)
+            return [word]
+
+        def whole(self):
+            return self.words
+
+        def rest(self):
+            return []
+
+    def source(_):
+        with tracer.start_as_current_span("source"):
+            yield "a word"
+
+    @runtime.function("app")
+    def app():
+        for _ in stream_step(StepCall("chat:gpt-x", None, READ, kind="model"), source, Words):
+            with tracer.start_as_current_span("reader"):
+                pass
+
+    runtime.run("app")
+    assert "start app/invoke_agent app/chat gpt-x/attempt 1/source" in listener.tree()
+    assert "start app/invoke_agent app/reader" in listener.tree()
 
 
 def test_a_step_that_an_adapter_drives_by_hand_is_told_afterwards(runtime, listener):

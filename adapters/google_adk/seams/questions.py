@@ -16,6 +16,7 @@ from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT,
 from durable.errors import Cancelled, InvalidDecision, Unsupported
 from durable.inbox.ask import answer_to, ask_person
 from durable.inbox.decision import Decision
+from durable.record.events import Called, InterruptClosed, unpack_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +58,8 @@ def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> No
             continue
         kind, tool, subject = _asked(call)
         hashed = segment.runtime.codec.fingerprint(subject.get("arguments"))
-        meta = {"name": call.name or "", "arguments_hash": hashed}
-        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, meta=meta)
+        about = Called(name=call.name or "", arguments_hash=hashed)
+        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, about=about)
 
 
 def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
@@ -114,7 +115,7 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
     closed = {
         str(record.step_key).removeprefix(KEY): record
         for record in segment.records
-        if record.kind == "interrupt_closed" and (record.step_key or "").startswith(KEY)
+        if record.kind == InterruptClosed.KIND and (record.step_key or "").startswith(KEY)
     }
     parts = [
         types.Part(
@@ -129,8 +130,9 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
     if confirms(call):
         return confirmation(record)
-    if record.meta["decision"] == "reject":
-        return {"error": record.meta.get("reason")}
+    closed = unpack_if(record, InterruptClosed)
+    if closed is not None and closed.decision == "reject":
+        return {"error": closed.reason}
     value = record.value()
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 

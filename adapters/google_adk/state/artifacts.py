@@ -20,7 +20,7 @@ from google.adk.errors.input_validation_error import InputValidationError
 from google.genai import types
 
 from durable.adapters.google_adk.state.commits import commit
-from durable.checkpoint.records import NewRecord
+from durable.adapters.google_adk.state.notes import ArtifactDeleted, ArtifactSaved
 from durable.checkpoint.state import blobs, sessions
 from durable.checkpoint.state.sessions import NewItem, Place
 from durable.declare.ids import checked
@@ -79,8 +79,7 @@ class DurableArtifactService(BaseArtifactService):
             body = json.dumps({**about, "create_time": db.clock()}).encode() + b"\n" + stored
             return sessions.append(db, connection, place, [NewItem(body)], make=True).revision - 1
 
-        record = NewRecord("note", None, {"event": "artifact_saved", "file": file.name})
-        return commit(self._runtime, record, save)
+        return commit(self._runtime, ArtifactSaved(file=file.name), save)
 
     async def load_artifact(
         self,
@@ -130,9 +129,8 @@ class DurableArtifactService(BaseArtifactService):
     ) -> None:
         """Delete all versions of a file."""
         place = self._place(_file(app_name, user_id, filename, session_id))
-        record = NewRecord("note", None, {"event": "artifact_deleted", "file": filename})
-        drop = partial(self._drop, place)
-        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, drop)
+        about, drop = ArtifactDeleted(file=filename), partial(self._drop, place)
+        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, drop)
 
     def _drop(self, place: Place, connection: Any) -> None:
         session = sessions.get(connection, place)

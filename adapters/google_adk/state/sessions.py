@@ -28,15 +28,17 @@ from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
 from durable.adapters.google_adk.state.commits import commit, owner_of
-from durable.checkpoint.records import NewRecord
+from durable.adapters.google_adk.state.notes import SessionCreated, SessionDeleted
 from durable.checkpoint.state import sessions
 from durable.checkpoint.state.sessions import NewItem, Place
 from durable.declare.ids import checked
 from durable.errors import SessionChanged, SessionExists, SessionNotFound
+from durable.record.events import SessionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from durable.record.events import Note
     from durable.runtime import Runtime
 
 T = TypeVar("T")
@@ -69,7 +71,7 @@ class DurableSessionService(BaseSessionService):
             return self._shown(connection, [made])[0]
 
         try:
-            return await self._write(place, "session_created", create)
+            return await self._write(SessionCreated(session=place.id), create)
         except SessionExists as exc:
             msg = f"Session with id {place.id} already exists."
             raise AlreadyExistsError(msg) from exc
@@ -104,7 +106,8 @@ class DurableSessionService(BaseSessionService):
     async def delete_session(self, *, app_name: str, user_id: str, session_id: str) -> None:
         """Delete the session, its events and its own state, if it is there."""
         place = self._place(app_name, user_id, session_id.strip())
-        await self._write(place, "session_deleted", lambda connection: sessions.drop(connection, place))
+        deleted = SessionDeleted(session=place.id)
+        await self._write(deleted, lambda connection: sessions.drop(connection, place))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
         """The state of a user in all sessions of an app, by keys without prefix."""
@@ -136,7 +139,7 @@ class DurableSessionService(BaseSessionService):
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         item = self._item(event)
         owned = owner_of(self._runtime) is not None
-        record = NewRecord("checkpoint", None, {"event": event.id, "session": place.id})
+        about = SessionEvent(event=event.id, session=place.id)
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
@@ -148,7 +151,7 @@ class DurableSessionService(BaseSessionService):
 
         with self._turn(place):
             try:
-                stored, new = commit(self._runtime, record, append)
+                stored, new = commit(self._runtime, about, append)
             except SessionNotFound as exc:
                 msg = f"Session {place.id} not found."
                 raise SessionNotFoundError(msg) from exc
@@ -163,9 +166,8 @@ class DurableSessionService(BaseSessionService):
         body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
         return NewItem(body, event.id, event.timestamp)
 
-    async def _write(self, place: Place, what: str, change: Callable[[Any], T]) -> T:
-        record = NewRecord("note", None, {"event": what, "session": place.id})
-        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, change)
+    async def _write(self, about: Note, change: Callable[[Any], T]) -> T:
+        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, change)
 
     def _turn(self, place: Place) -> threading.Lock:
         """One append at a time: the next one must see the revision that the one before has left in the session."""

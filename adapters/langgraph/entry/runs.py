@@ -28,6 +28,7 @@ from durable.declare.ids import new_id
 from durable.errors import ThreadBusy, Unsupported
 from durable.inbox.decision import Decision
 from durable.live.owner import is_dead
+from durable.record.events import StepDone, unpack_if
 from durable.run.handle import outcome
 from durable.run.open import open_segment
 
@@ -156,18 +157,19 @@ def _only_resumes(value: Any) -> bool:
 
 def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
     """Raise Unsupported if a ``once`` effect has happened inside a node that has not finished."""
-    done = {record.step_key or "": record for record in history if record.kind == "step_done"}
-    for key, record in done.items():
+    finished = ((record.step_key or "", unpack_if(record, StepDone)) for record in history)
+    done = {key: event for key, event in finished if event is not None}
+    for key, event in done.items():
         around = key.rpartition("/")[0]
-        if record.meta.get("effect") == "once" and "node:" in around and not _has_finished(around, done):
+        if event.effect == "once" and "node:" in around and not _has_finished(around, done):
             msg = (
                 f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
-                f"{record.meta['name']!r} has run, and it would run again; decide what it waits for or cancel it first"
+                f"{event.name!r} has run, and it would run again; decide what it waits for or cancel it first"
             )
             raise Unsupported(msg)
 
 
-def _has_finished(key: str, done: Mapping[str, Record]) -> bool:
+def _has_finished(key: str, done: Mapping[str, StepDone]) -> bool:
     parts = key.split("/")
     return any("/".join(parts[: count + 1]) in done for count in range(len(parts)))
 

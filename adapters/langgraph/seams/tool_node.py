@@ -23,6 +23,7 @@ from durable.adapters.langgraph.seams.call_scope import calls_in, frame
 from durable.adapters.langgraph.seams.questions import open_native
 from durable.declare.policy import READ
 from durable.live.scope import Scope, scope
+from durable.record.events import ABSENT, StepFailed, unpack_if
 from durable.step.call import StepCall
 from durable.step.shells import run_step, run_step_async
 
@@ -139,10 +140,10 @@ def _to_tell(here: Scope, call: Any, result: Any) -> StepCall | None:
     failed = here.segment.replay.steps.get(_key(here, "tool", call))
     if not (isinstance(result, ToolMessage) and result.status == "error" and failed is not None):
         return None
-    record = failed.result
-    if failed.progress != "failed" or record is None or record.meta.keys() & {"rejected", "timeout"}:
+    event = unpack_if(failed.result, StepFailed)
+    if failed.progress != "failed" or failed.result is None or event is None:
         return None
-    if isinstance(record.value(), BaseException):
+    if event.rejected is not None or event.timeout is not ABSENT or isinstance(failed.result.value(), BaseException):
         return None
     return StepCall(
         f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind="framework", scope=here

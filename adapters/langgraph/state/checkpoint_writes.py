@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state.snapshots import Draft, Place, Write, value_cell
 from durable.declare.ids import checked
 from durable.errors import InvalidId
+from durable.record.events import GraphCheckpoint, TaskWrites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -140,16 +140,23 @@ class Drafts:
         return self._codec.encode(value, what=f"channel {channel!r}")
 
 
-def record_of(place: Place, checkpoint_id: str, **about: Any) -> NewRecord:
-    """The journal's record of a write: which checkpoint, and a few words about it, below 200 bytes mostly."""
-    meta: dict[str, Any] = {"checkpoint": checkpoint_id} | about
-    if place.ns:
-        meta["ns"] = place.ns if len(place.ns) <= _LONG else f"...{place.ns[-_LONG:]}"
-    channels = meta.get("channels")
-    if channels is not None:
-        named = ", ".join(sorted(set(channels)))
-        meta["channels"] = named if len(named) <= _LONG else f"{named[:_LONG]}..."
-    return NewRecord("checkpoint", meta=meta)
+def about_checkpoint(place: Place, checkpoint_id: str, metadata: Mapping[str, Any]) -> GraphCheckpoint:
+    """Return what the journal says of a checkpoint, below 200 bytes mostly."""
+    step, source = metadata.get("step"), metadata.get("source")
+    return GraphCheckpoint(checkpoint=checkpoint_id, step=step, source=source, ns=_shortened(place))
+
+
+def about_writes(place: Place, checkpoint_id: str, *, task: str, channels: Iterable[str]) -> TaskWrites:
+    """Return what the journal says of a task's writes, below 200 bytes mostly."""
+    named = ", ".join(sorted(set(channels)))
+    shown = named if len(named) <= _LONG else f"{named[:_LONG]}..."
+    return TaskWrites(checkpoint=checkpoint_id, task=task, channels=shown, ns=_shortened(place))
+
+
+def _shortened(place: Place) -> str | None:
+    if not place.ns:
+        return None
+    return place.ns if len(place.ns) <= _LONG else f"...{place.ns[-_LONG:]}"
 
 
 def all_special(channels: Iterable[str]) -> bool:

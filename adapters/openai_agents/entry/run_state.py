@@ -18,7 +18,7 @@ from agents.exceptions import UserError
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents.seams import drift
-from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of, verdict
+from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import described
 from durable.errors import (
     AlreadyDecided,
@@ -29,6 +29,7 @@ from durable.errors import (
 from durable.inbox.decision import Decision
 from durable.live.scope import here, root, within
 from durable.run.close import close
+from durable.step.ahead import decided_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,7 +135,7 @@ def adopt(state: RunState[Any]) -> None:
             continue
         call_id, arguments = described(item.raw_item)
         tool, here = _tool_of(state, item), _place_of(call_id)
-        found = verdict(step_of(here, tool, call_id, arguments, native=True, agent=item.agent))
+        found = decided_ahead(step_of(here, tool, call_id, arguments, native=True, agent=item.agent))
         if found is None:
             continue
         if found.rejected is None:

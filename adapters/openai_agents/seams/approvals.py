@@ -13,9 +13,10 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of, verdict
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of
 from durable.adapters.openai_agents.seams.hooks import seam
 from durable.live.scope import scope
+from durable.step.ahead import decided_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ async def answered(step: StepCall, item: Any, run_context: Any) -> bool:
     """Whether the call that the SDK would interrupt its run for is decided; then the SDK's context says so too."""
     if not isinstance(item, ToolApprovalItem):
         return False
-    decided = await step.scope.segment.runtime.database.on_journal_thread(verdict, step)
+    decided = await step.scope.segment.runtime.database.on_journal_thread(decided_ahead, step)
     if decided is None:
         return False
     if decided.rejected is None:

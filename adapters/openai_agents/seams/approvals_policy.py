@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agents.run_internal import tool_execution, turn_resolution
@@ -17,10 +17,8 @@ from agents.run_internal import tool_execution, turn_resolution
 from durable.adapters.openai_agents.seams.hooks import seam
 from durable.declare.policy import Approval
 from durable.declare.signature import left_out, plain, policy_of
-from durable.errors import Suspended
 from durable.inbox.schemas import fitting, lenient
 from durable.live.scope import scope
-from durable.step.begin import begin_step, place
 from durable.step.call import StepCall
 from durable.step.facts import facts_of
 from durable.step.governing import governing
@@ -135,34 +133,3 @@ def natively(here: Scope, call_id: str) -> bool:
     key = key_of(here, call_id)
     outcome = here.segment.replay.steps.get(key)
     return _asked(here.segment).get(key, False) or (outcome is not None and outcome.interrupt is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided: the call may be made (a decision is then used up where it is made), or why not."""
-
-    rejected: str | None = None
-
-
-def verdict(call: StepCall) -> Verdict | None:
-    """What was decided about a gated call, None while that is open; asks if nobody was asked yet. Blocks.
-
-    Raises what ``begin_step`` raises, but Suspended.
-    """
-    segment = call.scope.segment
-    place(call)
-    outcome = call.outcome
-    if outcome is not None and call.fits:
-        if outcome.progress != "new":
-            return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
-        asked = segment.interrupt(outcome.interrupt or "")
-        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
-        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
-            return Verdict()
-    try:
-        with segment.working():
-            begin_step(call)
-    except Suspended:
-        return None
-    result = None if call.outcome is None else call.outcome.result
-    return Verdict(None if result is None else result.meta.get("rejected"))

@@ -46,15 +46,20 @@ class Fields:
 
     def said(self) -> dict[str, Any]:
         """Return the fields that are written, by name, in their order."""
-        return {name: value for name, default in _layout(type(self)) if (value := getattr(self, name)) is not default}
+        return {
+            name: value
+            for name, default in _layout(type(self)).items()
+            if (value := getattr(self, name)) is not default
+        }
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> Self:
         """Return the value that a record's fields stand for. Raises CorruptPayload if one is missing."""
+        layout = _layout(cls)
         try:
-            return cls(**{name: meta[name] for name, _ in _layout(cls) if name in meta})
+            return cls(**{name: value for name, value in meta.items() if name in layout})
         except TypeError as exc:
-            missing = [name for name, default in _layout(cls) if default is MISSING and name not in meta]
+            missing = [name for name, default in layout.items() if default is MISSING and name not in meta]
             reason = f"{cls.__name__} without {', '.join(missing)}"
             raise CorruptPayload(reason) from exc
 
@@ -99,11 +104,12 @@ def journaled(cls: type[E]) -> type[E]:
     return event_type
 
 
-_LAYOUTS: dict[type[Fields], tuple[tuple[str, Any], ...]] = {}
+_LAYOUTS: dict[type[Fields], dict[str, Any]] = {}
 
 
-def _layout(cls: type[Fields]) -> tuple[tuple[str, Any], ...]:
+def _layout(cls: type[Fields]) -> dict[str, Any]:
+    """Return the fields in their order, each with its default."""
     layout = _LAYOUTS.get(cls)
     if layout is None:
-        layout = _LAYOUTS[cls] = tuple((declared.name, declared.default) for declared in fields(cls))
+        layout = _LAYOUTS[cls] = {declared.name: declared.default for declared in fields(cls)}
     return layout

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def unpack(record: Record | NewRecord) -> Event:
-    """Return what the record says. Fields that are not known here are left out.
+    """Return what the record says. Fields that are not known here are left out; of a kind that is not, all of them.
 
     Raises CorruptPayload for one without a field that every version writes.
     """
@@ -33,4 +33,4 @@ def _type_of(record: Record | NewRecord) -> type[Event]:
     if record.kind == "checkpoint":
         marked = (VARIANTS.get((record.kind, name)) for name in record.meta)
         return next((variant for variant in marked if variant is not None), KINDS[record.kind])
-    return KINDS[record.kind]
+    return KINDS.get(record.kind, Event)

@@ -105,6 +105,8 @@ class StepFailed(Attempted):
     """False if it was unknown what the attempt did, and ``reconcile`` said that it did nothing."""
     timeout: float | Absent | None = ABSENT
     """Of a timeout, the seconds of the tool's policy; null if it was the deadline of the execution."""
+    heard: bool = False
+    """True if a reader had a part of the stream, which a further attempt would have repeated."""
     rejected: str | None = None
     """Why the call was not made, in words for the agent."""
     not_allowed: bool = False
