@@ -237,5 +237,7 @@ def _taken(placed: Placed, reading: Reader[Any, Any], chunk: Any) -> list[Any]:
 
 def _not_transactional(placed: Placed) -> None:
     if placed.call.policy.does.in_transaction:
-        msg = f"{placed.call.name}: effect='transactional' cannot be streamed, its reader would hold the transaction open"
+        msg = (
+            f"{placed.call.name}: effect='transactional' cannot be streamed, its reader would hold the transaction open"
+        )
         raise Unsupported(msg)
