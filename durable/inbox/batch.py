@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.checkpoint.records import NewRecord, Record
-    from durable.inbox.ask import Answer
     from durable.inbox.kinds import InterruptKind
     from durable.live.segment import Segment
 
@@ -32,7 +31,7 @@ class Batch:
 
     records: tuple[NewRecord, ...] = ()
     companions: tuple[Callable[[Any], object], ...] = ()
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[Any, ...] = ()
     questions: tuple[Asked, ...] = ()
 
     def __add__(self, other: Batch) -> Batch:

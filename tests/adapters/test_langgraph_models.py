@@ -260,7 +260,8 @@ def test_a_whole_call_whose_words_the_graph_streams_is_not_begun_again_behind_th
     with Runtime(sqlite_url, policies={"chat:scripted": policy}) as runtime:
         wrapped = durable_graph(node, runtime, name="app")
         if spoken:
-            pytest.raises(ConnectionError, words)
+            with pytest.raises(ConnectionError):
+                words()
         else:
             assert "".join(words()).startswith("hello you")
     assert ledger.counts() == {"model 0": 1 if spoken else 2}
