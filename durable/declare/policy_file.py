@@ -1,4 +1,4 @@
-"""What may stand in a file of policies: plain values only, each key known, each value of its type."""
+"""Read a file of policies: plain values only, each key known, each value of its type."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class _Approval(_Strict):
     requester_may_approve: bool = False
 
     def made(self) -> Approval:
-        told = self.model_dump() | {"approvers": tuple(self.approvers), "escalate_to": tuple(self.escalate_to)}
-        return Approval(**told)
+        values = self.model_dump() | {"approvers": tuple(self.approvers), "escalate_to": tuple(self.escalate_to)}
+        return Approval(**values)
 
 
-def _approval(given: bool | _Approval | None) -> Approval | bool | None:  # noqa: FBT001 - as it stands in the file
-    return given.made() if isinstance(given, _Approval) else given
+def _approval(value: bool | _Approval | None) -> Approval | bool | None:  # noqa: FBT001 - as it stands in the file
+    return value.made() if isinstance(value, _Approval) else value
 
 
 class _Tool(_Strict):
@@ -106,16 +106,16 @@ class _Budget(_Strict):
 
 
 class PolicyFile(_Strict):
-    """The whole file."""
+    """Content of a file of policies."""
 
     tools: dict[str, _Tool] = {}
     budget: _Budget | None = None
 
     def policies(self) -> Policies:
-        """The policies by key, and the budget. Raises InvalidConfiguration."""
-        made = Policies({key: tool.made() for key, tool in self.tools.items()})
-        made.budget = None if self.budget is None else self.budget.made()
-        return made.checked()
+        """Return the policies by key, and the budget. Raises InvalidConfiguration."""
+        policies = Policies({key: tool.made() for key, tool in self.tools.items()})
+        policies.budget = None if self.budget is None else self.budget.made()
+        return policies.checked()
 
 
 def read(path: Path) -> Policies:

@@ -95,13 +95,10 @@ class Decision:
         schema = interrupt.subject.get("schema")
         if not schema:
             return
-        from jsonschema import ValidationError, validate  # noqa: PLC0415 - only where an answer is given
-
-        try:
-            validate(self.value, schema)
-        except ValidationError as exc:
-            msg = f"the answer does not fit the question's schema: {exc.message}"
-            raise InvalidDecision(msg) from exc
+        reason = misfit(schema, self.value)
+        if reason is not None:
+            msg = f"the answer does not fit the question's schema: {reason}"
+            raise InvalidDecision(msg)
 
 
 def check_schema(schema: Any) -> None:

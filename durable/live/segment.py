@@ -300,7 +300,7 @@ class Segment:
         return self._matching.working()
 
     def aside(self) -> AbstractContextManager[None]:
-        """Nobody waits for this step while the block runs: its reader holds a chunk. Raises Suspended if it is over."""
+        """Let nobody wait for this step in the block: its reader holds a chunk. Raises Suspended if it is over."""
         return self._matching.aside()
 
     @property

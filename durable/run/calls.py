@@ -1,4 +1,4 @@
-"""What code inside an execution calls: ``step``, ``ask``, ``sleep``, ``wait_signal``."""
+"""Calls that code inside an execution makes: ``step``, ``ask``, ``sleep``, ``wait_signal``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Step:
 
     ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options``
     the function's own ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as
-    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside of an execution.
+    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside an execution.
     """
 
     def __init__(self, key: str | None = None, changes: Mapping[str, Any] | None = None) -> None:
@@ -67,18 +67,18 @@ class Step:
         retry: Retry | None = None,
         timeout: float | None = None,
     ) -> Step:
-        """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds.
+        """Return the same step with a key of your own, another effect, retries, or a timeout in seconds.
 
         What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a
         number's, "#1".
         """
         changes: dict[str, Any] = {"effect": effect, "retry": retry, "timeout": timeout}
-        given = {name: value for name, value in changes.items() if value is not None}
-        replace(ONCE, **given)  # refused here rather than where the step runs
+        named = {name: value for name, value in changes.items() if value is not None}
+        replace(ONCE, **named)  # refused here rather than where the step runs
         if key is not None and _NUMBERED.search(checked(key, "the step's key")):
             msg = f"the step's key {key!r} ends like a number given by durable; use another ending than '#' and digits"
             raise InvalidId(msg)
-        return Step(self._key if key is None else key, {**self._changes, **given})
+        return Step(self._key if key is None else key, {**self._changes, **named})
 
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run it, or return what is recorded; see the class."""
@@ -128,20 +128,20 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
         )
     )
 
-    def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def arguments_of(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))
         return final[0], with_context(inner, final[0], final[1], pending.context)
 
     if inspect.iscoroutinefunction(inner):
 
         async def run(pending: Any) -> Any:
-            positional, named = given(pending)
+            positional, named = arguments_of(pending)
             return await inner(*positional, **named)
 
         return run_step_async(placed, run)  # type: ignore[return-value]  # T is the awaitable itself
 
     def run_sync(pending: Any) -> Any:
-        positional, named = given(pending)
+        positional, named = arguments_of(pending)
         value = inner(*positional, **named)
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
@@ -157,7 +157,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
 
 
 def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> T:
-    """A call that is not a step.
+    """Make a call that is not a step.
 
     Its number is taken here, in the order of the calls; in async code the rest is awaited.
     """
@@ -168,7 +168,7 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     prefix = f"{scope.path}/{name}".lstrip("/")
     match, _ = segment.match(None, prefix, hashed)
 
-    def found() -> T:
+    def matched() -> T:
         outcome, fits = match, True
         if outcome is None:
             outcome, fits = segment.match_after_branches(prefix, hashed, scope.inside)
@@ -176,18 +176,19 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
             commit(segment, drift.resolved(segment, outcome))
         else:
             act_on(segment, drift.settled(segment, outcome, drift.Made(name, arguments, hashed)))
-        outcome.name, outcome.arguments_hash = name, hashed
+        outcome.name = name
+        outcome.arguments_hash = hashed
         return act(segment, outcome)
 
     async def awaited() -> T:
         with segment.working():
-            return await segment.runtime.database.surely_on_journal_thread(found)
+            return await segment.runtime.database.surely_on_journal_thread(matched)
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         with segment.working():
-            return found()
+            return matched()
     return awaited()  # type: ignore[return-value]  # awaited by async callers
 
 
@@ -203,10 +204,10 @@ def ask(
     ``schema`` is a JSON Schema the answer must fit; ``choices`` are the answers to choose from; ``expires_in`` is
     in seconds. Raises ToolRejected if the question is rejected or nobody answers in time.
     """
-    asked = {"enum": list(choices)} if choices else schema
-    if asked:
-        check_schema(asked)
-    subject = {"question": question, "schema": asked}
+    answer_schema = {"enum": list(choices)} if choices else schema
+    if answer_schema:
+        check_schema(answer_schema)
+    subject = {"question": question, "schema": answer_schema}
     kind = CHOICE if choices else QUESTION
 
     def answered(segment: Segment, outcome: Outcome) -> Any:
@@ -229,11 +230,11 @@ def _asked(
         ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), about=about)
         raise Suspended
     if answer.decision.kind == "reject":
-        done = StepFailed.of(about, rejected=answer.decision.reason or "").pack(outcome.key)
+        finished = StepFailed.of(about, rejected=answer.decision.reason or "").pack(outcome.key)
     else:
         value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
-        done = StepDone.of(about).pack(outcome.key, value)
-    return commit(segment, answer.used_up(segment) + Batch((done,)))[-1]
+        finished = StepDone.of(about).pack(outcome.key, value)
+    return commit(segment, answer.used_up(segment) + Batch((finished,)))[-1]
 
 
 def sleep(seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Tools: a plain function that says what it does to the world.
 
-``@tool`` changes nothing for a caller outside of executions. Inside one, a call becomes a step under the tool's
+``@tool`` changes nothing for a caller outside executions. Inside one, a call becomes a step under the tool's
 policy, unless an adapter has made it one already. A parameter annotated ``ToolContext`` is filled in, and is never
 part of the signature that a framework shows to a model.
 """
@@ -82,15 +82,15 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        here = scope()
-        if here is None:
+        current = scope()
+        if current is None:
             return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
-        if fn.__name__ in here.body_of:
-            return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
+        if fn.__name__ in current.body_of:
+            return fn(*args, **with_context(fn, args, kwargs, current.tool_context))
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
-        found = governing(here, fn.__name__, policy)
-        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind=TOOL)
+        governed = governing(current, fn.__name__, policy)
+        return call_as_step(current, fn, fn.__name__, args, kwargs, policy=governed, kind=TOOL)
 
     wrapper = call
     if is_async:

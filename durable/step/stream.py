@@ -157,7 +157,7 @@ class _Handing:
         return await self._items.get()
 
     def end(self, _: object) -> None:
-        """Nothing is given any more."""
+        """Tell the reader that nothing is given any more."""
         self._items.put_nowait(_END)
 
     async def leave(self, step: asyncio.Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What spans say: who, which step, how it went. Never what: no arguments, results or messages."""
+"""Describe spans: who, which step, how it went. Never content: no arguments, results or messages."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _MODEL_OPERATIONS = frozenset({names.CHAT, "generate_content", "text_completion"
 
 
 def error_type(error: BaseException) -> str:
-    """The qualified name of the error's class."""
+    """Return the qualified name of the error's class."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def of_execution(segment: Segment) -> dict[str, Any]:
-    """What names an execution."""
+    """Return the attributes that name an execution."""
     execution = segment.execution
-    told = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
-    return told if execution.thread is None else told | {names.CONVERSATION: execution.thread}
+    attributes = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
+    return attributes if execution.thread is None else attributes | {names.CONVERSATION: execution.thread}
 
 
 def of_segment(segment: Segment) -> dict[str, Any]:
-    """What names a segment, and who drives it."""
+    """Return the attributes that name a segment, and who drives it."""
     execution = segment.execution
-    told = of_execution(segment) | {
+    attributes = of_execution(segment) | {
         names.OPERATION: names.INVOKE_AGENT,
         names.QUEUE: execution.queue,
         names.EPOCH: segment.journal.epoch,
         names.RECOVERED: segment.recovered,
         names.WORKER: segment.runtime.leases.owner.name,
     }
-    return told if execution.app_version is None else told | {names.AGENT_VERSION: execution.app_version}
+    return attributes if execution.app_version is None else attributes | {names.AGENT_VERSION: execution.app_version}
 
 
 def of_step(placed: Placed) -> dict[str, Any]:
-    """Return what names a step."""
+    """Return the attributes that name a step."""
     call, segment = placed.call, placed.segment
     return {
         names.EXECUTION: segment.execution.id,
@@ -72,10 +72,10 @@ def conventional(call: Call, around: Span) -> tuple[str, SpanKind, dict[str, Any
 
 
 def of_model(call: Call) -> dict[str, Any]:
-    """Return what names a model call."""
+    """Return the attributes that name a model call."""
     own = call.attributes or {}
-    told = {names.OPERATION: names.CHAT, names.MODEL: call.model}
-    return told | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else told
+    attributes = {names.OPERATION: names.CHAT, names.MODEL: call.model}
+    return attributes | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else attributes
 
 
 def _is_model_call(span: Span) -> bool:
@@ -84,7 +84,7 @@ def _is_model_call(span: Span) -> bool:
 
 
 def outcome(call: Call, error: BaseException | None) -> str:
-    """What an attempt or step came to, in one word."""
+    """Return what an attempt or step came to, in one word."""
     if error is None:
         return "done"
     if isinstance(error, call.waiting):

@@ -63,11 +63,12 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphApp:
-    """A wrapped graph: its name, runtime and saver, and the config it came with."""
+    """A wrapped graph: its name, runtime and saver, the graph as it was, and the config it came with."""
 
     name: str
     runtime: Runtime
     saver: DurableSaver
+    bare: Pregel[Any, Any, Any, Any]
     on_suspended: str = "supersede"
     config: RunnableConfig | None = None
 
@@ -243,7 +244,8 @@ def prepare(
         for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
             conf.pop(place, None)
     merged: RunnableConfig = {**(config or {}), "configurable": conf}
-    merged["metadata"] = {**call.metadata, **(merged.get("metadata") or {}), "run_id": segment.execution.id}
+    if metadata := {**call.metadata, **(merged.get("metadata") or {})}:
+        merged["metadata"] = metadata
     if call.recursion_limit is not None:
         merged.setdefault("recursion_limit", call.recursion_limit)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})

@@ -114,7 +114,9 @@ def made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
     saver, info = conf.get(keys.CHECKPOINTER), getattr(conf.get(keys.RUNTIME), "execution_info", None)
     if not isinstance(saver, DurableSaver) or info is None or conf.get(keys.UNKEPT) is not None:
         return None
-    return saver, info.checkpoint_id, info.checkpoint_ns.rpartition("|")[0]
+    # a @task has the checkpoint of the graph whose node called it, and a place of its own below that node
+    kept_in = [place for place, made in conf.get(keys.CHECKPOINTS, {}).items() if made == info.checkpoint_id]
+    return saver, info.checkpoint_id, min(kept_in, key=len, default=info.checkpoint_ns.rpartition("|")[0])
 
 
 def _unless_waiting(step: Placed, result: Any) -> Any:

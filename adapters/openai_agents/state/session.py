@@ -20,7 +20,7 @@ from agents.memory.session_settings import SessionSettings, coerce_session_setti
 
 from durable.adapters.openai_agents.state import session_diff
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.declare.policy import READ, ToolPolicy
 from durable.errors import InvalidConfiguration
@@ -64,7 +64,7 @@ class DurableSession(SessionABC):
         self.session_id = checked(session_id, "the session's id")
         self.session_settings = coerce_session_settings(session_settings or {})
         self._runtime = runtime
-        self._place = Place(runtime.namespace, APP, "", self.session_id)
+        self._place = SessionPlace(runtime.namespace, APP, "", self.session_id)
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """The latest ``limit`` items, oldest first; all without a limit, and with a negative one."""
