@@ -23,7 +23,7 @@ PUBLIC = {
         Pause mirror take_answers answered unanswered approves_nothing
         Difference compare
         Tool tool_call asks always_asked arguments_of policy_of READ
-        StepCall Pending run_step run_step_async stream_step stream_step_async decided_ahead
+        Call place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
         Scope scope root within Segment
         hook commit owner_of
     """,
