@@ -23,7 +23,7 @@ PUBLIC = {
         Pause mirror take_answers answered unanswered approves_nothing
         Difference compare
         Tool tool_call asks always_asked arguments_of policy_of READ
-        StepCall model_call lenient Pending run_step run_step_async stream_step stream_step_async decided_ahead
+        Call model_call lenient place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
         Scope scope here root within Segment others_first
         hook commit owner_of
     """,

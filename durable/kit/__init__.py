@@ -23,20 +23,22 @@ from durable.live.scope import Scope, here, root, scope, within
 from durable.live.segment import Segment
 from durable.run.handle import outcome
 from durable.step.ahead import decided_ahead
-from durable.step.call import Pending, StepCall
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.shells import run_step, run_step_async
 from durable.step.stream import stream_step, stream_step_async
 
 __all__ = [
     "READ",
+    "Call",
     "Difference",
     "Drive",
     "Invocation",
     "Pause",
     "Pending",
+    "Placed",
     "Scope",
     "Segment",
-    "StepCall",
     "Tool",
     "always_asked",
     "answered",
@@ -58,6 +60,7 @@ __all__ = [
     "others_first",
     "outcome",
     "owner_of",
+    "place",
     "policy_of",
     "register",
     "root",

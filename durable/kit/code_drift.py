@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, Suspended
 from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.kinds import DRIFT
 from durable.record.events import Called
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def compare(segment: Segment, key: str, difference: Difference | None) -> None:
         if difference.can_go_on:
             return
     subject = {"recorded": dict(difference.recorded), "now": dict(difference.now), "question": difference.question}
-    ask_person(segment, outcome, "drift", subject, about=Called(name="drift", arguments_hash=""))
+    ask_person(segment, outcome, DRIFT, subject, about=Called(name="drift", arguments_hash=""))
     raise Suspended

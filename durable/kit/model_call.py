@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.declare.policy import READ
-from durable.step.call import StepCall
+from durable.record.kinds import MODEL
+from durable.step.call import Call
 from durable.telemetry import names
 
 if TYPE_CHECKING:
@@ -18,20 +19,19 @@ if TYPE_CHECKING:
     from durable.live.scope import Scope
 
 
-def model_call(here: Scope, model: str, prompt: Any, *, usage: Callable[[Any], dict[str, int]]) -> StepCall:
-    """Return the step of a request that is made here, governed by the policy of ``chat:MODEL``.
+def model_call(here: Scope, model: str, prompt: Any, *, usage: Callable[[Any], dict[str, int]]) -> Call:
+    """Return the call of a model that is made here, governed by the policy of ``chat:MODEL``.
 
     ``prompt`` is what its digest is made of; ``usage`` counts the tokens of a recorded answer, by the names
     ``input_tokens`` and ``output_tokens``.
     """
     name = f"chat:{model}"
-    return StepCall(
+    return Call(
         name,
         arguments=prompt,
         policy=here.segment.runtime.policies.get(name) or READ,
-        kind="model",
+        kind=MODEL,
         attributes={names.MODEL: model},
-        gentle=True,
         usage=usage,
         scope=here,
     )

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, InvalidDecision
 from durable.inbox.ask import Answer, answer_to, ask_person
+from durable.inbox.kinds import QUESTION, InterruptKind
 from durable.record.events import Called, InterruptClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from durable.checkpoint.records import Interrupt, InterruptKind, Record
+    from durable.checkpoint.records import Interrupt, Record
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -35,7 +36,7 @@ class Pause:
     key: str
     name: str
     subject: Mapping[str, Any]
-    kind: InterruptKind = "question"
+    kind: InterruptKind = QUESTION
     tool: str | None = None
     arguments_hash: str | None = None
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable.declare.policy import Approval, ToolPolicy
 from durable.declare.signature import left_out, plain
-from durable.step.call import Pending, StepCall
+from durable.record.kinds import TOOL
+from durable.step.call import Call, Pending
 from durable.step.facts import facts_of
 from durable.step.governing import governing
 
@@ -41,10 +42,10 @@ class Tool:
 
 def tool_call(
     place: Scope, tool: Tool, arguments: Any, *, identity: str | None, agent: str = "", **options: Any
-) -> StepCall:
-    """Return the step of a call that is made here; ``identity`` is the framework's id of it, ``options`` a step's."""
+) -> Call:
+    """Return the call of a tool at this place; ``identity`` is the framework's id of it, ``options`` are a Call's."""
     function = None if tool.function is None else plain(tool.function)
-    return StepCall(
+    return Call(
         tool.name,
         arguments=arguments,
         defaults=defaults_of(tool, arguments),
@@ -53,7 +54,7 @@ def tool_call(
         agent=agent,
         aliases=() if function is None else (str(getattr(function, "__name__", tool.name)),),
         scope=place,
-        **{"kind": "tool", **options},
+        **{"kind": TOOL, **options},
     )
 
 
@@ -69,7 +70,7 @@ def defaults_of(tool: Tool, arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in defaults.items() if name not in tool.hidden}
 
 
-def asks(call: StepCall) -> bool:
+def asks(call: Call) -> bool:
     """True if the policy of a call asks a person about it."""
     gate = call.policy.gate
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None

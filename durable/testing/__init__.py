@@ -1,4 +1,4 @@
-"""Testing: what proves that an adapter keeps the promises of this library. Needs pytest.
+"""Testing: what proves that an adapter keeps the promises of this library, and what stands in for parts of it.
 
 from durable.testing import AdapterFixture, adapter_suite
 

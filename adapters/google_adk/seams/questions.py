@@ -15,6 +15,7 @@ from google.genai import types
 from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT, confirmation, confirms, original_of
 from durable.errors import Unsupported
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import APPROVAL, QUESTION, kind_of
 from durable.kit import Pause, answered, approves_nothing, mirror, unanswered
 from durable.record.events import InterruptClosed, unpack_if
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from google.adk.events.event import Event
 
-    from durable.checkpoint.records import InterruptKind, Record
+    from durable.checkpoint.records import Record
+    from durable.inbox.kinds import InterruptKind
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -63,7 +65,7 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
         original, asked = original_of(call), args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
         return (
-            "approval",
+            APPROVAL,
             original.get("name"),
             {**subject, "payload": asked.get("payload"), "call": original.get("id")},
         )
@@ -75,20 +77,20 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
             "question": args.get("message"),
         }
         return (
-            "approval",
+            APPROVAL,
             asked.get("tool_name"),
             {**subject, "payload": asked.get("confirmation_payload"), "call": call.id},
         )
     if call.name == INPUT:
         schema = args.get("response_schema") or args.get("responseSchema")
-        return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
+        return QUESTION, None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
     if call.name == CREDENTIAL:
         msg = (
             f"{CREDENTIAL}: credentials given by a user would be kept in the session and the journal; read them with "
             "secrets=(...) of the tool's policy"
         )
         raise Unsupported(msg)
-    return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
+    return QUESTION, call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
 
 
 def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types.Content | None:
@@ -122,7 +124,7 @@ def decide_natively(runtime: Runtime, execution_id: str, message: types.Content)
         if response is None:
             continue
         row = rows.get(response.id or "")
-        if row is None or row.kind != "question" or response.name == CONFIRMATION:
+        if row is None or kind_of(row).has_call or response.name == CONFIRMATION:
             raise approves_nothing(MESSAGE, execution_id, rows.values())
         value = response.response or {}
         answer = value["result"] if set(value) == {"result"} else value

@@ -32,6 +32,9 @@ from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
 from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
+from durable.record.kinds import AGENT, TOOL
+from durable.step.begin import place
+from durable.step.call import Pending
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from google.adk.tools.tool_context import ToolContext
 
     from durable.live.scope import Scope
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
 
 _NODES = "google.adk.workflow._tool_node"
 """Not imported here: it would load a web server's library, which an app without a workflow does not need."""
@@ -111,9 +114,9 @@ async def _as_step(
     run: Callable[..., Awaitable[Any]], tool: BaseTool, args: dict[str, Any], context: ToolContext
 ) -> Any:
     needs_confirmation = await tool.check_require_confirmation(args, context) is True
-    call = _step(tool, args, context, needs_confirmation=needs_confirmation)
+    step = _step(tool, args, context, needs_confirmation=needs_confirmation)
     if context.tool_confirmation is not None:
-        context.tool_confirmation = _believed(call.scope, context)
+        context.tool_confirmation = _believed(step.scope, context)
     before, ran = context.actions.model_copy(deep=True), list[bool]()
 
     async def body(pending: Pending) -> ToolAnswer:
@@ -121,7 +124,7 @@ async def _as_step(
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
-        inner = within(replace(pending.scope(), body_of=frozenset())) if call.composite else nullcontext()
+        inner = within(replace(pending.scope(), body_of=frozenset())) if pending.call.kind.is_scope else nullcontext()
         with inner:
             result = await run(args=arguments_of(pending, args), tool_context=context)
         _refuse_credentials(tool, context)
@@ -130,13 +133,13 @@ async def _as_step(
         return ToolAnswer(result, actions_of(context, before))
 
     try:
-        answer: Any = await run_step_async(call, body)
+        answer: Any = await run_step_async(step, body)
     except Paused as paused:
         return paused.result
     except ToolRejected as rejected:
         return {"error": str(rejected)}
     except Suspended:
-        await others_first(call.scope)
+        await others_first(step.scope)
         raise
     if not isinstance(answer, ToolAnswer):
         return answer  # given by a person, or by reconcile, in place of the tool's
@@ -145,7 +148,7 @@ async def _as_step(
     return answer.result
 
 
-def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> StepCall:
+def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> Placed:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     is_place = _is_place(tool)
@@ -158,14 +161,13 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         args,
         identity=_identity(context),
         agent=context.agent_name,
-        kind="agent" if is_place else "tool",
+        kind=AGENT if is_place else TOOL,
         schema=functools.partial(_schema, tool),
-        composite=is_place,
-        passing=(Paused, NodeInterruptedError),
+        control_flow=(Paused, NodeInterruptedError),
     )
     if needs_confirmation:
-        call.policy = always_asked(call.policy, "require_confirmation")
-    return call
+        call = replace(call, policy=always_asked(call.policy, "require_confirmation"))
+    return place(call)
 
 
 def _schema(tool: BaseTool) -> dict[str, Any] | None:

@@ -29,12 +29,14 @@ from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
 from durable.kit import Tool, arguments_of, hook, tool_call
 from durable.live.scope import scope
+from durable.step.begin import place
+from durable.step.call import Pending
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
 
 
 def hook_tools() -> None:
@@ -45,55 +47,55 @@ def hook_tools() -> None:
 
 def _running(run: Callable[..., Any]) -> Callable[..., Any]:
     def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options)
-        if call is None:
+        step = _step(self, tool_input, options)
+        if step is None:
             return run(self, tool_input, *args, **options)
-        segment = call.scope.segment
+        segment = step.segment
 
         def body(pending: Pending) -> Any:
             with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return run(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
-                    open_native(segment, exc, call.key)
+                    open_native(segment, exc, step.key)
                     raise
 
         try:
-            return _formatted(self, options.get("tool_call_id"), run_step(call, body))
+            return _formatted(self, options.get("tool_call_id"), run_step(step, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(segment, call.key) from None
+            raise graph_interrupt(segment, step.key) from None
 
     return durable_run
 
 
 def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options)
-        if call is None:
+        step = _step(self, tool_input, options)
+        if step is None:
             return await arun(self, tool_input, *args, **options)
-        segment = call.scope.segment
+        segment = step.segment
 
         async def body(pending: Pending) -> Any:
             with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return await arun(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
-                    await segment.runtime.database.on_journal_thread(open_native, segment, exc, call.key)
+                    await segment.runtime.database.on_journal_thread(open_native, segment, exc, step.key)
                     raise
 
         try:
-            return _formatted(self, options.get("tool_call_id"), await run_step_async(call, body))
+            return _formatted(self, options.get("tool_call_id"), await run_step_async(step, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(segment, call.key) from None
+            raise graph_interrupt(segment, step.key) from None
 
     return durable_arun
 
 
-def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCall | None:
+def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
     here, tool_call_id = scope(), options.get("tool_call_id")
     if here is None or tool.name in here.body_of:
         return None
@@ -106,15 +108,16 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCa
         properties=tool.args,
         tags=tuple(tool.tags or ()),
     )
-    return tool_call(
+    call = tool_call(
         here,
         about,
         arguments,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
         agent=agent,
         schema=functools.partial(_schema, tool, arguments),
-        passing=(GraphBubbleUp,),
+        control_flow=(GraphBubbleUp,),
     )
+    return place(call)
 
 
 def visible(tool: BaseTool, tool_input: Any) -> Any:

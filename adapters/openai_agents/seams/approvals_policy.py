@@ -19,14 +19,13 @@ from durable.declare.signature import policy_of
 from durable.inbox.schemas import fitting, lenient
 from durable.kit import Tool, asks, hook, tool_call
 from durable.live.scope import scope
-from durable.step.call import StepCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable.live.scope import Scope
     from durable.live.segment import Segment
-    from durable.step.call import StepCall
+    from durable.step.call import Call
 
 NATIVE = "needs_approval"
 """The rule that a row names if the SDK's own setting asked, and no policy."""
@@ -74,7 +73,7 @@ def name_of(tool: Any) -> str:
 
 def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
-) -> StepCall:
+) -> Call:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     properties = getattr(tool, "params_json_schema", {}).get("properties", {})
     about = Tool(
@@ -89,7 +88,7 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
         schema=functools.partial(_schema, tool, arguments, native=native),
     )
     if native and not asks(call):
-        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+        return replace(call, policy=replace(call.policy, approval=Approval(rule=NATIVE)))
     return call
 
 

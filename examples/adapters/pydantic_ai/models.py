@@ -13,7 +13,7 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
 from pydantic_ai.models import CompletedStreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 
-from durable.kit import here, model_call, run_step_async
+from durable.kit import here, model_call, place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -34,7 +34,7 @@ class DurableModel(WrapperModel):
         async def body(_: Any) -> Any:
             return dumped([await self.wrapped.request(messages, *settings)])
 
-        return loaded(await run_step_async(self._call(messages), body))
+        return loaded(await run_step_async(place(self._call(messages)), body))
 
     @asynccontextmanager
     async def request_stream(
@@ -50,7 +50,7 @@ class DurableModel(WrapperModel):
                 events.extend([event async for event in stream])
                 return dumped([stream.get()])
 
-        response = loaded(await run_step_async(self._call(messages), body))
+        response = loaded(await run_step_async(place(self._call(messages)), body))
         yield CompletedStreamedResponse(
             response, model_request_parameters=model_request_parameters, replay_events=events or True
         )

@@ -21,6 +21,7 @@ from durable.kit import (
     here,
     lenient,
     others_first,
+    place,
     policy_of,
     run_step_async,
     tool_call,
@@ -56,7 +57,7 @@ class DurableToolset(WrapperToolset[Any]):
 
         call = _call(name, tool_args, ctx, tool)
         try:
-            return await run_step_async(call, body)
+            return await run_step_async(place(call), body)
         except Suspended:
             await others_first(call.scope)  # the framework cancels the calls beside one that raises
             raise

@@ -8,6 +8,7 @@ import pytest
 
 from durable import ToolPolicy
 from durable.step.gates import doubt
+from durable.step.verdicts import PASS
 from durable.testing import kills
 from durable.testing.cases import CASES, ROLES
 from durable.testing.desk import Desk
@@ -43,7 +44,7 @@ def play(desk, name):
 
 
 def test_a_once_effect_that_is_simply_run_again_is_found(desk, monkeypatch):
-    monkeypatch.setattr(doubt, "settle", lambda *_: "run")
+    monkeypatch.setattr(doubt, "inquire", lambda _: PASS)
     with pytest.raises(AssertionError, match="once effect ship happened 2 times"):
         killed_at(desk, Moment("after ship"))
 
