@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from durable.checkpoint import schema
+from durable.checkpoint import schema, stranded
 from durable.checkpoint.errors import JournalCorrupt
 from durable.checkpoint.journal import journal
 
@@ -110,6 +110,9 @@ def problems(db: Database) -> Iterator[str]:
         )
         for execution_id in connection.execute(lost).scalars():
             yield f"journal of {execution_id!r}: there is no such execution"
+        for namespace in connection.execute(select(schema.executions.c.namespace).distinct()).scalars().all():
+            for execution_id in stranded.stranded(connection, namespace):
+                yield f"execution {execution_id!r}: it waits for an answer that it has; any worker wakes it"
     yield from _broken_blobs(db, blobs)
     for execution_id in ids:
         yield from _broken_journal(db, execution_id, blobs)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint import claims
+from durable.checkpoint import claims, stranded
 from durable.declare.ids import checked
 from durable.errors import ExecutionBusy, ExecutionClosed, StorageError
 from durable.live.owner import is_dead
@@ -45,6 +45,7 @@ class Worker:
         self._driven: set[Segment] = set()
         self._free = threading.Semaphore(self.concurrency)
         self._wake = threading.Event()
+        self._sweep_at = 0.0
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back.
@@ -56,6 +57,7 @@ class Worker:
             while not self._stopping.is_set():
                 if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):
                     continue
+                self._wake_stranded()
                 segment = self._claim_quietly()
                 if segment is None:
                     self._free.release()
@@ -95,6 +97,26 @@ class Worker:
         except (ExecutionBusy, ExecutionClosed):
             return None
         return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
+
+    def wake_stranded(self) -> None:
+        """Wake executions whose rows contradict one another: decided, and suspended without a time."""
+        db, namespace = self.runtime.database, self.runtime.namespace
+        with db.read() as connection:
+            if not stranded.stranded(connection, namespace):
+                return
+        woken = db.transact(lambda connection: stranded.wake(connection, namespace, now=db.sync_clock(connection)))
+        for execution_id in woken:
+            log.warning("execution %s waited for an answer that it had; it goes on", execution_id)
+
+    def _wake_stranded(self) -> None:
+        now = self.runtime.clock.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + self.runtime.leases.owner.ttl
+        try:
+            self.wake_stranded()
+        except StorageError as exc:
+            log.warning("cannot look for stranded executions: %s", exc)
 
     def _claim_quietly(self) -> Segment | None:
         try:
