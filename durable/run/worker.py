@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import claims, stranded
 from durable.declare.ids import checked
-from durable.errors import ExecutionBusy, ExecutionClosed, StorageError
+from durable.errors import ExecutionBusy, ExecutionClosed, JournalCorrupt, StorageError
 from durable.live.owner import is_dead
 from durable.run.drive import drive
 from durable.run.open import load_segment
@@ -96,7 +96,10 @@ class Worker:
             claimed = db.transact(claim_next)
         except (ExecutionBusy, ExecutionClosed):
             return None
-        return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
+        try:
+            return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
+        except JournalCorrupt:  # given up: the next one is looked for
+            return self.claim()
 
     def wake_stranded(self) -> None:
         """Wake executions whose rows contradict one another: decided, and suspended without a time."""
