@@ -1,4 +1,4 @@
-"""The runtime: one database, the apps this process can run, and the policies that govern their tools."""
+"""Runtimes: one database, the apps this process can run, and the policies that govern their tools."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ DEFAULT_URL = "sqlite:///durable.db"
 
 
 class Runtime:
-    """The entry to everything. Without a url it uses ``$DURABLE_URL``, else the file ``durable.db`` here.
+    """Connects apps, tools and people to one database.
+
+    Without a url that is ``$DURABLE_URL``, else the file ``durable.db`` in the working directory.
 
     ``policies`` govern tools by name, pattern or tag, of any framework, also those that cannot be edited; they may
     stand in a TOML or YAML file, given by its path. ``budget`` is what each execution may do. ``types`` are those of
@@ -140,12 +142,12 @@ class Runtime:
             self.database.close()
 
     def load(self, stored: bytes) -> Any:
-        """The value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
+        """Return the value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
         return self.codec.decode(blobs.fetch(self.database, stored))
 
     @property
     def aio(self) -> Aio:
-        """The same methods for async code: ``await runtime.aio.start(...)``; the event loop never waits."""
+        """Return the same methods for async code: ``await runtime.aio.start(...)``; the event loop never waits."""
         return Aio(self, self.database)
 
     def register(self, app: App) -> None:
@@ -157,14 +159,14 @@ class Runtime:
         self.codec = self.codec.with_types(types)
 
     def app(self, name: str) -> App:
-        """The app of this name. Raises UnknownApp."""
+        """Return the app of this name. Raises UnknownApp."""
         if name not in self._apps:
             raise UnknownApp(name, tuple(self._apps))
         return self._apps[name]
 
     @property
     def apps(self) -> tuple[str, ...]:
-        """The names of all apps of this process."""
+        """Return the names of all apps of this process."""
         return tuple(self._apps)
 
     def function(self, name: str) -> Callable[[F], F]:
@@ -177,7 +179,7 @@ class Runtime:
         return register
 
     def execution(self, id: str, *, name: str = "block", **options: Any) -> Block:  # noqa: A002 - the fixed public name
-        """A piece of code as an execution: ``with runtime.execution(id):``, in async code ``async with``.
+        """Return a block whose code is an execution: ``with runtime.execution(id):``, or ``async with``.
 
         After a crash or a wait, run the code again with the same id. Options as for ``start``: ``durable.run.block``
         """
@@ -217,13 +219,13 @@ class Runtime:
             app_version=self._apps[name].version if name in self._apps else None,
             input=encoded,
             input_digest=self.codec.fingerprint(input),
-            thread=None if thread is None else checked(thread, "the thread"),
+            thread=_checked_if_given(thread, "the thread"),
             queue=checked(queue, "the queue"),
             priority=priority,
             run_after=None if run_after is None else now + run_after,
             deadline_at=None if deadline is None else now + deadline,
-            parent=None if parent is None else checked(parent, "the parent's id"),
-            correlation_id=None if correlation_id is None else checked(correlation_id, "the correlation id"),
+            parent=_checked_if_given(parent, "the parent's id"),
+            correlation_id=_checked_if_given(correlation_id, "the correlation id"),
             tags={str(key): redactor.text(str(value)) for key, value in (tags or {}).items()},
             traceparent=begun.traceparent,
         )
@@ -275,40 +277,40 @@ class Runtime:
         return error
 
     def result_of(self, execution_id: str) -> Result:
-        """What there is of an execution now."""
+        """Return what is recorded of an execution now."""
         handle = Handle(self, execution_id)
-        found = handle.execution()
+        execution = handle.execution()
         events = handle.history()
         usage: dict[str, int] = {}
         for event in events:
-            done = unpack_if(event, StepDone)
-            for key, value in ({} if done is None else done.usage or {}).items():
+            step = unpack_if(event, StepDone)
+            for key, value in ({} if step is None else step.usage or {}).items():
                 usage[key] = usage.get(key, 0) + value
-        waits = self.interrupts(execution_id=execution_id) if not found.ended else []
-        error = None if found.error is None else dict(found.error)
-        output = found.output if found.status == "succeeded" else None
-        return Result(execution_id, found.status, output, error, waits, events, usage, found.correlation_id)
+        waits = self.interrupts(execution_id=execution_id) if not execution.ended else []
+        error = None if execution.error is None else dict(execution.error)
+        output = execution.output if execution.status == "succeeded" else None
+        return Result(execution_id, execution.status, output, error, waits, events, usage, execution.correlation_id)
 
     def get(self, id: str) -> Handle:  # noqa: A002 - the fixed public name
-        """A handle to an execution. Raises ExecutionNotFound, InvalidId."""
+        """Return a handle to an execution. Raises ExecutionNotFound, InvalidId."""
         handle = Handle(self, checked(id, "the execution's id"))
         handle.execution()
         return handle
 
     def executions(self, *, status: str | Sequence[str] = (), **filters: Any) -> list[Execution]:
-        """Executions, newest first; filters: status, app, thread, tags, before (created_at), limit."""
-        wanted = (status,) if isinstance(status, str) else tuple(status)
+        """Return executions, newest first; filters: status, app, thread, tags, before (created_at), limit."""
+        statuses = (status,) if isinstance(status, str) else tuple(status)
         with self.database.read() as connection:
-            return executions.find(connection, self.namespace, self.load, status=wanted, **filters)
+            return executions.find(connection, self.namespace, self.load, status=statuses, **filters)
 
     def interrupts(self, status: str | None = "open", **filters: Any) -> list[Interrupt]:
-        """Interrupts, oldest first; filters: execution_id, tool, kind, limit. ``status=None`` for all."""
-        wanted = () if status is None else (status,)
+        """Return interrupts, oldest first; filters: execution_id, tool, kind, limit. ``status=None`` for all."""
+        statuses = () if status is None else (status,)
         with self.database.read() as connection:
-            return interrupts.find(connection, self.namespace, self.load, status=wanted, **filters)
+            return interrupts.find(connection, self.namespace, self.load, status=statuses, **filters)
 
     def interrupt(self, interrupt_id: str) -> Interrupt:
-        """One interrupt. Raises InterruptNotFound, InvalidId."""
+        """Return one interrupt. Raises InterruptNotFound, InvalidId."""
         return decide.find(self, interrupt_id)
 
     def decide(
@@ -342,24 +344,24 @@ class Runtime:
         decide.delegate(self, interrupt_id, to=to, by=by, comment=comment)
 
     def roles_of(self, person: str) -> tuple[str, ...]:
-        """The roles that a person has, as ``Runtime(roles=...)`` says."""
+        """Return the roles that a person has, as ``Runtime(roles=...)`` says."""
         if self._roles is None:
             return ()
-        found = self._roles(person) if callable(self._roles) else self._roles.get(person, ())
-        return tuple(found)
+        roles = self._roles(person) if callable(self._roles) else self._roles.get(person, ())
+        return tuple(roles)
 
     def reopen(self, execution_id: str) -> None:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
         handle = Handle(self, execution_id)
-        found = handle.execution()
-        if found.status == "failed" and _was_undone(handle):
+        execution = handle.execution()
+        if execution.status == "failed" and _was_undone(handle):
             raise ExecutionClosed(execution_id, "failed, and what it had done was undone: start a new one", "retry")
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
-            raise ExecutionClosed(execution_id, found.status, "retry")
+            raise ExecutionClosed(execution_id, execution.status, "retry")
 
     def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
-        """A worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
+        """Return a worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
         return Worker(self, concurrency=concurrency, queues=queues, poll=poll)
 
     def recover(self) -> list[Result]:
@@ -383,16 +385,20 @@ class Runtime:
             return claims.queues(connection, self.namespace)
 
 
+def _checked_if_given(text: str | None, meaning: str) -> str | None:
+    return None if text is None else checked(text, meaning)
+
+
 def _was_undone(handle: Handle) -> bool:
-    """Return True if an execution has failed, and what it had done was undone."""
+    """True if an execution has failed, and what it had done was undone."""
     failed = unpack_if(handle.history()[-1], Failed)
     return failed is not None and failed.compensated is not None
 
 
-def policies_of(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
+def policies_of(source: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
     """Return the policies of a mapping or of a file. Raises InvalidConfiguration."""
-    if not isinstance(given, (str, Path)):
-        return Policies(given or {}).checked()
+    if not isinstance(source, (str, Path)):
+        return Policies(source or {}).checked()
     from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file
 
-    return read(Path(given))
+    return read(Path(source))

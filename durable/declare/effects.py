@@ -21,7 +21,7 @@ EffectName = Literal["read", "idempotent", "transactional", "once"]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a call does to the world outside.
+    """Effect of a call on the world outside.
 
     ``changes_world``: a recorded call of it is never skipped in favour of another. ``repeatable``: it may run again
     after a failure or a crash. ``announced``: it is on record before it runs. ``in_transaction``: its own writes commit

@@ -111,7 +111,7 @@ def withdrawal(outcome: Outcome) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision ready to be taken into the journal: who gave it, and what must commit with it."""
+    """Decision ready to be taken into the journal: who gave it, and what must commit with it."""
 
     interrupt: Interrupt
     decision: Decision
@@ -151,7 +151,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """An interrupt that nobody has decided; ``batch`` asks others as well, where the time for it is over."""
+    """Interrupt that nobody has decided; ``batch`` escalates it if its deadline has passed."""
 
     interrupt: Interrupt
     batch: Batch = NOTHING
@@ -193,10 +193,10 @@ def _escalation(segment: Segment, interrupt: Interrupt) -> Batch:
 
 def answer_to(segment: Segment, outcome: Outcome) -> Answer | None:
     """Return the decision on this step's interrupt; None if it must be asked (again). Raises Suspended while open."""
-    found = standing(segment, outcome)
-    if isinstance(found, Unanswered):
-        commit(segment, found.batch)
-        if not found.batch.records:
-            segment.wait_for(found.interrupt)
+    answer = standing(segment, outcome)
+    if isinstance(answer, Unanswered):
+        commit(segment, answer.batch)
+        if not answer.batch.records:
+            segment.wait_for(answer.interrupt)
         raise Suspended
-    return found
+    return answer

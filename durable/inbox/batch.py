@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An interrupt that is open when the batch has committed; without a ``kind`` it was open before."""
+    """Interrupt that is open when the batch has committed; without a ``kind`` it was open before."""
 
     interrupt_id: str
     step_key: str
@@ -58,8 +58,8 @@ def commit(segment: Segment, batch: Batch) -> tuple[Record, ...]:
     for answer in batch.answers:
         telemetry.decided(segment, answer)
     appended = segment.append(*batch.records, companions=batch.companions)
-    for asked in batch.questions:
-        if asked.kind is not None:
-            telemetry.interrupt_opened(segment, asked.interrupt_id, asked.kind, asked.step_key)
-        segment.opened(asked.interrupt_id)
+    for question in batch.questions:
+        if question.kind is not None:
+            telemetry.interrupt_opened(segment, question.interrupt_id, question.kind, question.step_key)
+        segment.opened(question.interrupt_id)
     return appended

@@ -30,10 +30,10 @@ class Given:
     arguments_hash: str | None = None
 
 
-def decide(runtime: Services, interrupt_id: str, decision: Decision, given: Given) -> bool:
+def decide(runtime: Services, interrupt_id: str, decision: Decision, answered_by: Given) -> bool:
     """See ``Runtime.decide``."""
-    by = checked(given.by, "the name of the person who decides")
-    comment = _said(runtime, given.comment)
+    by = checked(answered_by.by, "the name of the person who decides")
+    comment = _said(runtime, answered_by.comment)
     interrupt = find(runtime, interrupt_id)
     decision.check(interrupt)
     answer = {"kind": decision.kind, "value": decision.value, "reason": decision.reason}
@@ -47,7 +47,7 @@ def decide(runtime: Services, interrupt_id: str, decision: Decision, given: Give
     )
     db = runtime.database
     try:
-        _same_arguments(runtime, interrupt, given.arguments_hash)
+        _same_arguments(runtime, interrupt, answered_by.arguments_hash)
         return db.transact(lambda connection: votes.decide(db, connection, runtime.namespace, interrupt_id, new))
     except (NotAllowedToDecide, AlreadyDecided, DecisionExpired, ArgumentsChanged) as exc:
         why = type(exc).__name__

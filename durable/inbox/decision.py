@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An answer to an interrupt. Made by one of its class methods; delivered once."""
+    """Answer to an interrupt. Made by one of its class methods; delivered once."""
 
     kind: str
     value: Any = None

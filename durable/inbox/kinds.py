@@ -24,7 +24,7 @@ Expiry = Literal["reject", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class InterruptKind:
-    """What is so for all interrupts of a kind; ``name`` is how they are stored.
+    """Properties that all interrupts of one kind share; ``name`` is how they are stored.
 
     ``answers`` are the decisions that fit. ``on_expiry`` is the one that time itself gives; ``alone`` are those that
     one person gives, whatever the quorum. ``has_call``: it is about one call, which is not made meanwhile.
@@ -44,7 +44,7 @@ class InterruptKind:
 
     @property
     def alone(self) -> frozenset[str]:
-        """The answers for which one person is enough."""
+        """Return the answers for which one person is enough."""
         return frozenset({self.on_expiry})
 
 

@@ -19,7 +19,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def misfit(schema: Mapping[str, Any] | None, arguments: Any) -> str | None:
-    """Why these arguments do not fit, in words; None if they do, or if there is no schema to say so."""
+    """Return why these arguments do not fit, in words; None if they do, or if there is no schema to say so."""
     if not schema:
         return None
     from jsonschema import SchemaError  # noqa: PLC0415 - only where a call is decided upon
@@ -39,7 +39,7 @@ def misfit(schema: Mapping[str, Any] | None, arguments: Any) -> str | None:
 
 
 def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, where what has a default or may be null may be left out, and more be given: as frameworks take it."""
+    """Return the schema as frameworks apply it: what has a default or may be null is optional, and more may be given."""
     properties = schema.get("properties", {})
     required = [name for name in schema.get("required", ()) if not _may_be_left_out(properties.get(name, {}))]
     return {key: value for key, value in schema.items() if key != "additionalProperties"} | {"required": required}
@@ -49,12 +49,12 @@ def _may_be_left_out(about: Any) -> bool:
     if not isinstance(about, Mapping):
         return False
     kinds = {about.get("type") if isinstance(about.get("type"), str) else None}
-    kinds |= {one.get("type") for one in about.get("anyOf", ()) if isinstance(one, Mapping)}
+    kinds |= {option.get("type") for option in about.get("anyOf", ()) if isinstance(option, Mapping)}
     return "default" in about or "null" in kinds
 
 
 def of_model(model: Any, arguments: Any) -> Mapping[str, Any] | None:
-    """The schema of a pydantic model; None if there is none, or if the model takes what does not fit its schema."""
+    """Return the schema of a pydantic model; None if it has none, or if it accepts what does not fit the schema."""
     try:
         schema = lenient(model.model_json_schema())
         if misfit(schema, arguments) is None:
@@ -69,12 +69,12 @@ def of_model(model: Any, arguments: Any) -> Mapping[str, Any] | None:
 
 
 def fitting(schema: Mapping[str, Any] | None, arguments: Any) -> Mapping[str, Any] | None:
-    """The schema, if these arguments fit it: values of Python do not, though their annotations do."""
+    """Return the schema if these arguments fit it, else None: Python values may not, though their annotations do."""
     return schema if misfit(schema, arguments) is None else None
 
 
 def of_function(fn: Callable[..., Any]) -> Mapping[str, Any] | None:
-    """The JSON Schema of a function's arguments, from its annotations; None if none can be made of them."""
+    """Return the JSON Schema of a function's arguments, from its annotations; None if none can be made of them."""
     try:
         return _of_function(fn)
     except TypeError:  # a callable that cannot be hashed is not remembered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from durable.errors import InvalidDecision, NotAllowedToDecide
 
@@ -16,7 +16,7 @@ def refusal(terms: Terms, person: str, roles: Iterable[str]) -> str | None:
     """Return why this person may not decide; None if they may. One person at a time holds what was handed on."""
     if person == terms.requester:
         return "who asked for the call does not decide on it"
-    handover = next((each for each in reversed(terms.delegations) if person in {each["by"], each["to"]}), None)
+    handover = _last_handover(terms, person)
     if handover is not None and handover["by"] == person:
         return f"it was handed to {handover['to']}"
     named = person in terms.approvers and not person.startswith("role:")
@@ -24,6 +24,11 @@ def refusal(terms: Terms, person: str, roles: Iterable[str]) -> str | None:
         return None
     in_role = {f"role:{role}" for role in roles} & set(terms.approvers)
     return None if in_role else f"it is for {', '.join(terms.approvers)}"
+
+
+def _last_handover(terms: Terms, person: str) -> Any:
+    """Return the last delegation from or to this person; None if there is none."""
+    return next((each for each in reversed(terms.delegations) if person in {each["by"], each["to"]}), None)
 
 
 def decides(person: str, roles: tuple[str, ...]) -> Callable[[str, Terms], None]:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Drive:
-    """An execution in the hands of this process: claimed, or (``ended``) only read again.
+    """Execution in the hands of this process: claimed, or (``ended``) only read again.
 
     ``output`` is what the call has come to so far. ``complete`` says that a caller who stops listening now has heard
     everything, so that the execution has succeeded.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from durable.live.scope import Scope
 
 
-def model_call(here: Scope, model: str, prompt: Any, *, usage: Callable[[Any], dict[str, int]]) -> Call:
+def model_call(scope: Scope, model: str, prompt: Any, *, usage: Callable[[Any], dict[str, int]]) -> Call:
     """Return the call of a model that is made here, governed by the policy of ``chat:MODEL``.
 
     ``prompt`` is what its digest is made of; ``usage`` counts the tokens of a recorded answer, by the names
@@ -29,9 +29,9 @@ def model_call(here: Scope, model: str, prompt: Any, *, usage: Callable[[Any], d
     return Call(
         name,
         arguments=prompt,
-        policy=here.segment.runtime.policies.get(name) or READ,
+        policy=scope.segment.runtime.policies.get(name) or READ,
         kind=MODEL,
         attributes={names.MODEL: model},
         usage=usage,
-        scope=here,
+        scope=scope,
     )

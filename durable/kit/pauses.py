@@ -28,7 +28,7 @@ CALL = "call"
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What a framework asks for: at which step key, under which name, and what a person is shown.
+    """Question of a framework: at which step key, under which name, and what a person is shown.
 
     One about a ``tool`` is answered for its arguments, of which ``arguments_hash`` is the fingerprint.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as its framework knows it.
+    """Tool as its framework knows it.
 
     ``function`` is the plain function inside, if there is one; ``own`` the policy it declares; ``properties`` are those
     of the JSON Schema that the model sees, by name. ``hidden`` parameters are filled in by the framework. ``tags`` and

@@ -19,16 +19,16 @@ PAUSE = 0.005
 """Seconds between two looks at calls that are on their way."""
 
 
-async def others_first(here: Scope) -> None:
-    """Return when no step is on its way but those whose bodies wait, as the caller does, in the scope ``here``."""
-    waiting: list[tuple[str, ...]] = here.segment.attachments.setdefault("kit.waiting", [])
-    waiting.append(here.inside)
+async def others_first(scope: Scope) -> None:
+    """Return when no step is on its way but those whose bodies wait, as the caller does, in the same scope."""
+    waiting: list[tuple[str, ...]] = scope.segment.attachments.setdefault("kit.waiting", [])
+    waiting.append(scope.inside)
     quiet = 0
     try:
         while quiet < ROUNDS:
             around = {key for keys in waiting for key in keys}
-            busy = here.segment.busy > len(around)
+            busy = scope.segment.busy > len(around)
             quiet = 0 if busy else quiet + 1
             await asyncio.sleep(PAUSE if busy else 0)
     finally:
-        waiting.remove(here.inside)
+        waiting.remove(scope.inside)

@@ -49,7 +49,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is so of a segment whose code was left, with this error or none."""
+    """State of a segment when its code has ended, with this error or none."""
 
     error: BaseException | None
     is_poisoned: bool = False
@@ -65,24 +65,24 @@ class Left:
 
 
 PRECEDENCE: tuple[tuple[Ending, Callable[[Left], bool]], ...] = (
-    (Ending.DEAD, lambda left: left.error is None and left.is_poisoned),
-    (Ending.UNDOING, lambda left: left.is_undone),
-    (Ending.OVERTAKEN, lambda left: isinstance(left.error, LeaseLost)),
-    (Ending.DRAINED, lambda left: left.pauses and left.is_draining),
-    (Ending.WAITING, lambda left: left.pauses and (left.waits or left.is_abandoned)),
-    (Ending.WAITING_FOR_NOTHING, lambda left: left.pauses),
-    (Ending.CANCELLED, lambda left: isinstance(left.error, Cancelled)),
-    (Ending.ABANDONED, lambda left: left.is_abandoned),
-    (Ending.GIVEN_BACK, lambda left: isinstance(left.error, GIVEN_BACK)),
-    (Ending.CUT_OFF, lambda left: isinstance(left.error, StorageError)),
-    (Ending.SUCCEEDED, lambda left: left.error is None),
+    (Ending.DEAD, lambda state: state.error is None and state.is_poisoned),
+    (Ending.UNDOING, lambda state: state.is_undone),
+    (Ending.OVERTAKEN, lambda state: isinstance(state.error, LeaseLost)),
+    (Ending.DRAINED, lambda state: state.pauses and state.is_draining),
+    (Ending.WAITING, lambda state: state.pauses and (state.waits or state.is_abandoned)),
+    (Ending.WAITING_FOR_NOTHING, lambda state: state.pauses),
+    (Ending.CANCELLED, lambda state: isinstance(state.error, Cancelled)),
+    (Ending.ABANDONED, lambda state: state.is_abandoned),
+    (Ending.GIVEN_BACK, lambda state: isinstance(state.error, GIVEN_BACK)),
+    (Ending.CUT_OFF, lambda state: isinstance(state.error, StorageError)),
+    (Ending.SUCCEEDED, lambda state: state.error is None),
     (Ending.FAILED, lambda _: True),
 )
 
 
-def ending_of(left: Left) -> Ending:
+def ending_of(state: Left) -> Ending:
     """Return why the segment ends: the first line of the table that is true of it."""
-    return next(ending for ending, is_so in PRECEDENCE if is_so(left))
+    return next(ending for ending, is_so in PRECEDENCE if is_so(state))
 
 
 def is_poisoned(segment: Segment) -> bool:

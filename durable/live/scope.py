@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def running() -> tuple[int, asyncio.Task[Any] | None]:
-    """The thread, and in async code the task, that runs now."""
+    """Return the thread, and in async code the task, that runs now."""
     try:
         return threading.get_ident(), asyncio.current_task()
     except RuntimeError:
@@ -34,7 +34,7 @@ def running() -> tuple[int, asyncio.Task[Any] | None]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A place in an execution.
+    """Place in an execution.
 
     ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
     and the task in which the place was entered; code that runs here in another one is a branch of it.
@@ -50,7 +50,7 @@ class Scope:
 
     @property
     def branched(self) -> bool:
-        """Whether the code that runs now is a branch of this place: it runs beside the place's own line."""
+        """True if the code that runs now is a branch of this place: it runs beside the place's own line."""
         return self.line != running()
 
     def outside_of_transactions(self, call: str) -> None:
@@ -68,26 +68,26 @@ _undriven: ContextVar[bool] = ContextVar("durable_undriven", default=False)
 
 
 def scope() -> Scope | None:
-    """The scope of the code that runs now; None outside of executions."""
+    """Return the scope of the code that runs now; None outside of executions."""
     return _scope.get()
 
 
 def segment() -> Segment | None:
-    """The segment of the code that runs now; None outside of executions."""
-    here = _scope.get()
-    return None if here is None else here.segment
+    """Return the segment of the code that runs now; None outside of executions."""
+    current_scope = _scope.get()
+    return None if current_scope is None else current_scope.segment
 
 
 def here() -> Scope:
-    """The scope of the code that runs now. Raises NoExecution outside of executions."""
-    found = _scope.get()
-    if found is None:
+    """Return the scope of the code that runs now. Raises NoExecution outside of executions."""
+    current_scope = _scope.get()
+    if current_scope is None:
         raise NoExecution
-    return found
+    return current_scope
 
 
 def current() -> ToolContext:
-    """The context of the step, or of the execution, that the caller runs in. Raises NoExecution outside of one."""
+    """Return the context of the step, or of the execution, that the caller runs in. Raises NoExecution outside."""
     return here().tool_context
 
 

@@ -1,6 +1,6 @@
-"""A segment: one process driving one execution under one claim.
+"""Segments: one process driving one execution under one claim.
 
-It holds the journal under its epoch, what the journal said of each step when the claim was made, and what this
+A segment holds the journal under its epoch, what the journal said of each step when the claim was made, and what this
 process waits for. When the claim is gone, the journal refuses; when it may be gone, no further effect is started.
 """
 
@@ -36,7 +36,7 @@ log = logging.getLogger("durable")
 
 
 class Segment:
-    """The live execution. Thread-safe where tools run side by side."""
+    """One process driving one execution under one claim. Thread-safe where tools run side by side."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Segment:
         execution: Execution,
         journal: Journal,
         records: Iterable[Record],
-        asked: list[Interrupt],
+        questions: list[Interrupt],
     ) -> None:
         self.runtime = runtime
         self.execution = execution
@@ -58,7 +58,7 @@ class Segment:
         self.compensates: Segment | None = None
         """The segment of the same claim whose execution this one compensates: neither cancelled nor late any more."""
         self.cut = False
-        """Whether a step's body was left in the middle, without an outcome."""
+        """True if a step's body was left in the middle, without an outcome."""
         self.renewed_at = runtime.clock.monotonic()
         self.waiting: dict[str, Interrupt] = {}
         self.wake_at: float | None = None
@@ -75,8 +75,8 @@ class Segment:
         self.trace: Trace | None = None
         """The trace context that the first record of this segment carries along; None once it is written."""
         self.attachments: dict[str, Any] = {}
-        self._asked = {interrupt.id: interrupt for interrupt in asked}
-        self.decided_before = [interrupt.id for interrupt in asked if interrupt.status == "decided"]
+        self._asked = {interrupt.id: interrupt for interrupt in questions}
+        self.decided_before = [interrupt.id for interrupt in questions if interrupt.status == "decided"]
         """The interrupts that were decided when this segment began; one that is decided later wakes the execution."""
         self.receiving = threading.Lock()
         self._lock = threading.RLock()
@@ -84,7 +84,7 @@ class Segment:
 
     @property
     def closing(self) -> bool:
-        """Whether no further step may start here."""
+        """True if no further step may start here."""
         return self._matching.closed
 
     def close(self) -> None:
@@ -98,12 +98,12 @@ class Segment:
 
     @property
     def recovered(self) -> bool:
-        """Whether an earlier segment of this execution ended without letting go of it."""
+        """True if an earlier segment of this execution ended without letting go of it."""
         return self.replay.crashed_at is not None
 
     @property
     def thread(self) -> str:
-        """The thread it runs on; an execution without one is its own."""
+        """Return the thread it runs on; an execution without one is a thread of its own."""
         return self.execution.thread or self.execution.id
 
     def context(  # noqa: PLR0913 - the fields of a ToolContext
@@ -116,7 +116,7 @@ class Segment:
         deadline_at: float | None = None,
         secrets: tuple[str, ...] = (),
     ) -> ToolContext:
-        """A ToolContext of this execution."""
+        """Return a ToolContext of this execution."""
         execution, runtime = self.execution, self.runtime
         return ToolContext(
             execution_id=execution.id,
@@ -134,11 +134,11 @@ class Segment:
 
     def transact(self, change: Callable[[Any], Sequence[NewRecord]]) -> None:
         """Run ``change(connection)`` and append the records it returns, in one transaction."""
-        kept: list[Callable[[Any], object]] = []
+        keeps: list[Callable[[Any], object]] = []
 
         def stashing(connection: Any) -> Sequence[NewRecord]:
-            records = self._stashed(change(connection), kept)
-            for keep in kept:
+            records = self._stashed(change(connection), keeps)
+            for keep in keeps:
                 keep(connection)
             return records
 
@@ -151,10 +151,10 @@ class Segment:
 
     def append(self, *records: NewRecord, companions: Sequence[Callable[[Any], object]] = ()) -> tuple[Record, ...]:
         """Append to the journal and take the new records in."""
-        kept: list[Callable[[Any], object]] = []
-        stored = self._stashed(records, kept)
+        keeps: list[Callable[[Any], object]] = []
+        stored = self._stashed(records, keeps)
         with self._noticing():
-            appended = self.journal.append(*stored, companions=(*kept, *companions))
+            appended = self.journal.append(*stored, companions=(*keeps, *companions))
         self.trace = None
         with self._lock:
             self.records.extend(appended)
@@ -169,21 +169,21 @@ class Segment:
             self.overtaken = lost  # code in between may swallow it
             raise
 
-    def _stashed(self, records: Iterable[NewRecord], kept: list[Callable[[Any], object]]) -> list[NewRecord]:
+    def _stashed(self, records: Iterable[NewRecord], keeps: list[Callable[[Any], object]]) -> list[NewRecord]:
         redactor = self.runtime.secrets.redactor
         if redactor.knows:
             records = [replace(record, meta=redactor.plain(dict(record.meta))) for record in records]
-        stored = [self._stash(record, kept) for record in records]
+        stored = [self._stash(record, keeps) for record in records]
         if self.trace is not None and stored:
             stored[0] = self.trace.carried_by(stored[0])
         return stored
 
-    def _stash(self, record: NewRecord, kept: list[Callable[[Any], object]]) -> NewRecord:
+    def _stash(self, record: NewRecord, keeps: list[Callable[[Any], object]]) -> NewRecord:
         if record.value is None or len(record.value) <= blobs.INLINE or record.value.startswith(b"\0"):
             return record
         value, keep = blobs.stash(self.runtime.database, record.value)
         if keep is not None:
-            kept.append(keep)
+            keeps.append(keep)
         return replace(record, value=value)
 
     def unordered(self, path: str, *, branched: bool) -> bool:
@@ -226,17 +226,17 @@ class Segment:
             return self.replay.passed_over(scope)
 
     def rewind(self, scope: str) -> None:
-        """A scope is entered (again): its steps come by from the first on."""
+        """Begin a scope (again): calls may take the records of its steps from the first on."""
         with self._lock:
             self.replay.rewind(scope)
 
     def forget_failures(self, scope: str) -> None:
-        """A scope failed and may be tried again by its framework."""
+        """Prepare a failed scope for another try by its framework: what is repeatable in it runs again."""
         with self._lock:
             self.replay.forget_failures(scope)
 
     def interrupt(self, interrupt_id: str) -> Interrupt | None:
-        """The interrupt as it stood when this segment began; what is decided later is seen by the next one."""
+        """Return the interrupt as it stood when this segment began; a later decision is seen by the next segment."""
         return self._asked.get(interrupt_id)
 
     def wait_for(
@@ -254,14 +254,14 @@ class Segment:
 
     def withdraw(self, outcome: Outcome) -> None:
         """Take back what was asked at this step, answered or not: it is about another call than is made now."""
-        asked = outcome.interrupt
-        if asked is not None:
-            closed = InterruptClosed(interrupt=asked, decision="withdrawn")
-            self.append(closed.pack(outcome.key), companions=[interrupts.withdrawing(asked)])
+        interrupt_id = outcome.interrupt
+        if interrupt_id is not None:
+            closed = InterruptClosed(interrupt=interrupt_id, decision="withdrawn")
+            self.append(closed.pack(outcome.key), companions=[interrupts.withdrawing(interrupt_id)])
 
     @property
     def waits(self) -> bool:
-        """Whether something was asked or slept on that has not come."""
+        """True while an interrupt, a signal or a timer of this execution is pending."""
         return bool(self.waiting or self.awaited or self.wake_at is not None)
 
     def opened(self, interrupt_id: str) -> Interrupt:
@@ -272,10 +272,20 @@ class Segment:
         return interrupt
 
     def check(self) -> None:
-        """Whether a further step may start now.
+        """Return if a further step may start now.
 
         Raises LeaseLost, Cancelled, DeadlineExceeded, or Suspended if this process is draining.
         """
+        self._check_owner()
+        if self.cancel_reason is not None and self.compensates is None:
+            raise Cancelled(self.cancel_reason)
+        deadline = self.execution.deadline_at
+        if deadline is not None and self.runtime.database.clock() >= deadline:
+            msg = f"the deadline of execution {self.execution.id!r} has passed; no further step was started"
+            raise DeadlineExceeded(msg)
+
+    def _check_owner(self) -> None:
+        """Return if this process is still the owner, and goes on."""
         if self.journal.lost:
             raise LeaseLost(self.execution.id, self.journal.epoch)
         if self.overtaken is not None:
@@ -285,15 +295,9 @@ class Segment:
         if self.draining or (self.closing and not self.busy):
             raise Suspended
         self.runtime.leases.confirm(self)
-        if self.cancel_reason is not None and self.compensates is None:
-            raise Cancelled(self.cancel_reason)
-        deadline = self.execution.deadline_at
-        if deadline is not None and self.runtime.database.clock() >= deadline:
-            msg = f"the deadline of execution {self.execution.id!r} has passed; no further step was started"
-            raise DeadlineExceeded(msg)
 
     def working(self) -> AbstractContextManager[None]:
-        """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
+        """Count this block as a running step until it exits. Raises Suspended if no further step may start."""
         return self._matching.working()
 
     def aside(self) -> AbstractContextManager[None]:

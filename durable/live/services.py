@@ -55,7 +55,7 @@ class Observer(Protocol):
 
 
 class Services(Protocol):
-    """The process as the core sees it: where it stores, how it encodes, whose clock it reads, what governs it."""
+    """Process as the core sees it: where it stores, how it encodes, whose clock it reads, what governs it."""
 
     namespace: str
     codec: Codec
@@ -72,7 +72,7 @@ class Services(Protocol):
 
     @property
     def telemetry(self) -> Observer:
-        """The observer that is told of the work."""
+        """Return the observer that is told of the work."""
 
     def load(self, stored: bytes) -> Any:
         """Return the value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""

@@ -51,7 +51,7 @@ STEP = "compensate"
 
 
 def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
-    """Begin, if the app asks for it and there is anything to undo: the segment in which to go on with ``run``.
+    """Begin, if the app asks for it and there is anything to undo. Returns the segment for ``run``, else None.
 
     ``ending`` is what the last record is to say. Raises LeaseLost.
     """
@@ -64,12 +64,12 @@ def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
 
 
 def resumed(segment: Segment) -> Segment:
-    """The segment in which an execution is compensated, under the claim of this one. Raises LeaseLost."""
+    """Return the segment in which an execution is compensated, under the claim of this one. Raises LeaseLost."""
     runtime, execution = segment.runtime, segment.execution
     if execution.cancel_reason is not None:  # asked for once more: it is on its way
         segment.append(CompensatingAlready().pack(), companions=[_taken_over(segment)])
     with runtime.database.read() as connection:
-        asked = interrupts.find(
+        questions = interrupts.find(
             connection,
             runtime.namespace,
             runtime.load,
@@ -79,7 +79,7 @@ def resumed(segment: Segment) -> Segment:
         )
     records = sorted(segment.records, key=lambda record: record.seq)
     own = replace(execution, deadline_at=None, cancel_reason=None)
-    undoing = Segment(runtime, own, segment.journal, records, asked)
+    undoing = Segment(runtime, own, segment.journal, records, questions)
     undoing.compensates, undoing.span, undoing.renewed_at = segment, segment.span, segment.renewed_at
     runtime.leases.hold(undoing)
     return undoing
@@ -101,12 +101,12 @@ def _wanted(segment: Segment, status: str) -> bool:
 
 
 def left(replay: Replay) -> list[Outcome]:
-    """The calls that are to be undone, the last one first; those of which nobody knows are the last ones."""
+    """Return the calls that are to be undone, the last one first. A call with no known outcome counts as a last one."""
 
     def completed(outcome: Outcome) -> int:
         return outcome.result.seq if outcome.result is not None and outcome.is_done else 2**62
 
-    done = [
+    to_undo = [
         outcome
         for outcome in replay.steps.values()
         if outcome.begun_with is not None
@@ -114,22 +114,22 @@ def left(replay: Replay) -> list[Outcome]:
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
     ]
-    return sorted(done, key=completed, reverse=True)
+    return sorted(to_undo, key=completed, reverse=True)
 
 
 def _may_have_happened(outcome: Outcome) -> bool:
-    """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
+    """True if a call has failed by a timeout, or in another way that does not say what it did."""
     failed = unpack_if(outcome.result, StepFailed)
     return outcome.has_failed and failed is not None and failed.unknown
 
 
 def _is_undone(replay: Replay, outcome: Outcome) -> bool:
-    known = replay.steps.get(f"{outcome.key}/{STEP}")
-    return known is not None and known.is_done
+    undone = replay.steps.get(f"{outcome.key}/{STEP}")
+    return undone is not None and undone.is_done
 
 
 def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
-    """The policy that says how to undo this call: the runtime's own, or one declared in this process."""
+    """Return the policy that says how to undo this call: the runtime's own, or one declared in this process."""
     policy = runtime.policies.of_tool(outcome.name)
     if policy is not None and policy.compensate is not None:
         return policy
@@ -138,7 +138,9 @@ def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
         return None
     # the key under which the call was made may be for an app, an agent or a tag
     same = [
-        one for one in runtime.policies.values() if one.compensate is not None and reference(one.compensate) == name
+        policy
+        for policy in runtime.policies.values()
+        if policy.compensate is not None and reference(policy.compensate) == name
     ]
     return same[0] if len(same) == 1 else declared(outcome.name, name)
 
@@ -150,7 +152,7 @@ def _undoing(outcome: Outcome) -> str | None:
 
 
 def is_for_others(runtime: Process, execution_id: str) -> bool:
-    """Whether an execution that is to be cancelled is better left to a process with its app, which can undo it."""
+    """True if cancelling this execution is better left to a process with its app, which can undo it."""
     with runtime.database.read() as connection:
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
         if execution.app in runtime.apps or execution.compensate is False:
@@ -163,25 +165,29 @@ def is_for_others(runtime: Process, execution_id: str) -> bool:
 
 
 def run(segment: Segment) -> list[str]:
-    """Undo what is left: the names of all that is undone. Raises CompensationFailed, Suspended, LeaseLost."""
+    """Undo what is left. Returns the names of all undone calls. Raises CompensationFailed, Suspended, LeaseLost."""
     above = segment.compensates
     due = left(segment.replay)
     for number, outcome in enumerate(due):
         if above is not None and above.draining:
             segment.draining = True
             raise Suspended
-        rest = [later.name for later in due[number + 1 :]]
-        try:
-            if outcome.is_done or _happened(segment, outcome):
-                _undo(segment, outcome)
-        except (LeaseLost, StorageError):
-            raise
-        except Cancelled as exc:
-            raise CompensationFailed(outcome.name, f"given up by a decision: {exc.reason}", rest) from None
-        except Exception as exc:
-            said = failure.describe(exc)
-            raise CompensationFailed(outcome.name, f"{said['type']}: {said['message']}", rest) from exc
+        _undo_if_happened(segment, outcome, [later.name for later in due[number + 1 :]])
     return [outcome.name for outcome in segment.replay.steps.values() if _is_undone(segment.replay, outcome)]
+
+
+def _undo_if_happened(segment: Segment, outcome: Outcome, later: list[str]) -> None:
+    """Undo one call; ``later`` are the calls that are not undone if this one fails with CompensationFailed."""
+    try:
+        if outcome.is_done or _happened(segment, outcome):
+            _undo(segment, outcome)
+    except (LeaseLost, StorageError):
+        raise
+    except Cancelled as exc:
+        raise CompensationFailed(outcome.name, f"given up by a decision: {exc.reason}", later) from None
+    except Exception as exc:
+        error = failure.describe(exc)
+        raise CompensationFailed(outcome.name, f"{error['type']}: {error['message']}", later) from exc
 
 
 def _happened(segment: Segment, outcome: Outcome) -> bool:
@@ -214,11 +220,11 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
     if lost is not None:
         raise lost
     result = outcome.result.value()
-    given = {"arguments": outcome.begun_with.value(), "result": getattr(result, "tool_result", result)}
+    undo_input = {"arguments": outcome.begun_with.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
     call = Call(
         f"compensate:{outcome.name}",
-        arguments=given,
+        arguments=undo_input,
         policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
         identity=STEP,
         kind=TOOL,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def ended_segment(runtime: Process, execution: Execution) -> Segment:
-    """A segment over the record of an ended execution. Blocks."""
+    """Return a segment over the record of an ended execution. Blocks."""
     with runtime.database.read() as connection:
         records = journal.read(connection, execution.id, runtime.load)
         head = journal.head(connection, execution.id)
@@ -35,7 +35,7 @@ def ended_segment(runtime: Process, execution: Execution) -> Segment:
 
 
 class _ClosedJournal(Journal):
-    """A journal that takes nothing more in; a note on what is different now is dropped."""
+    """Journal that takes nothing more in; a note on what is different now is dropped."""
 
     status = ""
 

@@ -66,12 +66,12 @@ def load_segment(
     execution is given up.
     """
     try:
-        execution, records, asked = _read(runtime, execution_id, epoch)
+        execution, records, questions = _read(runtime, execution_id, epoch)
     except JournalCorrupt as corrupt:
         _set_aside(runtime, execution_id, epoch, corrupt)
         raise
     held = Journal(runtime.writer, runtime.database, execution_id, epoch=epoch, head=head, load=runtime.load)
-    segment = Segment(runtime, execution, held, records, asked)
+    segment = Segment(runtime, execution, held, records, questions)
     segment.renewed_at = claimed_at
     runtime.leases.hold(segment)
     runtime.telemetry.opened(segment)
@@ -83,7 +83,7 @@ def _read(runtime: Process, execution_id: str, epoch: int) -> tuple[Execution, l
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
         records = journal.believe(connection, execution_id, runtime.load, epoch=epoch)
         # whoever needs an answer looks for one that is open or decided; of those it misses none, however many were
-        asked = interrupts.find(
+        questions = interrupts.find(
             connection,
             runtime.namespace,
             runtime.load,
@@ -91,11 +91,11 @@ def _read(runtime: Process, execution_id: str, epoch: int) -> tuple[Execution, l
             status=("open", "decided"),
             limit=None,
         )
-    for interrupt in asked:
+    for interrupt in questions:
         if not _says_that_it_was_asked(records, interrupt.id):
             msg = f"journal of {execution_id!r}: its end is missing, it does not say that {interrupt.id!r} was asked"
             raise JournalCorrupt(msg)
-    return execution, records, asked
+    return execution, records, questions
 
 
 def _says_that_it_was_asked(records: list[Record], interrupt_id: str) -> bool:

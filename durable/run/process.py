@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Process(Services, Protocol):
-    """A ``Runtime``, seen from the entries that it puts together."""
+    """``Runtime``, seen from the entries that it puts together."""
 
     writer: Writer
 
     @property
     def apps(self) -> tuple[str, ...]:
-        """The names of all apps of this process."""
+        """Return the names of all apps of this process."""
 
     def app(self, name: str) -> App:
         """Return the app of this name. Raises UnknownApp."""
 
     @property
     def start(self) -> Callable[..., Any]:
-        """What records an execution for a worker to run, and returns a handle to it."""
+        """Return the function that records an execution for a worker to run, and returns a handle to it."""
 
     def interrupts(self, status: str | None = "open", **filters: Any) -> list[Interrupt]:
         """Return interrupts, oldest first."""

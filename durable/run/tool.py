@@ -67,18 +67,23 @@ def tool(fn: Any = None, /, **options: Any) -> Any:
     return _declare(fn, policy=ToolPolicy(**options))
 
 
+def _refuse_unsupported(fn: Any, policy: ToolPolicy) -> None:
+    """Raise Unsupported for a function that cannot be a step with this policy."""
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        msg = f"{fn.__name__}: a tool that is a generator function; return a list of what it yields"
+        raise Unsupported(msg)
+    if inspect.iscoroutinefunction(fn) and policy.does.in_transaction:
+        msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
+        raise Unsupported(msg)
+
+
 def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     declare(str(getattr(fn, "name", None) or getattr(fn, "__name__", "")), policy)
     if not inspect.isroutine(fn):
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        msg = f"{fn.__name__}: a tool that is a generator function; return a list of what it yields"
-        raise Unsupported(msg)
+    _refuse_unsupported(fn, policy)
     is_async = inspect.iscoroutinefunction(fn)
-    if is_async and policy.does.in_transaction:
-        msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
-        raise Unsupported(msg)
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:

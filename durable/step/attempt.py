@@ -33,7 +33,7 @@ PASSING: tuple[type[BaseException], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What an attempt came to: a value, an error, or (``unknown``) neither."""
+    """Result of an attempt: a value, an error, or (``unknown``) neither."""
 
     value: Any = None
     error: BaseException | None = None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call about to be made, as its framework asks for it.
+    """Call about to be made, as its framework asks for it.
 
     ``identity`` keys it by a framework's id; without one it is numbered by name. ``agent`` makes the call.
     ``attributes`` (of the gen_ai conventions, never content) are for telemetry. ``schema`` is the JSON Schema of the
@@ -84,7 +84,7 @@ class Call:
 
 @dataclass(slots=True)
 class Placed:
-    """A call and its place in the record: ``match`` is None until it is certain which record is its own.
+    """Call and its place in the record: ``match`` is None until it is certain which record is its own.
 
     ``fits`` is False if the record is of another call. ``in_branch``: it is made beside its scope's own line.
     ``unordered``: its number may be another one on a replay. ``unknown`` is how an attempt of this process ended of
@@ -162,7 +162,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The step is in the journal: this is what it came to."""
+    """Step whose outcome is in the journal."""
 
     outcome: Outcome
 
@@ -178,7 +178,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The step may run now, with these arguments; with a ``delay``, ask again after so many seconds."""
+    """Step that may run now, with these arguments; with a ``delay``, ask again after so many seconds."""
 
     placed: Placed
     arguments: Any

@@ -20,7 +20,7 @@ def governing(  # noqa: PLR0913 - a tool, and where it is called
     tags: tuple[str, ...] = (),
     also: str = "",
 ) -> ToolPolicy:
-    """The policy under which a tool is called here; ``own`` is what it declares itself.
+    """Return the policy under which a tool is called here; ``own`` is what it declares itself.
 
     ``tags`` are those its framework gives it, ``also`` is another name of it, for where no key fits the first.
     """
@@ -28,10 +28,12 @@ def governing(  # noqa: PLR0913 - a tool, and where it is called
     policies, app = segment.runtime.policies, segment.execution.app
     if not policies:
         return own or ONCE
-    known = (*(own.tags if own is not None else ()), *tags)
-    found = policies.of_tool(name, app=app, agent=agent or app, tags=known)
-    if found is None and also:
-        found = policies.of_tool(also, app=app, agent=agent or app, tags=known)
-    if found is None or own is None:
-        return found or own or ONCE
-    return with_code_of(own, found)
+    if own is not None:
+        tags = (*own.tags, *tags)
+    agent = agent or app
+    rule = policies.of_tool(name, app=app, agent=agent, tags=tags)
+    if rule is None and also:
+        rule = policies.of_tool(also, app=app, agent=agent, tags=tags)
+    if rule is None:
+        return own or ONCE
+    return rule if own is None else with_code_of(own, rule)

@@ -41,8 +41,8 @@ def reconciled(placed: Placed, arguments: Any) -> Done | NotDone | str:
     ask = given_context(policy.reconcile, (key, arguments), context)
     ended = run_attempt(ask, placed.key, policy.timeout)
     if ended.error is not None:
-        said = failure.describe(scrubbed(segment.runtime.secrets.redactor, ended.error))
-        return f"reconcile raised {said['type']}: {said['message']}"
+        error = failure.describe(scrubbed(segment.runtime.secrets.redactor, ended.error))
+        return f"reconcile raised {error['type']}: {error['message']}"
     match ended.value:
         case Done() | NotDone():
             return ended.value
@@ -51,22 +51,22 @@ def reconciled(placed: Placed, arguments: Any) -> Done | NotDone | str:
     return f"reconcile returned {failure.shown(ended.value, 100)} in place of Done, NotDone or Unknown"
 
 
-def given_context(fn: Callable[..., Any], given: tuple[Any, ...], context: ToolContext) -> Callable[[], Any]:
-    """A call of a function of the user's, run to its end; with the context, if it takes one argument more.
+def given_context(fn: Callable[..., Any], arguments: tuple[Any, ...], context: ToolContext) -> Callable[[], Any]:
+    """Return a call of a function of the user's, run to its end; with the context, if it takes one argument more.
 
     It stands outside of the execution: a tool that it calls is no step.
     """
-    wanted = (*given, context) if _takes(fn, len(given) + 1) else given
+    all_arguments = (*arguments, context) if _takes(fn, len(arguments) + 1) else arguments
 
-    async def awaited(found: Any) -> Any:
+    async def awaited(result: Any) -> Any:
         await context.dependencies.ready_here()
-        return await found
+        return await result
 
     def run() -> Any:
         with undriven():
             context.dependencies.make()
-            found = fn(*wanted)
-            return on_own_loop(awaited(found)) if inspect.isawaitable(found) else found
+            result = fn(*all_arguments)
+            return on_own_loop(awaited(result)) if inspect.isawaitable(result) else result
 
     return run
 

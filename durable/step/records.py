@@ -1,4 +1,4 @@
-"""The records that a step writes."""
+"""Records that a step writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
+"""Shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
 
 Each asks ``begin_step``, runs the body as an attempt inside the step's own scope, and hands what it came to to
 ``complete_step``.
@@ -120,7 +120,7 @@ def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, 
 
 
 class _RolledBack(Exception):
-    """The body of a transactional step has raised; nothing it wrote is kept."""
+    """Raised when the body of a transactional step has raised; nothing it wrote is kept."""
 
 
 def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:

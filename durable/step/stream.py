@@ -1,6 +1,6 @@
-"""The third shell: a step whose answer comes in chunks, which a reader has while the rest is still on its way.
+"""Streams, the third shell: a step whose answer comes in chunks, which a reader has while the rest is on its way.
 
-It is a step as any other one: under the same gates, with the same retries, delays, spans, timeouts and doubts, and its
+It is a step like any other: under the same gates, with the same retries, delays, spans, timeouts and doubts, and its
 outcome is recorded before its last chunk is handed on. Four questions are a stream's own.
 
 **A failed attempt of which the reader has heard.** An attempt that fails before anybody has heard of it is followed by
@@ -83,7 +83,7 @@ def stream_step(
     """
     _not_transactional(placed)
     segment, flow, context = placed.segment, _driven(placed, source, reader), contextvars.copy_context()
-    rest: Iterator[Item] = iter(())
+    remaining: Iterator[Item] = iter(())
     try:
         with segment.working():
             while True:
@@ -91,10 +91,10 @@ def stream_step(
                 with segment.aside():
                     yield item
     except StopIteration as end:
-        rest = end.value
+        remaining = end.value
     finally:
         context.run(flow.close)
-    yield from rest
+    yield from remaining
 
 
 async def stream_step_async(
@@ -198,8 +198,8 @@ def _attempt(pending: Pending, source: Any, reading: Reader[Any, Any]) -> Genera
         try:
             while ended.error is None and not isinstance(ended.value, _Whole):
                 yield from ended.value or ()
-                left = None if limit is None else max(0.001, limit - (time.perf_counter() - began))
-                ended = run_attempt(lambda: next(parts), key, left, call.control_flow)
+                seconds = None if limit is None else max(0.001, limit - (time.perf_counter() - began))
+                ended = run_attempt(lambda: next(parts), key, seconds, call.control_flow)
         finally:
             left_behind = isinstance(ended.error, StepTimeout) and ended.error.step_key == key
             if not left_behind:

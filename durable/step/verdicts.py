@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A decision by which the attempt starts: it is used up in the commit that announces the attempt, not before."""
+    """Decision by which the attempt starts: it is used up in the commit that announces the attempt, not before."""
 
     batch: Batch
     arguments: Any
@@ -38,7 +38,7 @@ PASS = Pass()
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The call has an outcome; ``replayed`` if it was on record already."""
+    """Verdict that the call has an outcome; ``replayed`` if it was on record already."""
 
     batch: Batch = NOTHING
     replayed: bool = False

@@ -19,7 +19,7 @@ CLAIMED = Moment(START, 1)
 
 @dataclass(frozen=True)
 class Decides:
-    """A person answers the open question about a call; ``refused`` is the error they get instead."""
+    """Act: a person answers the open question about a call; ``refused`` is the error they get instead."""
 
     by: str
     decision: Decision
@@ -36,7 +36,7 @@ class Passes:
 
 @dataclass(frozen=True)
 class Dies:
-    """The next process is killed at this moment."""
+    """Act: the next process is killed at this moment."""
 
     at: Moment = CLAIMED
 
@@ -62,12 +62,12 @@ class Deploys:
 
 @dataclass(frozen=True)
 class Returns:
-    """The caller calls again, with the same id and input."""
+    """Act: the caller calls again, with the same id and input."""
 
 
 @dataclass(frozen=True)
 class GoesOn:
-    """The caller goes on in the framework's own way."""
+    """Act: the caller goes on in the framework's own way."""
 
 
 @dataclass(frozen=True)

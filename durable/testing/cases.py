@@ -1,4 +1,4 @@
-"""The cases: what a model asks for, what people, time and crashes do about it, and what it must come to. Data only."""
+"""Cases: what a model asks for, what people, time and crashes do about it, and what it must come to. Data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desk: an agent with two tools, ``pay`` and ``note``, in processes that come and go."""
+"""Desks: an agent with two tools, ``pay`` and ``note``, in processes that come and go."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Desk:
-    """An agent of one framework; ``options`` are those of its runtimes. ``process`` begins a new process.
+    """Agent of one framework; ``options`` are those of its runtimes. ``process`` begins a new process.
 
     ``pay`` and ``note`` are what ``tools`` makes by default.
     """

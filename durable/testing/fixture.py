@@ -1,4 +1,4 @@
-"""The fixture: all that the suite knows of a framework. Subclass ``AdapterFixture``; about 120 lines."""
+"""Fixtures: all that the suite knows of a framework. Subclass ``AdapterFixture``; about 120 lines."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ TURNS = tuple(
 
 @dataclass(frozen=True)
 class Plan:
-    """What may happen outside; see ``durable.testing.receiver.Expected``."""
+    """Plan of what may happen outside; see ``durable.testing.receiver.Expected``."""
 
     effects: Mapping[str, str] = field(
         default_factory=lambda: {"look_up": "read", "reserve": "idempotent", "charge": "once", "ship": "once"}

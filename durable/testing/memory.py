@@ -69,7 +69,7 @@ class MemoryProcess:
         self.epoch += 1
         journal: Any = MemoryJournal(self, self.epoch)
         journal.append(Claimed(owner="memory").pack())
-        waiting = [asked for asked in self.interrupts.values() if asked.status in {"open", "decided"}]
+        waiting = [row for row in self.interrupts.values() if row.status in {"open", "decided"}]
         segment = Segment(self, replace(self._execution(), **execution), journal, self.records, waiting)
         with within(root(segment)):
             yield segment
@@ -91,7 +91,7 @@ class MemoryProcess:
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of all records but claims, in order."""
+        """Return the kinds of all records but claims, in order."""
         return [record.kind for record in self.records if unpack_if(record, Claimed) is None]
 
     @property
@@ -287,11 +287,11 @@ class MemoryPacing:
 
 
 class Silent:
-    """An observer that tells nobody."""
+    """Observer that tells nobody."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        told: Callable[..., Any] = _through if name == "attempt" else _nothing
-        return told
+        method: Callable[..., Any] = _through if name == "attempt" else _nothing
+        return method
 
 
 def _nothing(*_: object, **__: object) -> Any:

@@ -23,11 +23,11 @@ Line = dict[str, Any]
 
 
 class Refused(Exception):
-    """The receiver was asked and did nothing; asking again may help."""
+    """Raised when the receiver was asked and did nothing; asking again may help."""
 
 
 class Outside:
-    """The outside of one execution. ``point(label)`` is called around each effect: a process may end there."""
+    """Outside world of one execution. ``point(label)`` is called around each effect: a process may end there."""
 
     def __init__(self, path: Path, point: Callable[[str], None] = lambda _: None) -> None:
         self.path = path

@@ -11,6 +11,7 @@ from durable.declare.policy import Approval, ToolPolicy
 from durable.declare.rate import Rate
 from durable.declare.retry import Retry
 from durable.inbox.decision import Decision
+from durable.record.events import Failed, StepFailed, unpack_if
 from durable.testing.cases import HOUR
 from durable.testing.script import DEAR, NOTE, PAY, WORDS
 
@@ -40,8 +41,8 @@ class Policies:
         assert "paid 20" in agent.script.results["c1"]
         assert "the policy allows this call only where" in agent.script.results["c2"]
         assert agent.outside.counts() == {"pay 20 for A": 1}
-        (refused,) = [record for record in agent.handle().history() if "not_allowed" in record.meta]
-        assert (refused.kind, refused.meta["name"]) == ("step_failed", "pay")
+        failures = [unpack_if(record, StepFailed) for record in agent.handle().history()]
+        assert [failed.name for failed in failures if failed is not None and failed.not_allowed] == ["pay"]
 
     def test_a_policy_is_found_by_pattern_as_well_as_by_name(self, desk: Making) -> None:
         agent = desk([PAY], [NOTE], policies={"p*": ToolPolicy(approval=True)}).process()
@@ -134,7 +135,9 @@ class Policies:
             agent.run()
         assert (undone, agent.handle().status) == (["B", "A"], "failed")
         assert "cannot be reached" in (agent.handle().execution().error or {})["message"]
-        assert agent.handle().history()[-1].meta["compensated"] == ["pay", "pay"]
+        ending = unpack_if(agent.handle().history()[-1], Failed)
+        assert ending is not None
+        assert list(ending.compensated or ()) == ["pay", "pay"]
 
 
 def undoing(undone: list[str]) -> dict[str, ToolPolicy]:

@@ -60,7 +60,7 @@ class Processes:
 
 
 class PointedDatabase(Database):
-    """A database with a point behind each commit."""
+    """Database with a point behind each commit."""
 
     def __init__(self, url: str, point: Callable[[str], None], **options: Any) -> None:
         super().__init__(url, **options)
@@ -68,14 +68,14 @@ class PointedDatabase(Database):
 
     @contextmanager
     def write(self) -> Iterator[Any]:
-        """As ``Database.write``."""
+        """Open a transaction as ``Database.write``, and reach the point when it has committed."""
         with super().write() as connection:
             yield connection
         self._point(COMMITTED)
 
     @contextmanager
     def write_again(self) -> Iterator[Any]:
-        """As ``Database.write_again``."""
+        """Open a transaction as ``Database.write_again``, and reach the point when it has committed."""
         with super().write_again() as connection:
             yield connection
         self._point(COMMITTED)
@@ -83,7 +83,7 @@ class PointedDatabase(Database):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The moment at which a process ends: so many commits behind the point of this label.
+    """Moment at which a process ends: so many commits behind the point of this label.
 
     Commits count up to the next point of another label.
     """

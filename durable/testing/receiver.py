@@ -1,4 +1,4 @@
-"""What must hold at the receiving side, whatever the database says: rules over the ledger of the outside."""
+"""Rules that must hold at the receiving side, whatever the database says: over the ledger of the outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Expected(Protocol):
-    """What may happen outside: each effect by name, those that a person must allow, and those that a person refuses.
+    """Rules for what may happen: each effect by name, those that a person must allow, those that a person refuses.
 
     An effect is ``read``, ``idempotent``, ``transactional`` or ``once``.
     """

@@ -19,7 +19,7 @@ WORDS = "all of it is done"
 
 
 class Unreachable(ConnectionError):
-    """The provider of the model cannot be reached."""
+    """Raised when the provider of the model cannot be reached."""
 
     def __init__(self) -> None:
         super().__init__("the model cannot be reached")
@@ -27,7 +27,7 @@ class Unreachable(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call that the model makes."""
+    """Tool call that the model makes."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class Turn:
 
 @dataclass
 class Script:
-    """The answers of a model: one for each turn, then WORDS.
+    """Answers of a model: one for each turn, then WORDS.
 
     ``results`` is what the model was last told of each call, by call id. ``altered`` replaces arguments on their way
     from the model to a tool, by user code. ``failures`` says how often each turn raises Unreachable before its answer.
@@ -86,7 +86,7 @@ class Script:
 
     @property
     def asked(self) -> list[int]:
-        """The turns that a model was asked for, in order, by all processes."""
+        """Return the turns that a model was asked for, in order, by all processes."""
         return [line["turn"] for line in self.outside.lines("model")]
 
 

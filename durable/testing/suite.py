@@ -1,4 +1,4 @@
-"""The suite: what every adapter promises, as tests of one fixture.
+"""Suites: what every adapter promises, as tests of one fixture.
 
     TestMyFramework = adapter_suite(MyFramework(), postgres="postgresql://...")
 
@@ -48,7 +48,7 @@ Making = Callable[..., Desk]
 
 
 class AdapterSuite(Executions, Policies):
-    """The tests. ``desk`` makes the agent of a test on a new database."""
+    """Tests of one adapter. ``desk`` makes the agent of a test on a new database."""
 
     fixture: ClassVar[AdapterFixture]
     urls: ClassVar[Mapping[str, Callable[[], str]]]
@@ -67,11 +67,14 @@ class AdapterSuite(Executions, Policies):
         elif "processes" in metafunc.fixturenames:
             metafunc.parametrize("processes", ["sqlite"], indirect=True)
         elif "label" in metafunc.fixturenames:
-            lives = [(label, False, "sqlite") for label in kills.LABELS]
-            lives += [(label, True, "sqlite") for label in kills.LABELS[-2:]]
-            lives += [("after charge", False, backend) for backend in self.urls]
-            rows = [pytest.param(*life, id=f"{life[0]}{' streamed' * life[1]}: {life[2]}") for life in lives]
-            metafunc.parametrize(("label", "streamed", "backend"), rows)
+            metafunc.parametrize(("label", "streamed", "backend"), self._deaths())
+
+    def _deaths(self) -> list[Any]:
+        """Return where processes are killed: at each label, with streamed answers or without, on which database."""
+        deaths = [(label, False, "sqlite") for label in kills.LABELS]
+        deaths += [(label, True, "sqlite") for label in kills.LABELS[-2:]]
+        deaths += [("after charge", False, backend) for backend in self.urls]
+        return [pytest.param(*death, id=f"{death[0]}{' streamed' * death[1]}: {death[2]}") for death in deaths]
 
     @pytest.fixture
     def processes(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:

@@ -1,4 +1,4 @@
-"""The budget of an execution: a step is counted before it starts, and stopped or asked about if there is no room.
+"""Budgets of executions: a step is counted before it starts, and stopped or asked about if there is no room.
 
 Counted from the journal, so neither a replay nor a crash loses or doubles anything. Steps and calls never go beyond
 the budget; tokens and money are known when a model has answered, so that one answer may.

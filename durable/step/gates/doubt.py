@@ -49,13 +49,13 @@ def inquire(placed: Placed) -> Verdict:
     if not placed.call.policy.does.settles and not _outlived(placed):
         return PASS
     arguments = placed.arguments
-    found = reconciled(placed, arguments)
-    if isinstance(found, Done):
-        value = segment.runtime.codec.encode(found.result, what=f"the reconciled result of {placed.call.name}")
+    reconciliation = reconciled(placed, arguments)
+    if isinstance(reconciliation, Done):
+        value = segment.runtime.codec.encode(reconciliation.result, what=f"the reconciled result of {placed.call.name}")
         return Finished(Batch((StepDone.of(placed.about, reconciled=True).pack(placed.key, value),)))
-    if isinstance(found, NotDone):
+    if isinstance(reconciliation, NotDone):
         return _not_done(placed)
-    return Wait(_did_it_happen(placed, arguments, because=found))
+    return Wait(_did_it_happen(placed, arguments, because=reconciliation))
 
 
 def _did_it_happen(placed: Placed, arguments: object, *, because: str) -> Batch:
@@ -74,7 +74,7 @@ def _did_it_happen(placed: Placed, arguments: object, *, because: str) -> Batch:
 
 
 def _not_done(placed: Placed) -> Verdict:
-    """An attempt of this process that did not happen after all has failed: its retries say what follows."""
+    """Return what follows an attempt of this process that did not happen: it has failed, and its retries decide."""
     outcome, error = placed.outcome, placed.unknown
     note = Batch((Reconciled(step=outcome.key, happened=False).pack(),))
     if error is None:
@@ -93,8 +93,8 @@ def _decided(placed: Placed, answer: Answer) -> Verdict:
     used_up = answer.used_up(segment)
     if decision.kind == "happened":
         value = segment.runtime.codec.encode(decision.value, what=f"the result of {placed.call.name}")
-        done = StepDone.of(placed.about, by=answer.interrupt.decided_by)
-        return Finished(used_up + Batch((done.pack(placed.key, value),)))
+        step_done = StepDone.of(placed.about, by=answer.interrupt.decided_by)
+        return Finished(used_up + Batch((step_done.pack(placed.key, value),)))
     if decision.kind == "did_not_happen":
         return Pass(start=Start(used_up, placed.arguments))
     return Stop(Cancelled(decision.reason or "cancelled by decision"), used_up)

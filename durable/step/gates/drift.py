@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The call that the code makes now."""
+    """Call that the code makes now."""
 
     name: str
     arguments: Any

@@ -12,6 +12,7 @@ from durable.record.events import CircuitOpen, CircuitOpened, RateLimited
 from durable.step.verdicts import PASS, Pass, Wait
 
 if TYPE_CHECKING:
+    from durable.checkpoint.pace.circuits import Circuit
     from durable.declare.breaker import Breaker
     from durable.live.scope import Scope
     from durable.record.events import MustWait
@@ -29,21 +30,36 @@ def due(placed: Placed) -> Verdict:
 
 def gate(placed: Placed) -> Verdict:
     """Return Wait while the circuit of the call is open, or its rate has no turn; a turn is taken only if all fits."""
-    breaker, rate = placed.call.policy.breaker, placed.call.policy.rate
-    pace, name = placed.segment.runtime.pace, placed.call.name
-    circuit = None if breaker is None else pace.look(breaker, name)
-    opens_at = None if circuit is None else pace.opens_at(circuit)
-    if breaker is not None and opens_at is not None:
-        return _until(CircuitOpen(step=placed.key, of=breaker.name or name, until=opens_at))
-    turn_at = None if rate is None else pace.turn(rate, name)
-    if rate is not None and turn_at is not None:
-        return _until(RateLimited(step=placed.key, of=rate.name or name, until=turn_at))
-    if breaker is None or circuit is None or circuit.retry_at is None:
-        return Pass(circuit=circuit)
-    circuit = pace.probe(breaker, name)
+    breaker, pace = placed.call.policy.breaker, placed.segment.runtime.pace
+    if breaker is None:
+        return _no_turn(placed) or PASS
+    circuit = pace.look(breaker, placed.call.name)
+    opens_at = pace.opens_at(circuit)
+    if opens_at is not None:
+        return _circuit_open(placed, breaker, opens_at)
+    return _no_turn(placed) or _probed(placed, breaker, circuit)
+
+
+def _no_turn(placed: Placed) -> Wait | None:
+    """Take a turn of the call's rate; Wait if there is none now."""
+    rate, name = placed.call.policy.rate, placed.call.name
+    turn_at = None if rate is None else placed.segment.runtime.pace.turn(rate, name)
+    if rate is None or turn_at is None:
+        return None
+    return _until(RateLimited(step=placed.key, of=rate.name or name, until=turn_at))
+
+
+def _probed(placed: Placed, breaker: Breaker, circuit: Circuit) -> Verdict:
+    """Return Pass if the circuit is closed, or if this call becomes its single trial."""
+    if circuit.retry_at is not None:
+        circuit = placed.segment.runtime.pace.probe(breaker, placed.call.name)
     if circuit.retry_at is None:
         return Pass(circuit=circuit)
-    return _until(CircuitOpen(step=placed.key, of=breaker.name or name, until=circuit.retry_at))
+    return _circuit_open(placed, breaker, circuit.retry_at)
+
+
+def _circuit_open(placed: Placed, breaker: Breaker, until: float) -> Wait:
+    return _until(CircuitOpen(step=placed.key, of=breaker.name or placed.call.name, until=until))
 
 
 def _until(note: MustWait) -> Wait:
