@@ -222,8 +222,8 @@ class Runtime:
             thread=_checked_if_given(thread, "the thread"),
             queue=checked(queue, "the queue"),
             priority=priority,
-            run_after=None if run_after is None else now + run_after,
-            deadline_at=None if deadline is None else now + deadline,
+            run_after=_later(now, run_after),
+            deadline_at=_later(now, deadline),
             parent=_checked_if_given(parent, "the parent's id"),
             correlation_id=_checked_if_given(correlation_id, "the correlation id"),
             tags={str(key): redactor.text(str(value)) for key, value in (tags or {}).items()},
@@ -383,6 +383,10 @@ class Runtime:
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
             return claims.queues(connection, self.namespace)
+
+
+def _later(now: float, seconds: float | None) -> float | None:
+    return None if seconds is None else now + seconds
 
 
 def _checked_if_given(text: str | None, meaning: str) -> str | None:

@@ -39,7 +39,7 @@ def misfit(schema: Mapping[str, Any] | None, arguments: Any) -> str | None:
 
 
 def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema as frameworks apply it: what has a default or may be null is optional, and more may be given."""
+    """Return the schema as frameworks apply it: a default or null makes an argument optional, more may be given."""
     properties = schema.get("properties", {})
     required = [name for name in schema.get("required", ()) if not _may_be_left_out(properties.get(name, {}))]
     return {key: value for key, value in schema.items() if key != "additionalProperties"} | {"required": required}

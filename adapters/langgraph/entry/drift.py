@@ -35,7 +35,7 @@ def check_nodes(segment: Segment, graph: Pregel[Any, Any, Any, Any], checkpoint:
 
 
 def pending_nodes(checkpoint: Checkpoint) -> set[str]:
-    """The names of the nodes that this checkpoint says are to run next, whatever graph is deployed."""
+    """Return the names of the nodes that this checkpoint says are to run next, whatever graph is deployed."""
     versions: Mapping[str, Any] = checkpoint["channel_versions"]
     versions_seen: Mapping[str, Mapping[str, Any]] = checkpoint["versions_seen"]
     values: Mapping[str, Any] = checkpoint["channel_values"]

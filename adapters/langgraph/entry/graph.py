@@ -1,4 +1,4 @@
-"""The durable graph: a compiled graph with the same interface, each run of it an execution.
+"""Durable graphs: a compiled graph with the same interface, each run of it an execution.
 
 ``invoke``, ``ainvoke``, ``batch`` and the event streams all come through ``stream`` and ``astream``, which alone
 are overridden. A call claims its execution, drives the bare graph in it, and closes it as what came of it says; a
@@ -49,7 +49,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
     durable: GraphApp
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
-        """As the bare graph's. ``execution_id`` names the execution: the same id and input again is an exact resume.
+        """Stream as the bare graph does. With the same ``execution_id`` and input, a call resumes exactly.
 
         ``tags`` are those of the execution it starts, as of ``Runtime.start``.
         """
@@ -68,7 +68,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             drive.output = modes.last
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
-        """As ``stream``, asynchronously; the event loop never waits for the database."""
+        """Stream asynchronously as ``stream`` does; the event loop never waits for the database."""
         execution_id, tags = options.pop("execution_id", None), options.pop("tags", None)
         configured = given(self.durable, self.config, config)
         if configured is None:
@@ -138,7 +138,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         return modes.last
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
-        """As the bare graph's.
+        """Update the state as the bare graph does.
 
         Raises ThreadBusy while an execution is running on the thread, and Unsupported while one waits inside a node in
         which an effect has happened: on the new state that node would begin anew, and the effect would happen again.
@@ -147,20 +147,20 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         return super().bulk_update_state(config, supersteps)
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
-        """As ``bulk_update_state``."""
+        """Update the state as ``bulk_update_state`` does."""
         await self.durable.runtime.database.on_journal_thread(self._refuse_running, config)
         return await super().abulk_update_state(config, supersteps)
 
     def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """As the bare graph's: it is drawn with the nodes that it was made of."""
+        """Return the drawing of the bare graph, with the nodes that it was made of."""
         return self.durable.bare.get_graph(merge_configs(self.config, config), xray=xray)
 
     async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
-        """As ``get_graph``."""
+        """Return what ``get_graph`` returns."""
         return await self.durable.bare.aget_graph(merge_configs(self.config, config), xray=xray)
 
     def copy(self, update: dict[str, Any] | None = None) -> Any:
-        """A copy with other attributes; what was wrapped stays wrapped."""
+        """Return a copy with other attributes; what was wrapped stays wrapped."""
         copied = copy.copy(self)
         copied.__dict__.update(update or {})
         return copied
@@ -191,5 +191,5 @@ def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def durable_class(graph: Pregel[Any, Any, Any, Any]) -> type[Any]:
-    """The class of the wrapped graph: the given graph's own, with ours before it."""
+    """Return the class of the wrapped graph: the given graph's own, with ours before it."""
     return type(f"Durable{type(graph).__name__}", (DurableGraph, type(graph)), {})

@@ -25,7 +25,7 @@ class Modes:
         self.last: Any = None
 
     def take(self, chunk: Any) -> Iterator[Any]:
-        """The chunk in the caller's shape; nothing if the caller did not ask for its mode."""
+        """Yield the chunk in the caller's shape; nothing if the caller did not ask for its mode."""
         namespace, mode, payload = self._parts(chunk)
         if mode == "values" and not namespace:
             self.last = payload
@@ -33,7 +33,7 @@ class Modes:
             yield self._shaped(chunk, namespace, payload)
 
     def stopped(self, interrupts: tuple[Any, ...]) -> Iterator[Any]:
-        """The chunks that say that the graph did not run because these interrupts are open."""
+        """Yield the chunks that say that the graph did not run because these interrupts are open."""
         if self.version == "v2":
             if "values" in self.wanted:
                 yield {"type": "values", "ns": (), "data": self.last, "interrupts": interrupts}
@@ -43,7 +43,7 @@ class Modes:
             yield self._v1("updates", {INTERRUPT: interrupts})
 
     def ended(self, output: Any) -> Iterator[Any]:
-        """The chunks of an execution that had ended before: its recorded output."""
+        """Yield the chunks of an execution that had ended before: its recorded output."""
         self.last = output
         if "values" not in self.wanted:
             return

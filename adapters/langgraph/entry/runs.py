@@ -52,7 +52,7 @@ FLAVOUR, ASYNC = "langgraph", "async"
 @stored_as("durable.adapters.langgraph.runs:GraphCall")
 @dataclass(frozen=True)
 class GraphCall:
-    """The input of an execution that was started with more than the graph's: what a worker needs to go on with it."""
+    """Input of an execution that was started with more than the graph's input: what a worker needs to go on with it."""
 
     input: Any = None
     configurable: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphApp:
-    """A wrapped graph: its name, runtime and saver, the graph as it was, and the config it came with."""
+    """Wrapped graph: its name, runtime and saver, the graph as it was, and the config it came with."""
 
     name: str
     runtime: Runtime
@@ -74,7 +74,7 @@ class GraphApp:
 
 
 def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | None) -> RunnableConfig | None:
-    """What the caller configured, by ``with_config`` and in the call; None if the graph runs as part of a durable run.
+    """Return what the caller configured, by ``with_config`` and in the call; None inside of a durable run.
 
     What the graph came with is left out: it may change with a deployment, and is there again without being stored.
     Raises Unsupported inside a graph that is not durable.
@@ -100,7 +100,7 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
 
 
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
-    """What is stored as the execution's input; the bare graph input if there is nothing else to it."""
+    """Return what is stored as the execution's input: the bare graph input, if the call says nothing else."""
     config = config or {}
     configurable = {
         key: setting
@@ -191,7 +191,7 @@ def _has_finished(key: str, finished: Mapping[str, StepDone]) -> bool:
 
 
 def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool:
-    """Whether the config points to another checkpoint than the thread's last: then it is a run of its own."""
+    """True if the config points to another checkpoint than the thread's last: then it is a run of its own."""
     checkpoint_id = conf.get("checkpoint_id")
     if checkpoint_id is None or thread is None:
         return False

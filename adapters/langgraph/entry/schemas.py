@@ -1,4 +1,4 @@
-"""The types that an app's own schemas name: they may be rebuilt from storage, no others."""
+"""Types that an app's own schemas name: they may be rebuilt from storage, no others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _node_schemas(builder: Any) -> list[Any]:
 
 
 def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
-    """The annotations of the nodes' functions and of the tasks they call, and what their answers are parsed into."""
+    """Return the annotations of the nodes' functions and tasks, and what their answers are parsed into."""
     annotations: list[Any] = []
     functions = [getattr(node.bound, name, None) for node in graph.nodes.values() for name in ("func", "afunc")]
     visited: set[int] = set()
@@ -61,7 +61,7 @@ def _hints(function: Any) -> list[Any]:
 
 
 def _response_formats(name: str, reached: list[Any]) -> list[Any]:
-    """The ``response_format`` of a prebuilt agent, which is nowhere else than in the closure of its node."""
+    """Return the ``response_format`` of a prebuilt agent, which only the closure of its node holds."""
     formats = [value for value in reached if type(value).__module__ == "langchain.agents.structured_output"]
     schemas = [getattr(value, "schema", None) for value in formats]
     if name.endswith("generate_structured_response"):

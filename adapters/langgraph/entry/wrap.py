@@ -28,7 +28,7 @@ START = "__start__"
 
 
 def compiled(graph: Any) -> Pregel[Any, Any, Any, Any]:
-    """The compiled graph of what the user gave. Raises InvalidConfiguration, and Unsupported for a remote graph."""
+    """Return the compiled graph of what the user gave. Raises InvalidConfiguration, Unsupported for a remote graph."""
     if isinstance(graph, StateGraph):
         return graph.compile()
     if isinstance(graph, Pregel):
@@ -41,7 +41,7 @@ def compiled(graph: Any) -> Pregel[Any, Any, Any, Any]:
 
 
 def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSaver:
-    """The graph's own DurableSaver, or a new one in place of none or of one that keeps everything in memory.
+    """Return the graph's own DurableSaver; a new one if it has none, or one that keeps everything in memory.
 
     Raises Unsupported for another persistent saver: its threads would silently be left behind; InvalidConfiguration
     for a DurableSaver on another runtime.
@@ -62,7 +62,7 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
 
 
 def wrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
-    """A copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (output mappers, allow-list)."""
+    """Return a copy whose nodes are durable. ``copy.copy`` keeps what ``Pregel.copy`` loses (mappers, allow-list)."""
     wrapped = copy.copy(graph)
     wrapped.nodes = {name: _node(name, node) for name, node in graph.nodes.items()}
     return wrapped
@@ -76,7 +76,7 @@ def _node(name: str, node: PregelNode) -> PregelNode:
 
 
 def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:
-    """The graphs that a node's function calls, as far as they stand in its closure or its globals.
+    """Return the graphs that a node's function calls, as far as its closure or its globals hold them.
 
     LangGraph finds them too, but for those without checkpoints, in which it has no interest.
     """
@@ -89,7 +89,7 @@ def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:
 
 
 def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:
-    """The graph, and the graphs that its nodes are or call, each once."""
+    """Yield the graph, and the graphs that its nodes are or call, each once."""
     reached = {id(graph): graph}
     queue = [graph]
     while queue:
@@ -103,7 +103,7 @@ def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, An
 
 
 def needs_async(graph: Pregel[Any, Any, Any, Any]) -> bool:
-    """Whether some node or tool of it has no synchronous form."""
+    """True if some node or tool of it has no synchronous form."""
     for node in (node for inner in graphs_in(graph) for node in inner.nodes.values()):
         bound = node.bound.inner if isinstance(node.bound, DurableNode) else node.bound
         if getattr(bound, "afunc", None) is not None and getattr(bound, "func", None) is None:

@@ -27,7 +27,7 @@ def durable_graph(
     version: str | None = None,
     on_suspended: str = "supersede",
 ) -> Any:
-    """The same graph, made durable: same interface, every run an execution of ``runtime`` under ``name``.
+    """Return the same graph, made durable: same interface, every run an execution of ``runtime`` under ``name``.
 
     ``graph`` is a StateGraph, a compiled graph (``create_agent``, ``create_react_agent``) or an ``@entrypoint``; it
     stays as it was. ``name`` defaults to the graph's own. ``invoke(None, config)`` continues what was left on a

@@ -28,25 +28,25 @@ class _Pass:
     """One pass through a scope, and the calls that have come by in it: name and arguments by identity."""
 
     scope: Scope
-    seen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    calls: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def identity_of(here: Scope, tool_call_id: str, name: str, arguments: Any) -> str:
-    """The identity of the tool call that is made now."""
-    call = (name, _hash(here, arguments))
+def identity_of(scope: Scope, tool_call_id: str, name: str, arguments: Any) -> str:
+    """Return the identity of the tool call that is made now."""
+    call = (name, _hash(scope, arguments))
     with _lock:
-        seen = _pass(here).seen
+        calls = _pass(scope).calls
         mismatch: str | None = None  # the first id whose record is of another call
         for identity in _identities(tool_call_id):
-            outcome = here.segment.replay.steps.get(f"{here.path}/{identity}")
-            if identity in seen:
-                if seen[identity] == call and outcome is not None and outcome.progress == "failed":
-                    here.segment.forget_failures(here.path)
+            outcome = scope.segment.replay.steps.get(f"{scope.path}/{identity}")
+            if identity in calls:
+                if calls[identity] == call and outcome is not None and outcome.has_failed:
+                    scope.segment.forget_failures(scope.path)
                     return identity
             elif outcome is None and mismatch is not None:
                 return mismatch  # drift, or the record is of a call that has not come by yet: the core asks
-            elif outcome is None or _fits(outcome, call):
-                seen[identity] = call
+            elif _fits(outcome, call):
+                calls[identity] = call
                 return identity
             else:
                 mismatch = mismatch or identity
@@ -58,20 +58,23 @@ def _identities(tool_call_id: str) -> Iterator[str]:
     yield from (f"tool:{tool_call_id}~{number}" for number in itertools.count(2))
 
 
-def _fits(found: Outcome, call: tuple[str, str]) -> bool:
-    return found.accepted or not found.name or (found.name, found.arguments_hash) == call
+def _fits(outcome: Outcome | None, call: tuple[str, str]) -> bool:
+    """True if this call may have the outcome: it is new, or its record is of the same call."""
+    if outcome is None or outcome.accepted or not outcome.name:
+        return True
+    return (outcome.name, outcome.arguments_hash) == call
 
 
-def _pass(here: Scope) -> _Pass:
-    passes: dict[str, _Pass] = here.segment.attachments.setdefault("langgraph.passes", {})
-    known = passes.get(here.path)
-    if known is None or known.scope is not here:
-        known = passes[here.path] = _Pass(here)
-    return known
+def _pass(scope: Scope) -> _Pass:
+    passes: dict[str, _Pass] = scope.segment.attachments.setdefault("langgraph.passes", {})
+    current_pass = passes.get(scope.path)
+    if current_pass is None or current_pass.scope is not scope:
+        current_pass = passes[scope.path] = _Pass(scope)
+    return current_pass
 
 
-def _hash(here: Scope, arguments: Any) -> str:
+def _hash(scope: Scope, arguments: Any) -> str:
     try:
-        return here.segment.runtime.codec.fingerprint(arguments)
+        return scope.segment.runtime.codec.fingerprint(arguments)
     except CodecError:
         return ""  # the step itself says what is wrong with them

@@ -37,14 +37,14 @@ RESUME = "__resume__"
 _alone: ContextVar[Scope | None] = ContextVar("durable_tool_alone", default=None)
 
 
-def calls_in(here: Scope | None, count: int) -> None:
-    """A ToolNode in this scope has been given so many calls."""
-    _alone.set(here if count == 1 else None)
+def calls_in(scope: Scope | None, count: int) -> None:
+    """Remember how many calls a ToolNode in this scope was given."""
+    _alone.set(scope if count == 1 else None)
 
 
 @contextmanager
 def framed(pending: Pending, tool_input: Any, options: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """The input and the options of a tool's ``run``, which in this block runs in a frame of its own."""
+    """Return the input and the options of a tool's ``run``, which in this block runs in a frame of its own."""
     config = options.get("config") or var_child_runnable_config.get()
     with frame(config, pending.call.scope, pending.outcome.key) as inner:
         if inner is None:
@@ -56,12 +56,12 @@ def framed(pending: Pending, tool_input: Any, options: Mapping[str, Any]) -> Ite
 
 
 @contextmanager
-def frame(config: RunnableConfig | None, here: Scope, key: str) -> Iterator[RunnableConfig | None]:
-    """The config of a frame, in which the block runs; None where there is no task around."""
+def frame(config: RunnableConfig | None, scope: Scope, key: str) -> Iterator[RunnableConfig | None]:
+    """Return the config of a frame, in which the block runs; None where there is no task around."""
     if config is None or keys.SCRATCHPAD not in keys.configurable(config):
         yield None
         return
-    inner = _framed(config, here, key)
+    inner = _framed(config, scope, key)
     token = var_child_runnable_config.set(inner)
     try:
         yield inner
@@ -73,8 +73,8 @@ def _with(config: RunnableConfig, value: Any) -> Any:
     return replace(value, config=config) if isinstance(value, ToolRuntime) else value
 
 
-def _framed(config: RunnableConfig, here: Scope, key: str) -> RunnableConfig:
-    segment, conf = here.segment, dict(keys.configurable(config))
+def _framed(config: RunnableConfig, scope: Scope, key: str) -> RunnableConfig:
+    segment, conf = scope.segment, dict(keys.configurable(config))
     around = conf.get(keys.NAMESPACE) or ""
     # digits only: LangGraph takes such a part for the number of a call, and leaves it out where it asks for a path
     number = int(hashlib.sha256(key.encode()).hexdigest()[:12], 16)
@@ -87,7 +87,7 @@ def _framed(config: RunnableConfig, here: Scope, key: str) -> RunnableConfig:
         resume=_answers(segment, namespace),
     )
     conf[keys.NAMESPACE] = namespace
-    conf[keys.ALONE] = (conf.get(keys.ALONE) or around) if _alone.get() is here else None
+    conf[keys.ALONE] = (conf.get(keys.ALONE) or around) if _alone.get() is scope else None
     send = conf.get(keys.SEND)
     if send is not None:
         conf[keys.SEND] = lambda writes: send(_without_answers(writes))
@@ -96,15 +96,15 @@ def _framed(config: RunnableConfig, here: Scope, key: str) -> RunnableConfig:
 
 
 def _answers(segment: Segment, namespace: str) -> list[Any]:
-    """The answers to the interrupts of a frame, in the order in which they were asked."""
-    if (known := segment.attachments.get("langgraph.answers")) is None:  # all of them are taken before the graph runs
-        known = segment.attachments["langgraph.answers"] = answers(segment)
-    found: list[Any] = []
-    while (asked := _interrupt_id(namespace, len(found))) in known:
-        found.append(known[asked])
-    return found
+    """Return the answers to the interrupts of a frame, in the order in which they were asked."""
+    if (replies := segment.attachments.get("langgraph.answers")) is None:  # all of them are taken before the graph runs
+        replies = segment.attachments["langgraph.answers"] = answers(segment)
+    recorded: list[Any] = []
+    while (interrupt_id := _interrupt_id(namespace, len(recorded))) in replies:
+        recorded.append(replies[interrupt_id])
+    return recorded
 
 
 def _without_answers(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """A frame's answers are in the journal; among the task's own they would be given to its next interrupt."""
+    """Leave out a frame's answers: they are in the journal, and would be given to the task's next interrupt."""
     return [(channel, value) for channel, value in writes if channel != RESUME]

@@ -94,22 +94,22 @@ def _astreaming(astream: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any
 
 
 def _step(model: BaseChatModel, messages: Any) -> Placed | None:
-    here = scope()
-    if here is None or _MODEL in here.body_of:
+    current_scope = scope()
+    if current_scope is None or _MODEL in current_scope.body_of:
         return None
     name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
-    told = model._get_ls_params()  # where each integration says its provider
-    known = {names.MODEL: told.get("ls_model_name", name), names.PROVIDER: told.get("ls_provider")}
+    params = model._get_ls_params()  # where each integration says its provider
+    attributes = {names.MODEL: params.get("ls_model_name", name), names.PROVIDER: params.get("ls_provider")}
     call = Call(
         f"chat:{name}",
         arguments=messages,
-        policy=here.segment.runtime.policies.get(f"chat:{name}", READ),
+        policy=current_scope.segment.runtime.policies.get(f"chat:{name}", READ),
         kind=MODEL,
-        attributes={key: value for key, value in known.items() if value},
+        attributes={key: value for key, value in attributes.items() if value},
         aliases=(_MODEL,),
         usage=_usage,
         control_flow=(GraphBubbleUp,),
-        scope=here,
+        scope=current_scope,
     )
     return place(call)
 
@@ -119,7 +119,7 @@ def _overhear(step: Placed, run_manager: Any) -> None:
 
     A second attempt would go on in the same message. Tracers do not show theirs to anybody.
     """
-    hearing = (one for one in getattr(run_manager, "handlers", ()) if not isinstance(one, BaseTracer))
+    hearing = (handler for handler in getattr(run_manager, "handlers", ()) if not isinstance(handler, BaseTracer))
     if not any(hearing):
         return
     tell = run_manager.on_llm_new_token
@@ -133,15 +133,17 @@ def _overhear(step: Placed, run_manager: Any) -> None:
 
 
 def _plain(result: ChatResult) -> list[dict[str, Any]]:
-    """What is recorded of an answer: a generation's text is a view of its message, and not stored twice."""
+    """Return what is recorded of an answer: a generation's text is a view of its message, and not stored twice."""
     return [
-        {"message": found.message, "info": found.generation_info, "output": result.llm_output}
-        for found in result.generations
+        {"message": generation.message, "info": generation.generation_info, "output": result.llm_output}
+        for generation in result.generations
     ]
 
 
 def _result(recorded: list[dict[str, Any]]) -> ChatResult:
-    generations = [ChatGeneration(message=found["message"], generation_info=found["info"]) for found in recorded]
+    generations = [
+        ChatGeneration(message=generation["message"], generation_info=generation["info"]) for generation in recorded
+    ]
     return ChatResult(generations=generations, llm_output=recorded[0]["output"] if recorded else None)
 
 
@@ -179,7 +181,7 @@ class Chunks:
 
 
 def _usage(answer: list[dict[str, Any]] | AIMessage) -> dict[str, int]:
-    messages = [answer] if isinstance(answer, AIMessage) else [found["message"] for found in answer]
+    messages = [answer] if isinstance(answer, AIMessage) else [generation["message"] for generation in answer]
     counted = [getattr(message, "usage_metadata", None) or {} for message in messages]
     keys = ("input_tokens", "output_tokens", "total_tokens")
     return {key: sum(int(usage.get(key, 0)) for usage in counted) for key in keys if any(key in u for u in counted)}

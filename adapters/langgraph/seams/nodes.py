@@ -39,7 +39,7 @@ BARRIER = 60.0
 
 
 class DurableNode(RunnableCallable):
-    """A node's runnable, driven as a step of the segment in its config; where there is none it is the bare node."""
+    """Node's runnable, driven as a step of the segment in its config; without a segment it is the bare node."""
 
     def __init__(self, inner: Runnable[Any, Any], name: str) -> None:
         super().__init__(self._call, self._acall, name=name, trace=False, recurse=False)
@@ -109,18 +109,20 @@ class DurableNode(RunnableCallable):
 
 
 def made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
-    """The checkpoint that this task was made from: its saver, id and namespace. None in a graph without checkpoints."""
+    """Return the saver, id and namespace of the checkpoint that this task was made from; None without checkpoints."""
     conf = keys.configurable(config)
     saver, info = conf.get(keys.CHECKPOINTER), getattr(conf.get(keys.RUNTIME), "execution_info", None)
     if not isinstance(saver, DurableSaver) or info is None or conf.get(keys.UNKEPT) is not None:
         return None
     # a @task has the checkpoint of the graph whose node called it, and a place of its own below that node
-    kept_in = [place for place, made in conf.get(keys.CHECKPOINTS, {}).items() if made == info.checkpoint_id]
+    kept_in = [
+        place for place, checkpoint_id in conf.get(keys.CHECKPOINTS, {}).items() if checkpoint_id == info.checkpoint_id
+    ]
     return saver, info.checkpoint_id, min(kept_in, key=len, default=info.checkpoint_ns.rpartition("|")[0])
 
 
 def _unless_waiting(step: Placed, result: Any) -> Any:
-    """The node's result; but if it swallowed the interrupt of a call inside it, the node has not finished."""
+    """Return the node's result. If it swallowed the interrupt of a call inside it, the node has not finished."""
     waiting = graph_interrupt(step.segment, step.key)
     if waiting.args[0]:
         raise waiting
@@ -130,5 +132,5 @@ def _unless_waiting(step: Placed, result: Any) -> Any:
 def _merged(step: Placed, exc: Suspended | GraphInterrupt) -> GraphInterrupt:
     """All that is waited for in this node: what bubbled up, and the parallel calls that it hides."""
     bubbled = tuple(exc.args[0]) if isinstance(exc, GraphInterrupt) and exc.args else ()
-    found = {interrupt.id: interrupt for interrupt in (*bubbled, *graph_interrupt(step.segment, step.key).args[0])}
-    return GraphInterrupt(tuple(found.values()))
+    by_id = {interrupt.id: interrupt for interrupt in (*bubbled, *graph_interrupt(step.segment, step.key).args[0])}
+    return GraphInterrupt(tuple(by_id.values()))

@@ -52,8 +52,8 @@ def take_natives(segment: Segment) -> dict[str, Any]:
 
     Raises Suspended if a breakpoint was not decided, Cancelled if a question was rejected.
     """
-    taken = take_answers(segment, KEY, BREAKPOINT)
-    return {key.removeprefix(KEY): answer.decision.value for key, answer in taken.items() if key.startswith(KEY)}
+    answers = take_answers(segment, KEY, BREAKPOINT)
+    return {key.removeprefix(KEY): answer.decision.value for key, answer in answers.items() if key.startswith(KEY)}
 
 
 def answers(segment: Segment) -> dict[str, Any]:

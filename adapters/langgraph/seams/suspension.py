@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 def graph_interrupt(segment: Segment, under: str) -> GraphInterrupt:
-    """What LangGraph gets for all that is waited for below the scope ``under``; empty if nothing is asked there."""
-    waiting = [found for found in list(segment.waiting.values()) if _is_under(found.step_key, under)]
-    ours = [Interrupt(value=shown(found), id=found.id) for found in waiting]
+    """Return what LangGraph gets for all that is waited for below the scope ``under``; empty if nothing is asked."""
+    waiting = [row for row in list(segment.waiting.values()) if _is_under(row.step_key, under)]
+    ours = [Interrupt(value=shown(row), id=row.id) for row in waiting]
     return GraphInterrupt((*(native for key, native in _natives(segment).values() if _is_under(key, under)), *ours))
 
 
 def remember_native(segment: Segment, step_key: str, natives: Iterable[Interrupt]) -> None:
-    """A step waits for these: the calls beside it, and code that swallows exceptions, may hide them from LangGraph."""
+    """Remember what a step waits for: calls beside it, and code that swallows exceptions, may hide it."""
     _natives(segment).update({native.id: (step_key, native) for native in natives if not is_ours(native)})
 
 
 def is_ours(interrupt: Interrupt) -> bool:
-    """Whether it stands for a row of ours, and is not one that LangGraph's ``interrupt()`` made."""
+    """True if it stands for a row of ours, and is not one that LangGraph's ``interrupt()`` made."""
     return interrupt.id.startswith("int-")
 
 
 def _natives(segment: Segment) -> dict[str, tuple[str, Interrupt]]:
-    found: dict[str, tuple[str, Interrupt]] = segment.attachments.setdefault("langgraph.natives", {})
-    return found
+    natives: dict[str, tuple[str, Interrupt]] = segment.attachments.setdefault("langgraph.natives", {})
+    return natives
 
 
 def shown(interrupt: records.Interrupt) -> dict[str, Any]:
-    """An interrupt of ours as the value of LangGraph's: what a front end needs to ask a person."""
+    """Return an interrupt of ours as the value of LangGraph's: what a front end needs to ask a person."""
     subject = interrupt.subject
     return {
         "type": f"durable.{interrupt.kind}",

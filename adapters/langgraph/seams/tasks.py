@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def durable_tasks(config: RunnableConfig, segment: Segment) -> Iterator[RunnableConfig]:
-    """The config for the body of a node or task, in which a ``@task`` that is called becomes a step.
+    """Return the config for the body of a node or task, in which a ``@task`` that is called becomes a step.
 
     ``@task`` finds it in LangChain's context variable, as a node that is not traced leaves what is there.
     """
@@ -57,13 +57,13 @@ def durable_tasks(config: RunnableConfig, segment: Segment) -> Iterator[Runnable
 
 
 def call_inside(segment: Segment) -> Callable[..., Any]:
-    """What a ``@task`` is called by inside of a tool call: it is a step of that call, at once and in its place.
+    """Return what calls a ``@task`` inside of a tool call: the task is a step of that call, at once and in its place.
 
     LangGraph would count it among those of the task around, which is not entered again where the tool call is recorded.
     """
 
-    def call(func: Callable[..., Any], given: tuple[Any, Any], **_: Any) -> Any:
-        args, kwargs = given
+    def call(func: Callable[..., Any], payload: tuple[Any, Any], **_: Any) -> Any:
+        args, kwargs = payload
         step = _step(func, segment, None)
         if inspect.iscoroutinefunction(func):
             return asyncio.ensure_future(run_step_async(step, lambda pending: _awaited(pending, func, args, kwargs)))

@@ -50,27 +50,27 @@ def hook_tool_nodes() -> None:
 
 def _counting(parse: Callable[..., Any]) -> Callable[..., Any]:
     def parse_input(*args: Any, **options: Any) -> Any:
-        found = parse(*args, **options)
-        calls_in(scope(), len(found[0]))
-        return found
+        parsed = parse(*args, **options)
+        calls_in(scope(), len(parsed[0]))
+        return parsed
 
     return parse_input
 
 
 def _one(run_one: Callable[..., Any]) -> Callable[..., Any]:
     def one(node: ToolNode, call: Any, kind: Any, runtime: Any) -> Any:
-        here = scope()
-        if here is None:
+        current_scope = scope()
+        if current_scope is None:
             return run_one(node, call, kind, runtime)
-        if (told := _told_before(here, call)) is not None:
-            return told
-        with _framed(here, call, runtime) as inner:
+        if (message := _told_before(current_scope, call)) is not None:
+            return message
+        with _framed(current_scope, call, runtime) as inner:
             try:
                 result = run_one(node, call, kind, inner)
             except GraphBubbleUp as exc:
-                _asked(here, call, exc)
+                _asked(current_scope, call, exc)
                 return _Waits(exc)
-        telling = _to_tell(here, call, result)
+        telling = _to_tell(current_scope, call, result)
         return result if telling is None else run_step(telling, lambda _: result)
 
     return one
@@ -78,18 +78,18 @@ def _one(run_one: Callable[..., Any]) -> Callable[..., Any]:
 
 def _one_async(arun_one: Callable[..., Any]) -> Callable[..., Any]:
     async def one(node: ToolNode, call: Any, kind: Any, runtime: Any) -> Any:
-        here = scope()
-        if here is None:
+        current_scope = scope()
+        if current_scope is None:
             return await arun_one(node, call, kind, runtime)
-        if (told := _told_before(here, call)) is not None:
-            return told
-        with _framed(here, call, runtime) as inner:
+        if (message := _told_before(current_scope, call)) is not None:
+            return message
+        with _framed(current_scope, call, runtime) as inner:
             try:
                 result = await arun_one(node, call, kind, inner)
             except GraphBubbleUp as exc:
-                await here.segment.runtime.database.on_journal_thread(_asked, here, call, exc)
+                await current_scope.segment.runtime.database.on_journal_thread(_asked, current_scope, call, exc)
                 return _Waits(exc)
-        telling = _to_tell(here, call, result)
+        telling = _to_tell(current_scope, call, result)
 
         async def body(_: Any) -> Any:
             return result
@@ -109,27 +109,27 @@ def _all(combine: Callable[..., Any]) -> Callable[..., Any]:
     return combine_outputs
 
 
-def _asked(here: Scope, call: Any, exc: GraphBubbleUp) -> None:
+def _asked(current_scope: Scope, call: Any, exc: GraphBubbleUp) -> None:
     if isinstance(exc, GraphInterrupt):
-        open_native(here.segment, exc, _key(here, "call", call))
+        open_native(current_scope.segment, exc, _key(current_scope, "call", call))
 
 
 @contextmanager
-def _framed(here: Scope, call: Any, runtime: Any) -> Iterator[Any]:
-    """The ToolRuntime of a call in its frame: what wraps the tool (middleware) may ask, too."""
-    with frame(runtime.config, here, _key(here, "call", call)) as inner:
+def _framed(current_scope: Scope, call: Any, runtime: Any) -> Iterator[Any]:
+    """Return the ToolRuntime of a call in its frame: what wraps the tool (middleware) may ask, too."""
+    with frame(runtime.config, current_scope, _key(current_scope, "call", call)) as inner:
         yield runtime if inner is None else replace(runtime, config=inner)
 
 
-def _told_before(here: Scope, call: Any) -> Any:
-    """The recorded message about the failure of this call, if there is one."""
-    found = here.segment.replay.steps.get(_key(here, "told", call))
-    return found.result.value() if found is not None and found.result is not None else None
+def _told_before(current_scope: Scope, call: Any) -> Any:
+    """Return the recorded message about the failure of this call, if there is one."""
+    outcome = current_scope.segment.replay.steps.get(_key(current_scope, "told", call))
+    return outcome.result.value() if outcome is not None and outcome.result is not None else None
 
 
-def _to_tell(here: Scope, call: Any, result: Any) -> Placed | None:
-    """The step that records a message about a failure; None if a replay of the failure would lead to the same one."""
-    failed = here.segment.replay.steps.get(_key(here, "tool", call))
+def _to_tell(current_scope: Scope, call: Any, result: Any) -> Placed | None:
+    """Return the step that records a message about a failure; None if a replay would lead to the same message."""
+    failed = current_scope.segment.replay.steps.get(_key(current_scope, "tool", call))
     if not (isinstance(result, ToolMessage) and result.status == "error" and failed is not None):
         return None
     event = unpack_if(failed.result, StepFailed)
@@ -138,9 +138,11 @@ def _to_tell(here: Scope, call: Any, result: Any) -> Placed | None:
     if event.rejected is not None or event.timeout is not ABSENT or isinstance(failed.result.value(), BaseException):
         return None
     return place(
-        Call(f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind=FRAMEWORK, scope=here)
+        Call(
+            f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind=FRAMEWORK, scope=current_scope
+        )
     )
 
 
-def _key(here: Scope, kind: str, call: Any) -> str:
-    return f"{here.path}/{kind}:{call['id']}"
+def _key(current_scope: Scope, kind: str, call: Any) -> str:
+    return f"{current_scope.path}/{kind}:{call['id']}"

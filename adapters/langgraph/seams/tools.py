@@ -53,9 +53,9 @@ def _running(run: Callable[..., Any]) -> Callable[..., Any]:
         segment = step.segment
 
         def body(pending: Pending) -> Any:
-            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (inner_input, framed_options):
                 try:
-                    return run(self, given, *args, **framed_options)
+                    return run(self, inner_input, *args, **framed_options)
                 except GraphInterrupt as exc:
                     open_native(segment, exc, step.key)
                     raise
@@ -78,9 +78,9 @@ def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
         segment = step.segment
 
         async def body(pending: Pending) -> Any:
-            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (inner_input, framed_options):
                 try:
-                    return await arun(self, given, *args, **framed_options)
+                    return await arun(self, inner_input, *args, **framed_options)
                 except GraphInterrupt as exc:
                     await segment.runtime.database.on_journal_thread(open_native, segment, exc, step.key)
                     raise
@@ -96,8 +96,8 @@ def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
-    here, tool_call_id = scope(), options.get("tool_call_id")
-    if here is None or tool.name in here.body_of:
+    current_scope, tool_call_id = scope(), options.get("tool_call_id")
+    if current_scope is None or tool.name in current_scope.body_of:
         return None
     agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
     arguments = visible(tool, tool_input)
@@ -109,10 +109,10 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed
         tags=tuple(tool.tags or ()),
     )
     call = tool_call(
-        here,
+        current_scope,
         about,
         arguments,
-        identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
+        identity=None if tool_call_id is None else identity_of(current_scope, tool_call_id, tool.name, arguments),
         agent=agent,
         schema=functools.partial(_schema, tool, arguments),
         control_flow=(GraphBubbleUp,),
@@ -121,7 +121,7 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed
 
 
 def visible(tool: BaseTool, tool_input: Any) -> Any:
-    """The arguments as the model gave them, without what LangGraph injects (state, store, runtime, call id)."""
+    """Return the arguments as the model gave them, without what LangGraph injects (state, store, runtime, call id)."""
     if not isinstance(tool_input, dict):
         return tool_input
     shown = set(tool.args)
@@ -129,17 +129,17 @@ def visible(tool: BaseTool, tool_input: Any) -> Any:
 
 
 def _schema(tool: BaseTool, arguments: Any) -> Any:
-    found = tool.tool_call_schema
-    return lenient(found) if isinstance(found, dict) else of_model(found, arguments)
+    schema = tool.tool_call_schema
+    return lenient(schema) if isinstance(schema, dict) else of_model(schema, arguments)
 
 
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
-    found = (tool.metadata or {}).get("durable")
-    return found if isinstance(found, ToolPolicy) else None
+    declared = (tool.metadata or {}).get("durable")
+    return declared if isinstance(declared, ToolPolicy) else None
 
 
 def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:
-    """A result that a person or ``reconcile`` gave in place of the tool's, as the message the model is to get."""
+    """Return a result that a person or ``reconcile`` gave for the tool, as the message the model is to get."""
     if tool_call_id is None or isinstance(result, (ToolMessage, Command)):
         return result
     if isinstance(result, list) and all(isinstance(item, (ToolMessage, Command)) for item in result):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def config_of(place: SnapshotPlace, checkpoint_id: str) -> RunnableConfig:
-    """The config that points to a checkpoint."""
+    """Return the config that points to a checkpoint."""
     return {
         "configurable": {"thread_id": place.thread, "checkpoint_ns": place.ns, "checkpoint_id": checkpoint_id},
     }
@@ -35,18 +35,18 @@ class Tuples:
         self._codec = codec
 
     def metadata(self, head: Head) -> CheckpointMetadata:
-        """A checkpoint's metadata."""
-        found: CheckpointMetadata = self._codec.decode(head.metadata)
-        return found
+        """Return a checkpoint's metadata."""
+        decoded: CheckpointMetadata = self._codec.decode(head.metadata)
+        return decoded
 
     def checkpoint(self, snapshot: Snapshot) -> CheckpointTuple:
-        """A checkpoint whole."""
+        """Return a whole checkpoint."""
         body: Checkpoint = self._codec.decode(snapshot.body)
         checkpoint: Checkpoint = {
             **body,
             "id": snapshot.id,
             "channel_values": {name: self.value(stored) for name, stored in snapshot.values.items()},
-            "channel_versions": {name: given[0] for name, given in snapshot.channels.items()},
+            "channel_versions": {name: cell[0] for name, cell in snapshot.channels.items()},
         }
         return CheckpointTuple(
             config=config_of(snapshot.place, snapshot.id),
@@ -57,19 +57,19 @@ class Tuples:
         )
 
     def history(self, history: History) -> DeltaChannelHistory:
-        """What the ancestors of a checkpoint say of one channel."""
+        """Return what the ancestors of a checkpoint say of one channel."""
         writes = [(write.task, write.channel, self.value(write.value)) for write in history.writes]
         if history.seed is None:
             return {"writes": writes}
         return {"writes": writes, "seed": self.value(history.seed)}
 
     def spread(self, metadata: bytes) -> Iterable[str]:
-        """The delta channels that LangGraph counts in a checkpoint's metadata: their value is in ancestors' writes."""
+        """Return the delta channels that a checkpoint's metadata counts: their value is in ancestors' writes."""
         counted: dict[str, Any] = self._codec.decode(metadata).get("counters_since_delta_snapshot") or {}
         return counted
 
     def value(self, stored: bytes | Listed) -> Any:
-        """A stored value."""
+        """Return a stored value, decoded."""
         if not isinstance(stored, Listed):
             return self._codec.decode(stored)
         items = [self._codec.decode(item) for item in stored.items]

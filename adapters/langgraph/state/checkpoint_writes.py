@@ -48,12 +48,12 @@ def place_of(namespace: str, config: RunnableConfig) -> SnapshotPlace:
 
 
 def thread_of(thread_id: object) -> str:
-    """A thread id as it is stored. Raises InvalidId."""
+    """Return a thread id as it is stored. Raises InvalidId."""
     return checked(str(thread_id), "thread_id")
 
 
-def storable(value: str, what: str) -> str:
-    """The text itself. Raises InvalidId if a database cannot hold it."""
+def storable(value: str, meaning: str) -> str:
+    """Return the text itself. Raises InvalidId if a database cannot hold it."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -61,7 +61,7 @@ def storable(value: str, what: str) -> str:
     else:
         if "\0" not in value:
             return value
-    msg = f"{what} has NUL characters or lone surrogates: {value[:80]!r}"
+    msg = f"{meaning} has NUL characters or lone surrogates: {value[:80]!r}"
     raise InvalidId(msg)
 
 
@@ -80,7 +80,7 @@ class Drafts:
         metadata: Mapping[str, Any],
         new_versions: ChannelVersions,
     ) -> Draft:
-        """All that is stored of a checkpoint: the values of channels that are new, the versions of all."""
+        """Return all that is stored of a checkpoint: the values of channels that are new, the versions of all."""
         run, values = metadata.get("run_id"), checkpoint["channel_values"]
         draft = Draft(
             storable(checkpoint["id"], "the checkpoint's id"),
@@ -103,14 +103,14 @@ class Drafts:
         return draft
 
     def forget(self, place: SnapshotPlace, draft: Draft) -> None:
-        """The lists that a draft was cut against are not there: the next draft has them whole."""
+        """Forget the lists that a draft was cut against, as they are not stored: the next draft has them whole."""
         for channel in draft.based_on:
             self._lists.forget((place, channel))
 
     def writes(
         self, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> tuple[list[Write], dict[bytes, bytes]]:
-        """What is stored of a task's writes, and the pieces of those that are large."""
+        """Return what is stored of a task's writes, and the pieces of those that are large."""
         pieces: dict[bytes, bytes] = {}
         rows = []
         for place, (channel, value) in enumerate(writes):
@@ -121,20 +121,20 @@ class Drafts:
         return rows, pieces
 
     def _add(self, draft: Draft, at: tuple[SnapshotPlace, str], version: Version, value: Any) -> None:
-        """A value that is new at this version; one that is a list, or the snapshot of one, in pieces."""
+        """Add a value that is new at this version; a list, or the snapshot of one, in pieces."""
         _, channel = at
         delta = type(value) is _DeltaSnapshot
         items = value.value if delta else value
         if type(items) is not list:
             draft.value(channel, version, self._encode(channel, value))
             return
-        made = self._lists.prepare(
+        prepared = self._lists.prepare(
             at,
             (version, DELTA if delta else ""),
             items,
             lambda item, index: self._codec.encode(item, what=f"channel {channel!r}[{index}]"),
         )
-        draft.listed(channel, made.cut, made.pieces, made.base)
+        draft.listed(channel, prepared.cut, prepared.pieces, prepared.base)
 
     def _encode(self, channel: str, value: Any) -> bytes:
         return self._codec.encode(value, what=f"channel {channel!r}")
@@ -160,7 +160,7 @@ def _shortened(place: SnapshotPlace) -> str | None:
 
 
 def all_special(channels: Iterable[str]) -> bool:
-    """Whether these are all channels of LangGraph's own, whose writes replace the earlier ones of the task."""
+    """True if these are all channels of LangGraph's own, whose writes replace the earlier ones of the task."""
     return all(channel in WRITES_IDX_MAP for channel in channels)
 
 

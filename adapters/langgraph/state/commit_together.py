@@ -28,7 +28,7 @@ class _Passenger:
 
 
 class Convoys:
-    """The writes that wait, by the line of checkpoints they belong to. Thread-safe."""
+    """Writes that wait, by the line of checkpoints they belong to. Thread-safe."""
 
     def __init__(self, linger: float = LINGER) -> None:
         self._linger = linger
@@ -36,7 +36,7 @@ class Convoys:
         self._waiting: dict[Hashable, list[_Passenger]] = {}
 
     def join(self, line: Hashable, change: Callable[[Any], object]) -> bool:
-        """Whether a checkpoint of this line has committed the change; if not, it is to be committed alone."""
+        """True if a checkpoint of this line has committed the change; if False, the caller commits it alone."""
         passenger = _Passenger(change)
         with self._lock:
             self._waiting.setdefault(line, []).append(passenger)
@@ -50,7 +50,7 @@ class Convoys:
 
     @contextmanager
     def leading(self, line: Hashable) -> Iterator[Sequence[Callable[[Any], object]]]:
-        """The changes that wait in this line, to be committed in the block; if it raises, they were not."""
+        """Return the changes that wait in this line. The block commits them; if it raises, they are not committed."""
         with self._lock:
             passengers = self._waiting.pop(line, [])
             for passenger in passengers:
@@ -64,7 +64,7 @@ class Convoys:
                 passenger.settled.set()
 
     def _leave(self, line: Hashable, passenger: _Passenger) -> None:
-        others = self._waiting[line]
-        others.remove(passenger)
-        if not others:
+        passengers = self._waiting[line]
+        passengers.remove(passenger)
+        if not passengers:
             del self._waiting[line]

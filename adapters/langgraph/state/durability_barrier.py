@@ -1,4 +1,4 @@
-"""The durability barrier: a node may wait until the checkpoint it was made from is durable.
+"""Durability barrier: a node may wait until the checkpoint it was made from is durable.
 
 A task's id contains the id of its checkpoint, so it is the same after a crash only if that checkpoint survived.
 LangGraph writes checkpoints in the background; who wrote or read one says so here. Nobody waits in vain for a write
@@ -22,13 +22,13 @@ KNOWN = 4096
 class Barrier:
     """Which checkpoints of this process are known to be durable, by namespace within the thread and id. Thread-safe."""
 
-    def __init__(self, known: int = KNOWN) -> None:
-        self._limit = known
+    def __init__(self, limit: int = KNOWN) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._futures: OrderedDict[tuple[str, str], Future[None]] = OrderedDict()
 
     def durable(self, ns: str, checkpoint_id: str) -> None:
-        """The checkpoint is in the database: those who wait for it go on."""
+        """Let go on those who wait for this checkpoint: it is in the database."""
         with self._lock:
             future = self._future(ns, checkpoint_id)
             if future.done() and future.exception() is not None:
@@ -38,7 +38,7 @@ class Barrier:
             self._forget_old()
 
     def failed(self, ns: str, checkpoint_id: str, error: BaseException) -> None:
-        """The checkpoint could not be written: those who wait for it get the error. It may be written again."""
+        """Give this error to those who wait for a checkpoint that could not be written. It may be written again."""
         with self._lock:
             future = self._future(ns, checkpoint_id)
             if not future.done():
@@ -55,19 +55,19 @@ class Barrier:
             raise self._late(ns, checkpoint_id, timeout) from exc
 
     async def wait_async(self, ns: str, checkpoint_id: str, timeout: float) -> None:
-        """As ``wait``, holding no thread."""
+        """Wait as ``wait`` does, holding no thread."""
         with self._lock:
             future = self._future(ns, checkpoint_id)
         if not future.done():
-            loop, done = asyncio.get_running_loop(), asyncio.Event()
+            loop, settled = asyncio.get_running_loop(), asyncio.Event()
 
             def wake(_: Future[None]) -> None:
                 with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    loop.call_soon_threadsafe(done.set)
+                    loop.call_soon_threadsafe(settled.set)
 
             future.add_done_callback(wake)
             try:
-                await asyncio.wait_for(done.wait(), timeout)
+                await asyncio.wait_for(settled.wait(), timeout)
             except TimeoutError as exc:
                 raise self._late(ns, checkpoint_id, timeout) from exc
         future.result()

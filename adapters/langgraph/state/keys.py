@@ -1,4 +1,4 @@
-"""What this adapter keeps in a run's ``config``, and reads from it.
+"""Keys of what this adapter keeps in a run's ``config``, and reads from it.
 
 The segment travels in ``config["configurable"]``, because a graph's stream is a generator: a context variable set
 in it would leak into its caller. Keys that begin with two underscores never reach a checkpoint's metadata, and
@@ -39,23 +39,23 @@ DURABILITY = "__pregel_durability"
 
 
 def configurable(config: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The ``configurable`` part of a config, empty if there is none."""
+    """Return the ``configurable`` part of a config, empty if there is none."""
     return (config or {}).get("configurable") or {}
 
 
 def segment_in(config: Mapping[str, Any] | None) -> Segment | None:
-    """The segment that drives this run; None for a graph that is not driven by us."""
-    found: Segment | None = configurable(config).get(SEGMENT)
-    return found
+    """Return the segment that drives this run; None for a graph that is not driven by us."""
+    segment: Segment | None = configurable(config).get(SEGMENT)
+    return segment
 
 
 def is_nested(config: Mapping[str, Any] | None) -> bool:
-    """Whether the graph runs inside a task of another graph."""
+    """True if the graph runs inside a task of another graph."""
     return TASK_ID in configurable(config)
 
 
 def task_identity(config: RunnableConfig) -> str:
-    """What names a task in every process: its id; where ids do not last, its place in the graph."""
+    """Return what names a task in every process: its id; where ids do not last, its place in the graph."""
     conf = configurable(config)
     unkept = conf.get(UNKEPT)
     if unkept is None:
@@ -67,12 +67,12 @@ def task_identity(config: RunnableConfig) -> str:
 
 
 def scope_in(segment: Segment) -> Scope:
-    """The scope of the code that runs now, the outermost one if it runs in none of this segment."""
-    here = scope()
-    return here if here is not None and here.segment is segment else root(segment)
+    """Return the scope of the code that runs now, the outermost one if it runs in none of this segment."""
+    current_scope = scope()
+    return current_scope if current_scope is not None and current_scope.segment is segment else root(segment)
 
 
 def inside(pending: Pending) -> Scope:
-    """The scope of a body that is a place for steps: a tool in it may have its name, and is a step all the same."""
+    """Return the scope of a body that holds steps: a tool in it is a step even if it has the same name."""
     within = pending.scope()
     return replace(within, body_of=frozenset()) if pending.call.kind.is_scope else within

@@ -16,14 +16,14 @@ class ThreadForgotten(Note):
 
 @journaled
 class RunsForgotten(Note):
-    """The checkpoints of some runs of the thread were deleted."""
+    """Notes that the checkpoints of some runs of the thread were deleted."""
 
     VARIANT: ClassVar[str] = "checkpoints_forget_runs"
 
 
 @journaled
 class ThreadCopied(Note):
-    """The checkpoints of another thread were copied to this one."""
+    """Notes that the checkpoints of another thread were copied to this one."""
 
     VARIANT: ClassVar[str] = "checkpoints_copy"
 

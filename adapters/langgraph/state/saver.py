@@ -79,7 +79,7 @@ def _bridged(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[A
 
 
 class DurableSaver(BaseCheckpointSaver[str]):
-    """A checkpointer on a runtime's database. Give it to ``compile``, or let ``durable_graph`` do it."""
+    """Checkpointer on a runtime's database. Give it to ``compile``, or let ``durable_graph`` do it."""
 
     serde: DurableSerializer
 
@@ -94,7 +94,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
 
     @property
     def _codec(self) -> Codec:
-        """The runtime's codec, with the types that it has learned meanwhile: a graph may be made while another runs."""
+        """Return the runtime's codec, with the types it has learned: a graph may be made while another runs."""
         learned = self._runtime.codec
         if learned is not self._learned:
             self.serde, self._learned = DurableSerializer(learned.with_types(self._types)), learned
@@ -111,14 +111,14 @@ class DurableSaver(BaseCheckpointSaver[str]):
     # What is read.
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint a config points to, or the newest of its thread; None if there is none."""
+        """Return the checkpoint a config points to, or the newest of its thread; None if there is none."""
         place = self._place(config)
         with self._runtime.database.read() as connection:
-            found = reads.get(connection, place, get_checkpoint_id(config) or None)
-        if found is None:
+            snapshot = reads.get(connection, place, get_checkpoint_id(config) or None)
+        if snapshot is None:
             return None
-        self._barrier.durable(place.ns, found.id)
-        return self._tuples.checkpoint(found)
+        self._barrier.durable(place.ns, snapshot.id)
+        return self._tuples.checkpoint(snapshot)
 
     def list(
         self,
@@ -136,13 +136,17 @@ class DurableSaver(BaseCheckpointSaver[str]):
             yield from page
 
     def _pages(
-        self, config: RunnableConfig | None, wanted: Mapping[str, Any], before: RunnableConfig | None, limit: int | None
+        self,
+        config: RunnableConfig | None,
+        criteria: Mapping[str, Any],
+        before: RunnableConfig | None,
+        limit: int | None,
     ) -> Iterator[Sequence[CheckpointTuple]]:
         where = self._where(config, before)
         missing, last = float("inf") if limit is None else limit, None
         while missing > 0:
-            size = PAGE if wanted else int(min(missing, PAGE))
-            heads, fitting = self._page(where, wanted, size, last)
+            size = PAGE if criteria else int(min(missing, PAGE))
+            heads, fitting = self._page(where, criteria, size, last)
             page = fitting[: int(min(missing, PAGE))]
             if page:
                 yield [self._tuples.checkpoint(snapshot) for snapshot in page]
@@ -162,30 +166,30 @@ class DurableSaver(BaseCheckpointSaver[str]):
         return where
 
     def _page(
-        self, where: Mapping[str, Any], wanted: Mapping[str, Any], size: int, last: Head | None
+        self, where: Mapping[str, Any], criteria: Mapping[str, Any], size: int, last: Head | None
     ) -> tuple[Sequence[Head], Sequence[Snapshot]]:
-        """The next checkpoints, and of those the ones whose metadata fit."""
+        """Return the next checkpoints, and of those the ones whose metadata fit."""
         with self._runtime.database.read() as connection:
             heads = reads.page(connection, self._runtime.namespace, limit=size, after=last, **where)
             pieces: dict[str, Pieces] = {}
-            found = []
+            fitting = []
             for head in heads:
-                metadata = self._tuples.metadata(head) if wanted else {}
-                if all(metadata.get(key) == value for key, value in wanted.items()):
+                metadata = self._tuples.metadata(head) if criteria else {}
+                if all(metadata.get(key) == value for key, value in criteria.items()):
                     thread = head.place.thread
                     held = pieces.setdefault(thread, Pieces(connection, head.place.namespace, thread))
-                    found.append(reads.whole(connection, head, held))
-        return heads, found
+                    fitting.append(reads.whole(connection, head, held))
+        return heads, fitting
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What the ancestors of a checkpoint have written to delta channels since the nearest stored value of each."""
+        """Return what the ancestors of a checkpoint wrote to delta channels since the nearest stored value of each."""
         if not channels:
             return {}
         with self._runtime.database.read() as connection:
-            found = reads.history(connection, self._place(config), get_checkpoint_id(config) or None, channels)
-        return {channel: self._tuples.history(found[channel]) for channel in channels}
+            histories = reads.history(connection, self._place(config), get_checkpoint_id(config) or None, channels)
+        return {channel: self._tuples.history(histories[channel]) for channel in channels}
 
     def wait_durable(self, checkpoint_id: str, ns: str, timeout: float) -> None:
         """Return when a checkpoint that this process writes, or has read, is durable.
@@ -195,7 +199,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         self._barrier.wait(ns, checkpoint_id, timeout)
 
     async def wait_durable_async(self, checkpoint_id: str, ns: str, timeout: float) -> None:
-        """As ``wait_durable``; holds no thread, so any number of nodes may wait."""
+        """Wait as ``wait_durable`` does, holding no thread, so that any number of nodes may wait."""
         await self._barrier.wait_async(ns, checkpoint_id, timeout)
 
     # What is written.
@@ -301,7 +305,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         self._write(self._owner(thread), about, [bound])
 
     def _owner(self, thread: str, config: RunnableConfig | None = None) -> Segment | None:
-        """The execution that writes here, if the thread is its own.
+        """Return the execution that writes here, if the thread is its own.
 
         It is named in the run's config: a stale owner must not get around the journal by being forgotten.
         """
@@ -313,12 +317,12 @@ class DurableSaver(BaseCheckpointSaver[str]):
         commit(self._runtime, about, lambda connection: [change(connection) for change in changes], owner=owner)
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:  # noqa: ARG002 - LangGraph's
-        """The next version: greater as a string, and never the one that another branch of the thread makes."""
+        """Return the next version: greater as a string, and never the one that another branch of the thread makes."""
         whole = str(current or 0).split(".")[0]
         return f"{int(whole) + 1:0{max(len(whole), 12)}}.{random.getrandbits(48):012x}"
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> DurableSaver:
-        """A saver on the same state that also reads and writes these (module, name) classes, if they are loaded."""
+        """Return a saver on the same state that also reads and writes these (module, name) classes, if loaded."""
         types = [cls for cls in loaded_types(extra_allowlist) if not self._codec.allows(cls)]
         if not types:
             return self
@@ -349,7 +353,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """As ``list``; a page of checkpoints at a time."""
+        """Yield what ``list`` yields; a page of checkpoints is read at a time."""
         pages = self._pages(config, filter or {}, before, limit)
         while (page := await self._runtime.database.on_journal_thread(next, pages, None)) is not None:
             for checkpoint in page:

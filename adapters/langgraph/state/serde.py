@@ -81,11 +81,11 @@ class DurableSerializer:
         self.codec = codec
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        """The format's name, and the value as bytes."""
+        """Return the format's name, and the value as bytes."""
         return FORMAT, self.codec.encode(obj)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """The value of what ``dumps_typed`` gave; of nothing else."""
+        """Return the value of what ``dumps_typed`` gave; of nothing else."""
         if data[0] != FORMAT:
             reason = f"format {data[0]!r:.40}, only {FORMAT!r} is read here"
             raise CorruptPayload(reason)
@@ -93,12 +93,12 @@ class DurableSerializer:
 
 
 def loaded_types(names: Collection[tuple[str, ...]]) -> list[type]:
-    """The classes of (module, name, ...) that this process has loaded already; nothing is imported for it."""
-    found: list[type] = []
+    """Return the classes of (module, name, ...) that this process has loaded already; nothing is imported for it."""
+    classes: list[type] = []
     for module, *path in names:
         value: Any = sys.modules.get(module)
         for name in ".".join(path).split("."):
             value = getattr(value, name, None)
         if isinstance(value, type):
-            found.append(value)
-    return found
+            classes.append(value)
+    return classes

@@ -35,20 +35,20 @@ REMEMBERED = 200_000
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A list as it was stored last, and what each of its items was then."""
+    """List as it was stored last, and what each of its items was then."""
 
     cut: Cut
-    seen: Sequence[_Seen]
+    looks: Sequence[_Seen]
 
     @property
     def size(self) -> int:
-        """What it counts for; a short list is not free."""
-        return 10 + len(self.seen)
+        """Return what it counts for; a short list is not free."""
+        return 10 + len(self.looks)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A list ready to be stored: its rope, the pieces that are new, and the version they are new against."""
+    """List ready to be stored: its rope, the pieces that are new, and the version they are new against."""
 
     cut: Cut
     pieces: Mapping[bytes, bytes]
@@ -56,7 +56,7 @@ class Prepared:
 
 
 class Lists:
-    """The lists of a process that were stored last, by place and channel. Thread-safe."""
+    """Lists of a process that were stored last, by place and channel. Thread-safe."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._limit = remembered
@@ -70,51 +70,51 @@ class Lists:
         """Cut a list against its last stored version. ``encode`` gets an item and its index; its errors are raised."""
         items = list(items)  # the caller's may grow meanwhile
         with self._lock:
-            known = self._known.get(at)
+            last = self._known.get(at)
         version, tag = cut
-        if known is None or known.cut.tag != tag:
-            known = _Known(Cut.of("", Rope(), tag), ())
-        same = _compared(known, items, encode)
-        start = known.cut.rope.resume_at(len(same))
+        if last is None or last.cut.tag != tag:
+            last = _Known(Cut.of("", Rope(), tag), ())
+        same = _compared(last, items, encode)
+        start = last.cut.rope.resume_at(len(same))
         fresh = [_seen(item, index, encode) for index, item in enumerate(items[start:], start)]
-        rope, pieces = ropes.extended(known.cut.rope, start, [encoded for _, encoded in fresh])
-        made = Cut.of(version, rope, tag)
-        self._remember(at, _Known(made, same[:start] + [seen for seen, _ in fresh]))
-        shares = known.cut.rope.ends and start >= known.cut.rope.ends[0]
-        return Prepared(made, pieces, known.cut if shares else None)
+        rope, pieces = ropes.extended(last.cut.rope, start, [encoded for _, encoded in fresh])
+        new_cut = Cut.of(version, rope, tag)
+        self._remember(at, _Known(new_cut, same[:start] + [item for item, _ in fresh]))
+        shares = last.cut.rope.ends and start >= last.cut.rope.ends[0]
+        return Prepared(new_cut, pieces, last.cut if shares else None)
 
     def forget(self, at: tuple[SnapshotPlace, str]) -> None:
-        """The next version of this list is encoded whole: the last one was not stored, or is not there any more."""
+        """Forget a list, so that its next version is encoded whole: the last one is not stored, or not any more."""
         with self._lock:
             self._drop(at)
 
-    def _remember(self, at: tuple[SnapshotPlace, str], known: _Known) -> None:
+    def _remember(self, at: tuple[SnapshotPlace, str], last: _Known) -> None:
         with self._lock:
             self._drop(at)
-            if known.size > self._limit:
+            if last.size > self._limit:
                 return
-            self._known[at] = known
-            self._size += known.size
+            self._known[at] = last
+            self._size += last.size
             while self._size > self._limit:
                 self._drop(next(iter(self._known)))
 
     def _drop(self, at: tuple[SnapshotPlace, str]) -> None:
-        known = self._known.pop(at, None)
-        if known is not None:
-            self._size -= known.size
+        last = self._known.pop(at, None)
+        if last is not None:
+            self._size -= last.size
 
 
 def _seen(item: Any, index: int, encode: Encode) -> tuple[_Seen, bytes]:
-    """An item, and its encoding; looked at before that is made: what is changed in between is found next time."""
+    """Return an item and its encoding. It is looked at before it is encoded: a change in between is found next time."""
     now = look(item)
     encoded = encode(item, index)
     return (now, blake2b(encoded, digest_size=16).digest()), encoded
 
 
-def _compared(known: _Known, items: list[Any], encode: Encode) -> list[_Seen]:
-    """The items at the beginning that are as those of the known list were."""
+def _compared(last: _Known, items: list[Any], encode: Encode) -> list[_Seen]:
+    """Return the items at the beginning that are as those of the known list were."""
     same: list[_Seen] = []
-    for index, (item, before) in enumerate(zip(items, known.seen, strict=False)):
+    for index, (item, before) in enumerate(zip(items, last.looks, strict=False)):
         if before[0] is None or not before[0].holds(item):
             now, _ = _seen(item, index, encode)
             if now[1] != before[1]:

@@ -23,7 +23,7 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An object as it was: a plain value, or a pydantic model of such, at any depth."""
+    """Object as it was: a plain value, or a pydantic model of such, at any depth."""
 
     item: Any
     parts: Sequence[Any] = ()
@@ -69,19 +69,30 @@ def look(item: Any, depth: int = 0) -> Look | None:
     """Return what an object is now; None if not all of it can be seen."""
     if type(item) in _ATOMS:
         return Look(item)
-    model = isinstance(item, BaseModel)
-    state = item.__dict__ if model else item
-    if type(state) not in _CONTAINERS or depth > _DEEPEST:
+    if depth > _DEEPEST:
+        return None
+    if not isinstance(item, BaseModel):
+        return _look_at(item, item, depth)
+    beside = (item.__pydantic_extra__, item.__pydantic_private__)
+    return _look_at(item, item.__dict__, depth, frozenset(item.__pydantic_fields_set__), beside)
+
+
+def _look_at(
+    item: Any,
+    state: Any,
+    depth: int,
+    fields_set: frozenset[str] | None = None,
+    beside: tuple[Any, Any] = (None, None),
+) -> Look | None:
+    if type(state) not in _CONTAINERS:
         return None
     named = type(state) is dict
     if named and not all(type(name) is str for name in state):
         return None
     parts = list(state.values() if named else state)
-    beside = (item.__pydantic_extra__, item.__pydantic_private__) if model else (None, None)
     changeable = _changeable((*parts, *beside), depth + 1)
     if changeable is None:
         return None
-    fields_set = frozenset(item.__pydantic_fields_set__) if model else None
     return Look(item, parts, [*state] if named else None, *changeable, fields_set, beside)
 
 
