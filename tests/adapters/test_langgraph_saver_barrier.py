@@ -72,7 +72,7 @@ async def test_any_number_of_coroutines_wait_while_the_checkpoint_is_written(sav
 
 
 def test_only_so_many_checkpoints_are_remembered_but_every_waiter():
-    barrier = Barrier(known=10)
+    barrier = Barrier(limit=10)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(barrier.wait, "", "awaited", SOON)
         for number in range(100):

@@ -46,7 +46,7 @@ class _File(NamedTuple):
 
 
 class DurableArtifactService(BaseArtifactService):
-    """An artifact service on a runtime's database. Give it to a ``Runner``, or let ``durable_runner`` do it."""
+    """Artifact service on a runtime's database. Give it to a ``Runner``, or let ``durable_runner`` do it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -61,7 +61,7 @@ class DurableArtifactService(BaseArtifactService):
         session_id: str | None = None,
         custom_metadata: dict[str, Any] | None = None,
     ) -> int:
-        """The number of the new version, from 0. Raises InputValidationError for what is no content of a file."""
+        """Save a new version and return its number, from 0. Raises InputValidationError for what no file can contain."""
         file, part = _file(app_name, user_id, filename, session_id), ensure_part(artifact)
         about = {"mime_type": _mime_type(part, file), "custom_metadata": custom_metadata or {}}
         return await self._runtime.database.surely_on_journal_thread(self._save, file, part, about)
@@ -90,7 +90,7 @@ class DurableArtifactService(BaseArtifactService):
         session_id: str | None = None,
         version: int | None = None,
     ) -> types.Part | None:
-        """The content of a version, or of the latest; None if there is none. References are followed."""
+        """Return the content of a version, or of the latest; None if there is none. References are followed."""
         file, depth = _file(app_name, user_id, filename, session_id), artifact_util._MAX_ARTIFACT_REFERENCE_DEPTH
         return await self._runtime.database.on_journal_thread(self._load, file, version, depth)
 
@@ -101,25 +101,25 @@ class DurableArtifactService(BaseArtifactService):
         content = blobs.fetch(self._runtime.database, _stored(item)).partition(b"\n")[2]
         part = types.Part.model_validate(self._runtime.codec.decode(content))
         if artifact_util.is_artifact_ref(part) and part.file_data is not None:
-            found = artifact_util.resolve_artifact_reference(
+            reference = artifact_util.resolve_artifact_reference(
                 file_uri=part.file_data.file_uri or "",
                 app_name=file.app,
                 user_id=file.user,
                 session_id=file.session,
                 remaining_depth=depth,
             )
-            target = _file(found.app_name, found.user_id, found.filename, found.session_id)
-            return self._load(target, found.version, depth - 1)
+            target = _file(reference.app_name, reference.user_id, reference.filename, reference.session_id)
+            return self._load(target, reference.version, depth - 1)
         return None if part == types.Part() or artifact_util._is_rewind_tombstone(part) else part
 
     async def list_artifact_keys(self, *, app_name: str, user_id: str, session_id: str | None = None) -> list[str]:
-        """The names of the user's files, and of those of the session."""
+        """Return the names of the user's files, and of those of the session."""
 
         def find() -> list[str]:
             app = _app(app_name)
             with self._runtime.database.read() as connection:
-                found = sessions.find(connection, self._runtime.namespace, app, user=user_id)
-            named = [json.loads(each.place.id) for each in found]
+                files = sessions.find(connection, self._runtime.namespace, app, user=user_id)
+            named = [json.loads(each.place.id) for each in files]
             return sorted(name for session, name in named if session in {None, session_id})
 
         return await self._runtime.database.on_journal_thread(find)
@@ -151,16 +151,16 @@ class DurableArtifactService(BaseArtifactService):
     async def list_versions(
         self, *, app_name: str, user_id: str, filename: str, session_id: str | None = None
     ) -> list[int]:
-        """The numbers of all versions."""
-        found = await self.list_artifact_versions(
+        """Return the numbers of all versions."""
+        versions = await self.list_artifact_versions(
             app_name=app_name, user_id=user_id, filename=filename, session_id=session_id
         )
-        return [each.version for each in found]
+        return [each.version for each in versions]
 
     async def list_artifact_versions(
         self, *, app_name: str, user_id: str, filename: str, session_id: str | None = None
     ) -> list[ArtifactVersion]:
-        """All versions and what is known of them, oldest first."""
+        """Return all versions and what is known of them, oldest first."""
         file = _file(app_name, user_id, filename, session_id)
         items = await self._runtime.database.on_journal_thread(self._versions, file)
         return [_described(file, item) for item in items]
@@ -174,19 +174,19 @@ class DurableArtifactService(BaseArtifactService):
         session_id: str | None = None,
         version: int | None = None,
     ) -> ArtifactVersion | None:
-        """What is known of a version, or of the latest; None if there is none."""
+        """Return what is known of a version, or of the latest; None if there is none."""
         file = _file(app_name, user_id, filename, session_id)
         item = await self._runtime.database.on_journal_thread(self._version, file, version)
         return None if item is None else _described(file, item)
 
     def _version(self, file: _File, version: int | None) -> Item | None:
-        found = self._versions(file, last=1, revision=None if version is None else version + 1)
-        return found[0] if found and version in {None, found[0].seq - 1} else None
+        latest = self._versions(file, last=1, revision=None if version is None else version + 1)
+        return latest[0] if latest and version in {None, latest[0].seq - 1} else None
 
-    def _versions(self, file: _File, **which: int | None) -> list[Item]:
+    def _versions(self, file: _File, **limits: int | None) -> list[Item]:
         with self._runtime.database.read() as connection:
             session = sessions.get(connection, self._place(file))
-            return [] if session is None else sessions.read(connection, session, **which)
+            return [] if session is None else sessions.read(connection, session, **limits)
 
     def _place(self, file: _File) -> SessionPlace:
         name = json.dumps([file.session, file.name], ensure_ascii=False)
@@ -198,9 +198,9 @@ def _app(app_name: str) -> str:
 
 
 def _file(app_name: str, user_id: str, filename: str, session_id: str | None) -> _File:
-    for value, what in ((app_name, "app_name"), (user_id, "user_id"), (session_id, "session_id")):
+    for value, meaning in ((app_name, "app_name"), (user_id, "user_id"), (session_id, "session_id")):
         if value is not None:
-            artifact_util.validate_path_segment(value, what)
+            artifact_util.validate_path_segment(value, meaning)
     checked(filename, "the file's name")
     if filename.startswith(_USER):
         return _File(app_name, user_id, None, filename)

@@ -9,7 +9,7 @@ from durable.record.events import Note, journaled
 
 @journaled
 class SessionCreated(Note):
-    """A session was created."""
+    """Notes that a session was created."""
 
     VARIANT: ClassVar[str] = "session_created"
 
@@ -19,7 +19,7 @@ class SessionCreated(Note):
 
 @journaled
 class SessionDeleted(Note):
-    """A session was deleted, with its events and its own state."""
+    """Notes that a session was deleted, with its events and its own state."""
 
     VARIANT: ClassVar[str] = "session_deleted"
 
@@ -29,7 +29,7 @@ class SessionDeleted(Note):
 
 @journaled
 class ArtifactSaved(Note):
-    """A version of an artifact was saved."""
+    """Notes that a version of an artifact was saved."""
 
     VARIANT: ClassVar[str] = "artifact_saved"
 
@@ -39,7 +39,7 @@ class ArtifactSaved(Note):
 
 @journaled
 class ArtifactDeleted(Note):
-    """An artifact was deleted, with all its versions."""
+    """Notes that an artifact was deleted, with all its versions."""
 
     VARIANT: ClassVar[str] = "artifact_deleted"
 

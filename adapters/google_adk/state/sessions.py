@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class DurableSessionService(BaseSessionService):
-    """A session service on a runtime's database. Give it to a ``Runner``, or let ``durable_runner`` do it."""
+    """Session service on a runtime's database. Give it to a ``Runner``, or let ``durable_runner`` do it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -61,15 +61,15 @@ class DurableSessionService(BaseSessionService):
         state: dict[str, Any] | None = None,
         session_id: str | None = None,
     ) -> Session:
-        """A new session. Raises AlreadyExistsError, and InvalidId for names that no database can hold."""
-        given = (session_id or "").strip()
-        place = self._place(app_name, user_id, given or platform_uuid.new_uuid())
+        """Create a session and return it. Raises AlreadyExistsError, InvalidId for names that no database can hold."""
+        wanted_id = (session_id or "").strip()
+        place = self._place(app_name, user_id, wanted_id or platform_uuid.new_uuid())
         deltas = extract_json_safe_state_delta(state or {})
 
         def create(connection: Any) -> Session:
-            made = sessions.create(self._runtime.database, connection, place)
+            created = sessions.create(self._runtime.database, connection, place)
             self._keep_state(connection, place, deltas)
-            return self._shown(connection, [made])[0]
+            return self._shown(connection, [created])[0]
 
         try:
             return await self._write(SessionCreated(session=place.id), create)
@@ -80,27 +80,27 @@ class DurableSessionService(BaseSessionService):
     async def get_session(
         self, *, app_name: str, user_id: str, session_id: str, config: GetSessionConfig | None = None
     ) -> Session | None:
-        """The session with its events, oldest first; None if there is none."""
+        """Return the session with its events, oldest first; None if there is none."""
         place = self._place(app_name, user_id, session_id.strip())
         return await self._runtime.database.on_journal_thread(self._get, place, config or GetSessionConfig())
 
     def _get(self, place: SessionPlace, config: GetSessionConfig) -> Session | None:
         with self._runtime.database.read() as connection:
-            found = sessions.get(connection, place)
-            if found is None:
+            row = sessions.get(connection, place)
+            if row is None:
                 return None
-            items = sessions.read(connection, found, last=config.num_recent_events, after=config.after_timestamp)
-            (session,) = self._shown(connection, [found])
+            items = sessions.read(connection, row, last=config.num_recent_events, after=config.after_timestamp)
+            (session,) = self._shown(connection, [row])
         session.events = [Event.model_validate(self._runtime.codec.decode(item.body)) for item in items]
         return session
 
     async def list_sessions(self, *, app_name: str, user_id: str | None = None) -> ListSessionsResponse:
-        """The sessions of an app, or of one of its users, without events: the one written to last comes last."""
+        """Return the sessions of an app, or of one of its users, without events, the one written to last at the end."""
 
         def find() -> list[Session]:
             with self._runtime.database.read() as connection:
-                found = sessions.find(connection, self._runtime.namespace, app_name, user=user_id)
-                return self._shown(connection, found)
+                rows = sessions.find(connection, self._runtime.namespace, app_name, user=user_id)
+                return self._shown(connection, rows)
 
         return ListSessionsResponse(sessions=await self._runtime.database.on_journal_thread(find))
 
@@ -111,12 +111,12 @@ class DurableSessionService(BaseSessionService):
         await self._write(deleted, lambda connection: sessions.drop(connection, place))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
-        """The state of a user in all sessions of an app, by keys without prefix."""
+        """Return the state of a user in all sessions of an app, by keys without prefix."""
 
         def read() -> dict[str, Any]:
             with self._runtime.database.read() as connection:
-                (kept,) = sessions.state(connection, self._runtime.namespace, (app_name, user_id))
-            return self._decoded(kept)
+                (values,) = sessions.state(connection, self._runtime.namespace, (app_name, user_id))
+            return self._decoded(values)
 
         return await self._runtime.database.on_journal_thread(read)
 
@@ -191,26 +191,26 @@ class DurableSessionService(BaseSessionService):
             encoded = {key: self._runtime.codec.encode(value, what=f"state {key!r}") for key, value in delta.items()}
             sessions.keep_state(connection, place.namespace, scope, encoded)
 
-    def _shown(self, connection: Any, found: Sequence[sessions.Session]) -> list[Session]:
-        """Sessions as ADK has them, without their events."""
-        scopes = {scope: None for each in found for scope in _scopes(each.place)}
-        kept = dict(zip(scopes, sessions.state(connection, self._runtime.namespace, *scopes), strict=True))
-        return [self._made(each, *(kept[scope] for scope in _scopes(each.place))) for each in found]
+    def _shown(self, connection: Any, rows: Sequence[sessions.Session]) -> list[Session]:
+        """Return the sessions as ADK has them, without their events."""
+        scopes = {scope: None for each in rows for scope in _scopes(each.place)}
+        by_scope = dict(zip(scopes, sessions.state(connection, self._runtime.namespace, *scopes), strict=True))
+        return [self._made(each, *(by_scope[scope] for scope in _scopes(each.place))) for each in rows]
 
     def _made(
-        self, found: sessions.Session, app: Mapping[str, bytes], user: Mapping[str, bytes], own: Mapping[str, bytes]
+        self, row: sessions.Session, app: Mapping[str, bytes], user: Mapping[str, bytes], own: Mapping[str, bytes]
     ) -> Session:
-        place, state = found.place, self._decoded(own)
+        place, state = row.place, self._decoded(own)
         state |= {State.APP_PREFIX + key: value for key, value in self._decoded(app).items()}
         state |= {State.USER_PREFIX + key: value for key, value in self._decoded(user).items()}
         session = Session(
-            app_name=place.app, user_id=place.user, id=place.id, state=state, last_update_time=found.updated_at
+            app_name=place.app, user_id=place.user, id=place.id, state=state, last_update_time=row.updated_at
         )
-        session._storage_update_marker = str(found.revision)
+        session._storage_update_marker = str(row.revision)
         return session
 
-    def _decoded(self, kept: Mapping[str, bytes]) -> dict[str, Any]:
-        return {key: self._runtime.codec.decode(value) for key, value in kept.items()}
+    def _decoded(self, encoded: Mapping[str, bytes]) -> dict[str, Any]:
+        return {key: self._runtime.codec.decode(value) for key, value in encoded.items()}
 
 
 def _scopes(place: SessionPlace) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

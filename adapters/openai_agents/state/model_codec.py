@@ -29,7 +29,7 @@ _DICT = "dict"
 
 
 def plain(response: ModelResponse, offered: Sequence[str]) -> dict[str, Any]:
-    """What is recorded of an answer; ``offered`` are the names of the tools and handoffs the model could call."""
+    """Return what is recorded of an answer; ``offered`` are the names of the tools and handoffs offered."""
     return {
         "output": [_plain_item(item) for item in response.output],
         "usage": serialize_usage(response.usage),
@@ -47,7 +47,7 @@ def _plain_item(item: Any) -> dict[str, Any]:
 
 
 def response(recorded: dict[str, Any]) -> ModelResponse:
-    """The answer of what ``plain`` gave."""
+    """Return the answer that ``plain`` recorded."""
     items: list[Any] = [
         item[_DICT] if _DICT in item and "type" not in item else construct_type(value=item, type_=ResponseOutputItem)
         for item in recorded["output"]
@@ -61,15 +61,15 @@ def response(recorded: dict[str, Any]) -> ModelResponse:
     )
 
 
-def of_stream(final: Response, done: Sequence[Any]) -> ModelResponse:
-    """The answer that a stream came to; ``done`` are its items, for providers that leave the last event empty."""
+def of_stream(final: Response, items: Sequence[Any]) -> ModelResponse:
+    """Return the answer of a stream; ``items`` are its finished ones, for providers with an empty last event."""
     usage = (
         _response_usage_to_usage(final.usage)
         if final.usage
         else SdkUsage(requests=_requests_for_response_without_usage(final))
     )
     return ModelResponse(
-        output=list(final.output or done),
+        output=list(final.output or items),
         usage=usage,
         response_id=final.id,
         request_id=getattr(final, "_request_id", None),
@@ -77,7 +77,7 @@ def of_stream(final: Response, done: Sequence[Any]) -> ModelResponse:
 
 
 def completed(recorded: dict[str, Any]) -> ResponseCompletedEvent:
-    """The one event that a recorded answer is streamed as: the items without their deltas."""
+    """Return the one event that a recorded answer is streamed as: the items without their deltas."""
     answer = response(recorded)
     counted = ResponseUsage.model_construct(
         input_tokens=answer.usage.input_tokens,
@@ -104,7 +104,7 @@ def completed(recorded: dict[str, Any]) -> ResponseCompletedEvent:
 
 
 def called(recorded: dict[str, Any]) -> Iterable[str]:
-    """The names of the functions that an answer calls, qualified as the SDK does."""
+    """Return the names of the functions that an answer calls, qualified as the SDK does."""
     for item in recorded["output"]:
         if item.get("type") == "function_call":
             yield item["name"]

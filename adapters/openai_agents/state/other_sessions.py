@@ -26,14 +26,14 @@ _ITSELF = "journals_itself"
 
 
 def journaled(session: Any) -> Any:
-    """The session to hand to the SDK inside an execution; None stays None."""
+    """Return the session to hand to the SDK inside an execution; None stays None."""
     if session is None or isinstance(session, type) or getattr(session, _ITSELF, False):
         return session
     return ForeignSession(session)
 
 
 class ForeignSession:
-    """A session whose operations are steps. In all else it is, also to ``isinstance``, the one inside."""
+    """Session whose operations are steps. In all else it is, also to ``isinstance``, the one inside."""
 
     journals_itself = True
 
@@ -45,11 +45,11 @@ class ForeignSession:
         return type(self._session)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._session, name)
-        return self._compact if name == "run_compaction" and callable(found) else found
+        attribute = getattr(self._session, name)
+        return self._compact if name == "run_compaction" and callable(attribute) else attribute
 
     async def get_items(self, limit: int | None = None, **more: Any) -> list[Any]:
-        """The items as they were when this was first asked here."""
+        """Return the items as they were at the first call of this execution at this place."""
         items: list[Any] = await _step(
             "session.get_items", {"limit": limit}, READ, lambda: self._session.get_items(limit, **more)
         )

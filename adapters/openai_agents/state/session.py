@@ -46,7 +46,7 @@ _WRITE = ToolPolicy(effect="transactional")
 
 
 class DurableSession(SessionABC):
-    """A conversation on a runtime's database, by its id. Raises InvalidId.
+    """Conversation on a runtime's database, by its id. Raises InvalidId.
 
     ``session_settings`` are the SDK's; what they limit is what a read returns, never what is kept.
     """
@@ -67,32 +67,32 @@ class DurableSession(SessionABC):
         self._place = SessionPlace(runtime.namespace, APP, "", self.session_id)
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """The latest ``limit`` items, oldest first; all without a limit, and with a negative one."""
+        """Return the latest ``limit`` items, oldest first; all without a limit, and with a negative one."""
         most = resolve_session_limit(limit, self.session_settings)
         return [self._decoded(item) for item in await self._items(most if most is None or most >= 0 else None)]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append items. Raises NotEncodable or PayloadTooLarge naming the item, LeaseLost, StorageError."""
-        here = self._here()
-        if here is None:
+        current_scope = self._here()
+        if current_scope is None:
             await self._write("add_items", items, partial(self._append, new=self._encoded(items)))
             return
-        items = session_diff.unwritten(here, items)
+        items = session_diff.unwritten(current_scope, items)
         if items:
-            new, prints = self._encoded(items), session_diff.prints(here, items)
+            new, prints = self._encoded(items), session_diff.prints(current_scope, items)
 
             def add(connection: Any) -> list[str]:
                 self._append(connection, new)
                 return prints
 
-            await self._write("add_items", items, add, identity=session_diff.identity(here, items))
+            await self._write("add_items", items, add, identity=session_diff.identity(current_scope, items))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Take the last item back and return it; None if there is none."""
 
         def pop(connection: Any) -> TResponseInputItem | None:
-            found = sessions.pop(self._runtime.database, connection, self._place)
-            return None if found is None else self._decoded(found)
+            item = sessions.pop(self._runtime.database, connection, self._place)
+            return None if item is None else self._decoded(item)
 
         return await self._write("pop_item", None, pop)
 
@@ -109,21 +109,21 @@ class DurableSession(SessionABC):
     async def _get_compaction_snapshot(
         self, limit: int, *, prune_prefix: Callable[[TResponseInputItem], bool] | None = None
     ) -> _CompactionSnapshot | None:
-        """What the SDK's compaction asks for: the latest items, and a way to replace their end in one transaction.
+        """Return what the SDK's compaction needs: the latest items, and a way to replace their end in one transaction.
 
         With it go the first items of the session, as long as ``prune_prefix`` is true of them.
         """
-        found = await self._items(limit + 1)
-        seen = found[-limit:]
+        items = await self._items(limit + 1)
+        latest = items[-limit:]
 
         async def replace_suffix(start: int, output: list[TResponseInputItem]) -> bool:
-            expected, new = seen[start:], self._encoded(output)
+            expected, new = latest[start:], self._encoded(output)
             if not expected:
                 return False
             change = partial(self._replace, expected=expected, new=new, prune_prefix=prune_prefix)
             return await self._write("replace_suffix", {"start": expected[0].seq, "items": output}, change)
 
-        return _CompactionSnapshot([self._decoded(item) for item in seen], len(found) <= limit, replace_suffix)
+        return _CompactionSnapshot([self._decoded(item) for item in latest], len(items) <= limit, replace_suffix)
 
     def _replace(
         self,
@@ -138,9 +138,9 @@ class DurableSession(SessionABC):
             return False
         withdraw(connection, self._place, since=expected[0].seq, expect=session.revision)
         if prune_prefix is not None:
-            left = sessions.read(connection, session)
-            kept = next((item.seq for item in left if not prune_prefix(self._decoded(item))), None)
-            withdraw(connection, self._place, before=kept)
+            remaining = sessions.read(connection, session)
+            first = next((item.seq for item in remaining if not prune_prefix(self._decoded(item))), None)
+            withdraw(connection, self._place, before=first)
         if new:
             self._append(connection, new)
         return True
@@ -150,15 +150,15 @@ class DurableSession(SessionABC):
             sessions.append(self._runtime.database, connection, self._place, new, make=True)
 
     async def _items(self, last: int | None) -> list[Item]:
-        here = self._here()
-        if here is None:
+        current_scope = self._here()
+        if current_scope is None:
             return await self._runtime.database.on_journal_thread(self._read, last, None)
         call = Call(
             "session.get_items",
             {"session": self.session_id, "last": last},
             READ,
             kind=FRAMEWORK,
-            scope=here,
+            scope=current_scope,
         )
         return await self._runtime.database.surely_on_journal_thread(self._read_again, place(call), last)
 
@@ -175,26 +175,26 @@ class DurableSession(SessionABC):
             session = sessions.get(connection, self._place)
         return 0 if session is None else session.revision
 
-    async def _write(self, name: str, given: Any, change: Callable[[Any], T], *, identity: str | None = None) -> T:
-        """The one way to the database: as a step of the execution that runs here, or alone."""
-        database, here = self._runtime.database, self._here()
-        if here is None:
+    async def _write(self, name: str, content: Any, change: Callable[[Any], T], *, identity: str | None = None) -> T:
+        """Write to the database, as a step of the execution that runs here, or alone. No other way leads there."""
+        database, current_scope = self._runtime.database, self._here()
+        if current_scope is None:
             return await database.surely_on_journal_thread(database.transact, change)
-        arguments = {"session": self.session_id, "given": given}
-        step = place(Call(f"session.{name}", arguments, _WRITE, identity, kind=FRAMEWORK, scope=here))
+        arguments = {"session": self.session_id, "given": content}
+        step = place(Call(f"session.{name}", arguments, _WRITE, identity, kind=FRAMEWORK, scope=current_scope))
         return await database.surely_on_journal_thread(
             run_step, step, lambda pending: change(pending.context.connection)
         )
 
     def _here(self) -> Scope | None:
-        here = scope()
-        if here is not None and here.segment.runtime.database is not self._runtime.database:
+        current_scope = scope()
+        if current_scope is not None and current_scope.segment.runtime.database is not self._runtime.database:
             msg = (
                 f"session {self.session_id!r} is kept by another Runtime than the execution that uses it: they cannot "
                 "commit together; make both with the same Runtime"
             )
             raise InvalidConfiguration(msg)
-        return here
+        return current_scope
 
     def _encoded(self, items: list[TResponseInputItem]) -> list[NewItem]:
         codec = self._runtime.codec

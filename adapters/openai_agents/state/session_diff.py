@@ -19,31 +19,31 @@ _WRITES = "session.add:"
 
 
 def unwritten(place: Scope, items: Sequence[Any]) -> list[Any]:
-    """The items that no record of this scope says were written; each record counts once in a segment."""
+    """Return the items that no record of this scope says were written; each record counts once in a segment."""
     segment, prefix = place.segment, f"{place.path}/{_WRITES}".lstrip("/")
-    known = segment.attachments.get(prefix)
-    if known is None:
-        ours = [found for key, found in segment.replay.steps.items() if key.startswith(prefix)]
-        written = [found.result.value() for found in ours if found.progress == "done" and found.result is not None]
-        known = segment.attachments[prefix] = Counter(one for prints in written for one in prints or ())
-    left = []
-    for item, one in zip(items, prints(place, items), strict=True):
-        if known[one]:
-            known[one] -= 1
+    counts = segment.attachments.get(prefix)
+    if counts is None:
+        ours = [outcome for key, outcome in segment.replay.steps.items() if key.startswith(prefix)]
+        written = [outcome.result.value() for outcome in ours if outcome.is_done and outcome.result is not None]
+        counts = segment.attachments[prefix] = Counter(each for prints in written for each in prints or ())
+    new = []
+    for item, fingerprint in zip(items, prints(place, items), strict=True):
+        if counts[fingerprint]:
+            counts[fingerprint] -= 1
         else:
-            left.append(item)
-    return left
+            new.append(item)
+    return new
 
 
 def prints(place: Scope, items: Sequence[Any]) -> list[str]:
-    """What a write records: the fingerprints of its items."""
+    """Return what a write records: the fingerprints of its items."""
     return [place.segment.runtime.codec.fingerprint(item) for item in items]
 
 
 def identity(place: Scope, items: Sequence[Any]) -> str:
-    """The key of the write of these items: another one if the same were written before."""
+    """Return the key of the write of these items: another one if the same were written before."""
     whole = place.segment.runtime.codec.fingerprint(list(items))[:16]
     steps = place.segment.replay.steps
     same = [steps[key] for key in steps if f"{_WRITES}{whole}:" in key and key.startswith(place.path)]
-    again = sum(found.progress == "done" for found in same)
+    again = sum(outcome.is_done for outcome in same)
     return f"{_WRITES}{whole}:{again + 1}"

@@ -28,14 +28,14 @@ _STORED = {
     "auto_previous_response_id": False,
     "conversation_id": None,
 }
-"""What of a call is stored, if it is not the SDK's default: ``run_sync`` names the defaults, ``run`` does not."""
+"""Options of a call that are stored, unless they are the SDK's defaults: ``run_sync`` names them, ``run`` does not."""
 _LIVE = ("hooks", "error_handlers", "run_config")
 
 
 @stored_as("durable.adapters.openai_agents.calls:AgentCall")
 @dataclass(frozen=True)
 class AgentCall:
-    """The input of an execution: the agent's, and the options of the call that can be stored.
+    """Input of an execution: the agent's, and the options of the call that can be stored.
 
     ``state`` is the JSON of a ``RunState`` to go on from. ``unkept`` names the options that cannot be stored.
     """
@@ -57,37 +57,38 @@ class Rebuilding:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def call_of(runtime: Runtime, rebuilding: Rebuilding, given: Any, options: Mapping[str, Any]) -> AgentCall:
-    """What is stored of a call. Raises NotEncodable for a context that is to go to a factory and cannot be stored."""
+def call_of(runtime: Runtime, rebuilding: Rebuilding, agent_input: Any, options: Mapping[str, Any]) -> AgentCall:
+    """Return what is stored of a call. Raises NotEncodable for a context that a factory needs and cannot get."""
     stored = {name: options[name] for name, usual in _STORED.items() if options.get(name, usual) != usual}
     unkept = {name: _named(options[name]) for name in _LIVE if options.get(name) is not None}
-    if isinstance(options.get("run_config"), dict) and _stores(runtime, options["run_config"]):
-        stored["run_config"] = options["run_config"]
+    run_config = options.get("run_config")
+    if isinstance(run_config, dict) and _stores(runtime, run_config):
+        stored["run_config"] = run_config
         del unkept["run_config"]
     context, session = options.get("context"), options.get("session")
     if rebuilding.context is None and not _stores(runtime, context):
         unkept["context"], context = _named(context), None
     if session is not None and rebuilding.session is None:
         unkept["session"] = _named(session)
-    state = given.to_json(strict_context=False) if isinstance(given, RunState) else None
-    return AgentCall(given if state is None else None, context, _id_of(session), stored, state, unkept)
+    state = agent_input.to_json(strict_context=False) if isinstance(agent_input, RunState) else None
+    return AgentCall(agent_input if state is None else None, context, _id_of(session), stored, state, unkept)
 
 
-def stored_call(found: Any) -> AgentCall:
-    """The call of an execution that may have been started without ``durable_agent``: a text, items, or a mapping."""
-    if isinstance(found, AgentCall):
-        return found
-    if isinstance(found, Mapping):
+def stored_call(stored_input: Any) -> AgentCall:
+    """Return the call of an execution, also of one started without ``durable_agent``: a text, items, or a mapping."""
+    if isinstance(stored_input, AgentCall):
+        return stored_input
+    if isinstance(stored_input, Mapping):
         try:
-            return AgentCall(**found)
+            return AgentCall(**stored_input)
         except TypeError as exc:
             msg = f"the input of an agent is a text, a list of items, or a mapping of input, context, options: {exc}"
             raise InvalidConfiguration(msg) from exc
-    return AgentCall(found)
+    return AgentCall(stored_input)
 
 
 def rebuilt(call: AgentCall, rebuilding: Rebuilding) -> dict[str, Any]:
-    """The options with which a worker goes on."""
+    """Return the options with which a worker goes on."""
     options = {**rebuilding.options, **call.options}
     if call.context is not None or rebuilding.context is not None:
         options["context"] = call.context if rebuilding.context is None else rebuilding.context(call.context)
@@ -97,15 +98,15 @@ def rebuilt(call: AgentCall, rebuilding: Rebuilding) -> dict[str, Any]:
 
 
 def live(rebuilding: Rebuilding, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with which the process that made the call runs it."""
-    found = {**rebuilding.options, **options}
+    """Return the options with which the process that made the call runs it."""
+    combined = {**rebuilding.options, **options}
     if rebuilding.context is not None:
-        found["context"] = rebuilding.context(options.get("context"))
-    return found
+        combined["context"] = rebuilding.context(options.get("context"))
+    return combined
 
 
 def _id_of(session: Any) -> str | None:
-    """The id of a session; None for one that gets it with its first use (a conversation that a server keeps)."""
+    """Return the id of a session; None for one that gets it with its first use (a conversation that a server keeps)."""
     try:
         return None if session is None else str(session.session_id)
     except Exception:  # noqa: BLE001 - it says in its own way that it has none yet
