@@ -64,10 +64,10 @@ def nodes(effects, runtime):
 def function_nodes(effects, runtime):
     """Two function nodes of a workflow of ADK."""
 
-    def one(node_input):  # noqa: ANN001 - ADK reads annotations
+    def one(node_input):
         return effects.does(1)
 
-    def two(node_input):  # noqa: ANN001 - ADK reads annotations
+    def two(node_input):
         return effects.does(2)
 
     async def go():
