@@ -23,6 +23,7 @@ from durable.adapters.google_adk.seams.nodes import hook_nodes
 from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses, take_answers
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
+from durable.adapters.google_adk.seams.turns import hook_turns
 from durable.checkpoint.records import Execution
 from durable.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
 from durable.live.scope import root, within
@@ -177,6 +178,7 @@ def hook_all() -> None:
     hook_models()
     hook_tools()
     hook_nodes()
+    hook_turns()
 
 
 async def _next(segment: Segment, events: AsyncGenerator[Event, None]) -> Event | None:

@@ -22,6 +22,7 @@ from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
+from google.adk.workflow._errors import NodeInterruptedError
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
@@ -176,7 +177,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         composite=is_place,
         agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
-        passing=(Paused,),
+        passing=(Paused, NodeInterruptedError),
         scope=here,
     )
 
