@@ -1,4 +1,4 @@
-"""A journal as people read it: one line a record, and one more for what left no record, a crash."""
+"""Show a journal as people read it: one line a record, and one more for a crash, which left no record."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: ``seq`` is empty for a crash, ``seconds`` where nothing was measured."""
+    """One line of a history. ``seq`` is empty for a crash, ``seconds`` where nothing was measured."""
 
     seq: int | None
     epoch: int
@@ -67,40 +67,46 @@ class Line:
 
 
 def lines(records: Iterable[Record], *, gone: bool = False) -> list[Line]:
-    """What happened, in order; ``gone`` if the process that owns it now is known to be dead."""
+    """Return what happened, in order.
+
+    ``gone`` says that the process that owns the execution now is known to be dead.
+    """
     reading = _Reading()
-    found = [line for record in records for line in reading.lines(record)]
-    return [*found, reading.crash(found[-1].epoch)] if gone and found else found
+    result = [line for record in records for line in reading.lines(record)]
+    return [*result, reading.crash(result[-1].epoch)] if gone and result else result
 
 
-def brief(found: list[Line]) -> list[Line]:
-    """The lines without checkpoints and without steps that only hold others, as a graph's nodes; keys without these."""
-    places = {line.step.rpartition("/")[0] for line in found}
-    kept = [line for line in found if line.kind != "checkpoint" and (not line.step or line.step not in places)]
-    return [replace(line, step=line.step.rpartition("/")[2]) for line in kept]
+def brief(lines: list[Line]) -> list[Line]:
+    """Return the lines without checkpoints and without steps that only hold others, such as a graph's nodes.
+
+    Keys lose the names of these outer steps.
+    """
+    places = {line.step.rpartition("/")[0] for line in lines}
+    short_lines = [line for line in lines if line.kind != "checkpoint" and (not line.step or line.step not in places)]
+    return [replace(line, step=line.step.rpartition("/")[2]) for line in short_lines]
 
 
-def shown(found: list[Line]) -> Table:
-    """The lines as a table; each claim begins a section."""
-    made = table("seq", "epoch", "kind", "step", "what", "took", fixed=("seq", "kind", "took"))
+def shown(lines: list[Line]) -> Table:
+    """Return the lines as a table; each claim begins a section."""
+    rows = table("seq", "epoch", "kind", "step", "what", "took", fixed=("seq", "kind", "took"))
     before = ""
-    for line in found:
+    for line in lines:
         if line.kind == "crash" or (line.kind == "claimed" and before != "crash"):
-            made.add_section()
+            rows.add_section()
         before = line.kind
         cells = (line.seq, line.epoch, line.kind, line.step, line.what, took(line.seconds))
-        made.add_row(*(cell(value, _STYLES.get(line.kind, "")) for value in cells))
-    return made
+        rows.add_row(*(cell(value, _STYLES.get(line.kind, "")) for value in cells))
+    return rows
 
 
 def who(owner: object) -> str:
-    """An owner's host and process, without what makes the name unique."""
+    """Return an owner's host and process, without what makes the name unique."""
     parts = str(owner or "").split(":")
     return ":".join(parts[:2]) if len(parts) > 1 else parts[0]
 
 
 class _Reading:
-    """What has been read so far: who owned it last, what is finished, what is in flight, what was asked when."""
+    """State while a journal is read: its last owner, what is finished, what is in flight, what was asked when."""
 
     def __init__(self) -> None:
         self.owner = ""
@@ -122,18 +128,23 @@ class _Reading:
         return [Line(record.seq, record.epoch, record.kind, _step(record, event), _said(record, event), seconds)]
 
     def crash(self, epoch: int) -> Line:
-        """The line for an owner that ended without a word."""
+        """Return the line for an owner that ended without a word."""
         lost = ", ".join(sorted(self.in_flight.values()))
-        what = f"{who(self.owner)} did not let go" + (f"; outcome unknown: {lost}" if lost else "")
-        return Line(None, epoch, "crash", "", what)
+        text = f"{who(self.owner)} did not let go" + (f"; outcome unknown: {lost}" if lost else "")
+        return Line(None, epoch, "crash", "", text)
 
     def _claimed(self, record: Record, event: Claimed) -> list[Line]:
         crashed = not self.let_go
-        found = [self.crash(record.epoch - 1)] if crashed else []
-        self.owner, self.let_go = event.owner, False
-        verb = "recovered by" if crashed else "by" if record.epoch == 1 else "continued by"
+        before = [self.crash(record.epoch - 1)] if crashed else []
+        self.owner = event.owner
+        self.let_go = False
+        verb = "continued by"
+        if crashed:
+            verb = "recovered by"
+        elif record.epoch == 1:
+            verb = "by"
         replayed = f"; {len(self.finished)} finished steps are replayed, not run" if self.finished else ""
-        return [*found, Line(record.seq, record.epoch, "claimed", "", f"{verb} {who(self.owner)}{replayed}")]
+        return [*before, Line(record.seq, record.epoch, "claimed", "", f"{verb} {who(self.owner)}{replayed}")]
 
     def _follow(self, key: str | None, event: Event) -> None:
         if isinstance(event, (Succeeded, Failed, Cancelled, LetGo)):
@@ -150,8 +161,8 @@ class _Reading:
 
 
 def _step(record: Record, event: Event) -> str:
-    """The step's key with its long ids cut short: whole, they are in ``--json``."""
-    return _LONG_ID.sub(lambda found: found.group(1), record.step_key or event.about or "")
+    """Return the step's key with its long ids cut short. They are whole in ``--json``."""
+    return _LONG_ID.sub(lambda match: match.group(1), record.step_key or event.about or "")
 
 
 class _Words(str):
@@ -161,7 +172,7 @@ class _Words(str):
 
 
 def _gist(value: Any) -> Any:
-    """What a message says, instead of all that it is; other values as they are."""
+    """Return what a message says, instead of all that it is. Other values are returned as they are."""
     if isinstance(value, list):
         return _gist(value[0]) if len(value) == 1 else [_gist(item) for item in value]
     if not isinstance(value, dict):
@@ -169,14 +180,18 @@ def _gist(value: Any) -> Any:
     inner = value.get("message", value.get("messages"))
     if inner is not None and "$type" not in value:
         return _gist(inner)
-    if "content" in value and "$type" in value:
-        calls = [call.get("name") for call in value.get("tool_calls") or () if isinstance(call, dict)]
-        return _Words(f"calls {', '.join(map(str, calls))}") if calls else _unwrapped(value["content"])
-    return value
+    return _gist_of_message(value) if "content" in value and "$type" in value else value
+
+
+def _gist_of_message(message: dict[str, Any]) -> Any:
+    calls = [call.get("name") for call in message.get("tool_calls") or () if isinstance(call, dict)]
+    if calls:
+        return _Words(f"calls {', '.join(map(str, calls))}")
+    return _unwrapped(message["content"])
 
 
 def _unwrapped(content: Any) -> Any:
-    """The data in a message's text, where it is JSON: to be shown once, not as a text in a text."""
+    """Return the data in a message's text where it is JSON, so that it is shown once and not as a text in a text."""
     if not isinstance(content, str) or not content.startswith(("{", "[")):
         return content
     try:
@@ -206,13 +221,20 @@ def _started(event: Started) -> str:
 
 
 def _done(record: Record, event: StepDone | Signal) -> str:
-    name, how = event.name or "", ""
+    name = event.name or ""
+    how = ""
     if isinstance(event, StepDone):
         if event.result_lost is not None:
             return f"{name} is done, its result is lost: {event.result_lost}"
-        how = " (reconciled)" if event.reconciled else f" (said {event.by})" if event.by else ""
+        how = _how(event)
     gist = _gist(record.value())
     return f"{name}{how} -> {gist if isinstance(gist, _Words) else short(gist, 60)}"
+
+
+def _how(event: StepDone) -> str:
+    if event.reconciled:
+        return " (reconciled)"
+    return f" (said {event.by})" if event.by else ""
 
 
 def _step_failed(event: StepFailed) -> str:
@@ -236,7 +258,8 @@ def _opened(event: InterruptOpened) -> str:
 def _closed(event: InterruptClosed) -> str:
     why = f", reason: {event.reason}" if event.reason else ""
     why += f", comment: {event.comment}" if event.comment else ""
-    why += "".join(f", handed to {one['to']} by {one['by']}" for one in event.delegations or ())
+    for delegation in event.delegations or ():
+        why += f", handed to {delegation['to']} by {delegation['by']}"
     return f"{event.decision} by {event.by or 'nobody'}{why}"
 
 

@@ -2,9 +2,6 @@
 
 A name must be declared, and each secret must be there when the tools are made. Resolved secrets, and every token that
 they buy, are known to the runtime's redactor.
-
-A name must be declared, and each secret must be there when the tools are made. What is resolved, and every token that
-is got for it, is known to the runtime's redactor.
 """
 
 from __future__ import annotations
@@ -175,7 +172,8 @@ class Credentials:
         return resolve
 
     def _apply(self, proof: Proof, name: str, scopes: list[str], resolve: Callable[[str], str]) -> None:
-        scheme, secret = self._schemes[name], _filled(self._auth[name], resolve)
+        scheme = self._schemes[name]
+        secret = _filled(self._auth[name], resolve)
         match _kind(scheme):
             case "apiKey" if scheme["in"] == "header":
                 proof.headers[scheme["name"]] = secret

@@ -4,11 +4,6 @@ The structure of the whole is checked here by OpenAPI's own schema; the parts th
 the tools are made. A default or an example that does not fit its own schema, as in many published documents, is no
 error. A reference to a file or to another host is refused before anything follows it. So are YAML aliases, because a
 few lines of them can stand for terabytes.
-
-The structure of the whole is checked here, by OpenAPI's own schema; what tools are made of is checked where they are
-made. A default or an answer that does not fit its own schema, as many published documents have, is nobody's hindrance.
-A reference to a file or to another host is refused before anything follows it; so are YAML aliases, by which a few
-lines can stand for terabytes.
 """
 
 from __future__ import annotations
@@ -110,7 +105,8 @@ class Document:
         if self.version == "2.0":
             schemes = self.root.get("schemes") or ["https"]
             scheme = "https" if "https" in schemes else schemes[0]
-            host, path = self.root.get("host"), self.root.get("basePath", "/")
+            host = self.root.get("host")
+            path = self.root.get("basePath", "/")
             named = f"{scheme}://{host}{path}" if host else path
         else:
             first = (self.root.get("servers") or [{"url": "/"}])[0]

@@ -32,7 +32,8 @@ def in_path(parameter: Parameter, value: Any) -> str:
 
     Raises ArgumentsInvalid if it would change the path.
     """
-    style, name = parameter.style, quote(parameter.name, safe="")
+    style = parameter.style
+    name = quote(parameter.name, safe="")
     if style == "simple" or parameter.content:
         text = _joined(parameter, value, ",", quote)
     elif style == "label":

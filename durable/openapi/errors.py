@@ -26,15 +26,15 @@ class SpecError(DurableError):
 
 
 class SpecUnavailable(SpecError):
-    """Raised when the OpenAPI document cannot be fetched or read."""
+    """This OpenAPI document cannot be fetched or read."""
 
 
 class SpecInvalid(SpecError):
-    """Raised for an OpenAPI document that is not valid, or asks for something that is not supported."""
+    """This OpenAPI document is not valid, or asks for something that is not supported."""
 
 
 class SpecChanged(SpecError):
-    """Raised when the OpenAPI document is not the one that was pinned."""
+    """This OpenAPI document is not the one that was pinned."""
 
     def __init__(self, pinned: str, actual: str) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ class SpecChanged(SpecError):
 
 
 class TooManyOperations(SpecError):
-    """Raised when the document has more operations than an agent should be given as tools."""
+    """This OpenAPI document has more operations than an agent should be given as tools."""
 
     def __init__(self, count: int, limit: int, names: tuple[str, ...]) -> None:
         super().__init__(
@@ -55,11 +55,11 @@ class TooManyOperations(SpecError):
 
 
 class ApiError(DurableError):
-    """Call of an API that did not succeed."""
+    """This API call did not succeed."""
 
 
 class AddressRefused(ApiError):
-    """Raised for a host with an address that is not public. Nothing was sent."""
+    """This host has an address that is not public; nothing was sent."""
 
     def __init__(self, host: str, address: str) -> None:
         super().__init__(
@@ -69,18 +69,18 @@ class AddressRefused(ApiError):
 
 
 class ApiUnreachable(ApiError):
-    """Raised when there is no connection to the host. Nothing was sent."""
+    """No connection to the host; nothing was sent."""
 
     def __init__(self, host: str, reason: str) -> None:
         super().__init__(f"{host} cannot be reached: {reason}; nothing was sent")
 
 
 class ArgumentsInvalid(ApiError):
-    """Raised for arguments that do not fit the document's schema. Nothing was sent."""
+    """These arguments do not fit the document's schema; nothing was sent."""
 
 
 class ApiRefused(ApiError):
-    """Raised when the server answered with an error."""
+    """This API call was answered with an error."""
 
     def __init__(self, message: str, status: int = 0, problem: object = None) -> None:
         self.status = status
@@ -89,7 +89,7 @@ class ApiRefused(ApiError):
 
 
 class ApiBusy(ApiError):
-    """Raised when the server refused the call for now. ``retry_after`` is its own word on when to come again."""
+    """This API call was refused for now; ``retry_after`` is what the server said about when to come again."""
 
     def __init__(self, message: str, status: int = 0, retry_after: str | None = None) -> None:
         self.status = status
@@ -98,7 +98,7 @@ class ApiBusy(ApiError):
 
 
 class AnswerLost(StepTimeout):
-    """Raised when a call was sent and no whole answer came. Its outcome is unknown."""
+    """This API call was sent and no whole answer came; its outcome is unknown."""
 
     def __init__(self, request: str, reason: str) -> None:
         self.step_key = request

@@ -56,7 +56,8 @@ class Server:
         headers = dict(_ASKED_WITH) | content.pop("headers", {}) | parts.headers | proof.headers
         if operation.keyed is not None:
             headers[operation.keyed.name] = f'"{key}"' if self.quoted_keys else key
-        if cookies := [*parts.cookies, *proof.cookies]:
+        cookies = [*parts.cookies, *proof.cookies]
+        if cookies:
             headers["Cookie"] = "; ".join(cookies)
         try:
             url = url_of(self.url, operation.path, parts.path, [*parts.query, *proof.query])
@@ -100,6 +101,6 @@ def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, con
     if running is None:
         return False
     governed = governing(running, operation.name, policy)
-    if isinstance(error, AnswerLost) and governed.effect == "once":
+    if isinstance(error, AnswerLost) and governed.does.settles:
         return True
     return governed.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None

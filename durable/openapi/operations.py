@@ -113,7 +113,9 @@ def operations(
     selected = [operation for operation in chosen if operation not in left_out]
     if len(selected) > max_tools:
         raise TooManyOperations(len(selected), max_tools, tuple(operation.name for operation in selected))
-    if twice := sorted(name for name, count in Counter(operation.name for operation in selected).items() if count > 1):
+    counts = Counter(operation.name for operation in selected)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
         msg = f"several operations are called {', '.join(twice)}; choose one with include=['GET /path']"
         raise SpecInvalid(msg)
     return [_operation(document, operation.name, operation.method, operation.path) for operation in selected]
@@ -223,7 +225,8 @@ def _parameter(entry: Mapping[str, Any]) -> Parameter:
 def _old_parameter(entry: Mapping[str, Any]) -> Parameter:
     style, explode = _COLLECTIONS.get(entry.get("collectionFormat", "csv"), ("form", False))
     if entry["in"] in {"path", "header"}:
-        style, explode = "simple", False
+        style = "simple"
+        explode = False
     described = {key: value for key, value in entry.items() if key not in {"name", "in", "required", "description"}}
     return Parameter(
         entry["name"], entry["in"], described, bool(entry.get("required")), entry.get("description", ""), style, explode
@@ -244,7 +247,8 @@ def _body(document: Document, entry: Mapping[str, Any]) -> Body | None:
         for name, style_of in content.get("encoding", {}).items()
         if "style" in style_of or "explode" in style_of
     }
-    schema, description = content.get("schema", True), body.get("description", "")
+    schema = content.get("schema", True)
+    description = body.get("description", "")
     return Body(_concrete(media_type), schema, bool(body.get("required")), description, styles)
 
 

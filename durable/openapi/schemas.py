@@ -2,10 +2,6 @@
 
 Nothing is fetched. Properties that are only read from a server (``readOnly``) are left out, because these schemas are
 for what is sent.
-
-Properties that are only read from a server (``readOnly``) are left out, because these schemas are for what is sent.
-
-What is only read from a server (``readOnly``) is left out, as these schemas are for what is sent.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ class _Stream(httpcore.NetworkStream):
     """Stream whose reads and writes together must not take longer than the deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._inner, self._deadline = inner, deadline
+        self._inner = inner
+        self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline is stricter
         return self._inner.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
@@ -179,7 +180,8 @@ def _plain(request: httpx.Request) -> list[tuple[bytes, bytes]]:
 def _read(answer: httpcore.Response, coding: str, size: int, summary: str) -> bytes:
     if coding.strip().lower() not in {"identity", ""}:  # a small answer may stand for terabytes
         raise AnswerLost(summary, f"the answer is in the coding {coding!r}, which was not asked for")
-    parts, total = [], 0
+    parts = []
+    total = 0
     try:
         for part in answer.iter_stream():
             total += len(part)

@@ -22,7 +22,7 @@ from google.genai import types
 from durable.adapters.google_adk.state.commits import commit
 from durable.adapters.google_adk.state.notes import ArtifactDeleted, ArtifactSaved
 from durable.checkpoint.state import blobs, sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class DurableArtifactService(BaseArtifactService):
         about, drop = ArtifactDeleted(file=filename), partial(self._drop, place)
         await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, drop)
 
-    def _drop(self, place: Place, connection: Any) -> None:
+    def _drop(self, place: SessionPlace, connection: Any) -> None:
         session = sessions.get(connection, place)
         if session is None:
             return
@@ -142,9 +142,9 @@ class DurableArtifactService(BaseArtifactService):
         references = {each for each in stored if blobs.is_reference(each)}
         blobs.discard(connection, references - sessions.ending(connection, place, references))
 
-    def _hold_contents(self, connection: Any, place: Place) -> None:
+    def _hold_contents(self, connection: Any, place: SessionPlace) -> None:
         """Nobody else refers to large content of this user, or deletes it, until the end of the transaction."""
-        contents = Place(place.namespace, f"contents:{place.app}", place.user, "")
+        contents = SessionPlace(place.namespace, f"contents:{place.app}", place.user, "")
         sessions.append(self._runtime.database, connection, contents, [], make=True)
 
     async def list_versions(
@@ -187,9 +187,9 @@ class DurableArtifactService(BaseArtifactService):
             session = sessions.get(connection, self._place(file))
             return [] if session is None else sessions.read(connection, session, **which)
 
-    def _place(self, file: _File) -> Place:
+    def _place(self, file: _File) -> SessionPlace:
         name = json.dumps([file.session, file.name], ensure_ascii=False)
-        return Place(self._runtime.namespace, _app(file.app), file.user, name)
+        return SessionPlace(self._runtime.namespace, _app(file.app), file.user, name)
 
 
 def _app(app_name: str) -> str:

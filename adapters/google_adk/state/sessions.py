@@ -30,7 +30,7 @@ from google.adk.sessions.state import State
 from durable.adapters.google_adk.state.commits import commit, owner_of
 from durable.adapters.google_adk.state.notes import SessionCreated, SessionDeleted
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.errors import SessionChanged, SessionExists, SessionNotFound
 from durable.record.events import SessionEvent
@@ -49,7 +49,7 @@ class DurableSessionService(BaseSessionService):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._turns: WeakValueDictionary[Place, threading.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[SessionPlace, threading.Lock] = WeakValueDictionary()
         self._giving = threading.Lock()
 
     async def create_session(
@@ -83,7 +83,7 @@ class DurableSessionService(BaseSessionService):
         place = self._place(app_name, user_id, session_id.strip())
         return await self._runtime.database.on_journal_thread(self._get, place, config or GetSessionConfig())
 
-    def _get(self, place: Place, config: GetSessionConfig) -> Session | None:
+    def _get(self, place: SessionPlace, config: GetSessionConfig) -> Session | None:
         with self._runtime.database.read() as connection:
             found = sessions.get(connection, place)
             if found is None:
@@ -135,7 +135,7 @@ class DurableSessionService(BaseSessionService):
             appended = await self._runtime.database.surely_on_journal_thread(self._append, place, session, event)
         return self._commit_event_to_session(session, event) if appended else event
 
-    def _append(self, place: Place, session: Session, event: Event) -> bool:
+    def _append(self, place: SessionPlace, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         item = self._item(event)
         owned = owner_of(self._runtime) is not None
@@ -169,20 +169,20 @@ class DurableSessionService(BaseSessionService):
     async def _write(self, about: Note, change: Callable[[Any], T]) -> T:
         return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, change)
 
-    def _turn(self, place: Place) -> threading.Lock:
+    def _turn(self, place: SessionPlace) -> threading.Lock:
         """One append at a time: the next one must see the revision that the one before has left in the session."""
         with self._giving:
             return self._turns.setdefault(place, threading.Lock())
 
-    def _place(self, app_name: str, user_id: str, session_id: str) -> Place:
-        return Place(
+    def _place(self, app_name: str, user_id: str, session_id: str) -> SessionPlace:
+        return SessionPlace(
             self._runtime.namespace,
             checked(app_name, "app_name"),
             checked(user_id, "user_id"),
             checked(session_id, "session_id"),
         )
 
-    def _keep_state(self, connection: Any, place: Place, deltas: Mapping[str, Mapping[str, Any]]) -> None:
+    def _keep_state(self, connection: Any, place: SessionPlace, deltas: Mapping[str, Mapping[str, Any]]) -> None:
         app, user, own = _scopes(place)
         for scope, delta in ((app, deltas["app"]), (user, deltas["user"]), (own, deltas["session"])):
             encoded = {key: self._runtime.codec.encode(value, what=f"state {key!r}") for key, value in delta.items()}
@@ -210,5 +210,5 @@ class DurableSessionService(BaseSessionService):
         return {key: self._runtime.codec.decode(value) for key, value in kept.items()}
 
 
-def _scopes(place: Place) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _scopes(place: SessionPlace) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return (place.app,), (place.app, place.user), (place.app, place.user, place.id)

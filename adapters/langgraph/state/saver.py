@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.state.reads import Head, Snapshot
-    from durable.checkpoint.state.snapshots import Place
+    from durable.checkpoint.state.snapshots import SnapshotPlace
     from durable.live.segment import Segment
     from durable.record.events import Event, Note
     from durable.runtime import Runtime
@@ -207,7 +207,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
 
     def _put(
         self,
-        place: Place,
+        place: SnapshotPlace,
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: Mapping[str, Any],
@@ -315,7 +315,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         clone.serde = DurableSerializer(self.serde.codec.with_types(types))
         return clone
 
-    def _place(self, config: RunnableConfig) -> Place:
+    def _place(self, config: RunnableConfig) -> SnapshotPlace:
         return place_of(self._runtime.namespace, config)
 
     # The same for async callers.
