@@ -18,6 +18,15 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
+    "durable.kit": """
+        Invocation register start find_open take opened Drive driving each_within outcome
+        Pause mirror take_answers answered unanswered approves_nothing
+        Difference compare
+        Tool tool_call asks always_asked arguments_of policy_of READ
+        Call place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
+        Scope scope root within Segment
+        hook commit owner_of
+    """,
     "durable.openapi": "api_tools",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
