@@ -12,7 +12,6 @@ from one that never stopped, and takes its turn for another one:
 from __future__ import annotations
 
 import copy
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,43 +19,48 @@ from google.adk.events._node_path_builder import _NodePathBuilder
 from google.adk.flows.llm_flows import base_llm_flow
 from google.adk.workflow import _llm_agent_wrapper
 
-from durable.live.scope import scope
+from durable.kit import hook
+from durable.live.scope import segment as segment_here
+from durable.record.events import SessionEvent, unpack_if
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from google.adk.agents.context import Context
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.llm_agent import LlmAgent
     from google.adk.events.event import Event
 
-_HOOKED = "__durable_hooked__"
+    from durable.live.segment import Segment
 
 
 def hook_turns() -> None:
-    """Put the seam in place, once per process. It does nothing outside of executions."""
-    if getattr(_llm_agent_wrapper, _HOOKED, False):
-        return
-    prepare, decide = _llm_agent_wrapper.prepare_llm_agent_input, base_llm_flow.decide_step_resume
+    """Put the hooks in place where ADK gives a node its input, and where it looks for calls to run again."""
+    hook(_llm_agent_wrapper, "prepare_llm_agent_input", _durable_input)
+    hook(base_llm_flow, "decide_step_resume", _durable_decision)
 
-    @functools.wraps(prepare)
-    def durable_prepare(agent: LlmAgent, ctx: Context, node_input: object) -> Event | None:
-        first = None if scope() is None else _first_of_turn(ctx)
-        if first is None:
+
+def _durable_input(prepare: Callable[..., Event | None]) -> Callable[..., Event | None]:
+    def durable_input(agent: LlmAgent, ctx: Context, node_input: object) -> Event | None:
+        segment, events = segment_here(), ctx.session.events
+        turn = [] if segment is None else turn_of(segment, _of(events, ctx.invocation_id), ctx.node_path)
+        if not turn:
             return prepare(agent, ctx, node_input)
-        events = ctx.session.events
+        place = next(number for number, event in enumerate(events) if event is turn[0])
         entered = prepare(agent, _unanswered(ctx), node_input)
         if entered is not None:
-            events.pop()
-            events.insert(first, entered)
+            events.insert(place, events.pop())
         return entered
 
-    @functools.wraps(decide)
-    def durable_decide(invocation_context: InvocationContext, tools_dict: dict[str, Any]) -> Any:
-        own = invocation_context if scope() is None else OwnTurn(invocation_context)
-        return decide(own, tools_dict)  # type: ignore[arg-type]  # the same, but for the events that it shows
+    return durable_input
 
-    _llm_agent_wrapper.prepare_llm_agent_input = durable_prepare
-    base_llm_flow.decide_step_resume = durable_decide
-    setattr(_llm_agent_wrapper, _HOOKED, True)
+
+def _durable_decision(decide: Callable[..., Any]) -> Callable[..., Any]:
+    def durable_decision(invocation_context: InvocationContext, tools_dict: dict[str, Any]) -> Any:
+        segment = segment_here()
+        return decide(invocation_context if segment is None else OwnTurn(invocation_context, segment), tools_dict)
+
+    return durable_decision
 
 
 @dataclass(frozen=True)
@@ -64,38 +68,52 @@ class OwnTurn:
     """An invocation as an agent in it sees it that looks for its own calls, and for the responses to them."""
 
     inner: InvocationContext
+    segment: Segment
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     def _get_events(self, **which: bool) -> list[Event]:
         """Return ADK's own choice, without what others have written and what says nothing."""
-        return [event for event in self.inner._get_events(**which) if event.content and self._is_own(event)]
+        events, path = self.inner._get_events(**which), self.inner.node_path
+        if path:
+            turn = {event.id for event in turn_of(self.segment, _of(events, self.inner.invocation_id), path)}
+            events = [event for event in events if event.author == "user" or not event.node_info.path or event.id in turn]
+        return [event for event in events if event.content]
 
-    def _is_own(self, event: Event) -> bool:
-        path, written = self.inner.node_path, event.node_info.path
-        return event.author == "user" or not path or not written or _is_within(written, path)
 
+def turn_of(segment: Segment, events: Sequence[Event], path: str) -> list[Event]:
+    """Return those events that are of this run of a node, without those of attempts that ADK has given up.
 
-def _first_of_turn(ctx: Context) -> int | None:
-    """Return the place of the first event of this run of the node; None if it begins, or is tried again after an error.
-
-    A run that ADK tries again (``retry_config``) begins anew, as in ADK.
+    An attempt is given up (``retry_config``) if another one begins in the same claim. What comes after an error in a
+    later claim goes on where it happened: the execution was opened again.
     """
-    first = None
-    for place, event in enumerate(ctx.session.events):
-        if event.invocation_id != ctx._invocation_context.invocation_id or not event.node_info.path:
-            continue
-        if event.error_code and event.node_info.path == ctx.node_path and not event.content:
-            first = None
-        elif first is None and _is_within(event.node_info.path, ctx.node_path):
-            first = place
-    return first
+    turn: list[Event] = []
+    failed_in: int | None = None
+    own = [event for event in events if _is_within(event.node_info.path, path)]
+    epochs = _epochs(segment) if any(event.error_code for event in own) else {}
+    for event in own:
+        epoch = epochs.get(event.id, segment.journal.epoch)
+        if failed_in == epoch:
+            turn = []
+        failed_in = epoch if event.error_code and event.node_info.path == path and not event.content else None
+        turn.append(event)
+    return [] if failed_in == segment.journal.epoch else turn
+
+
+def _epochs(segment: Segment) -> dict[str, int]:
+    """Return the claim in which each event was stored."""
+    stored = ((unpack_if(record, SessionEvent), record.epoch) for record in segment.records)
+    return {event.event: epoch for event, epoch in stored if event is not None}
+
+
+def _of(events: Iterable[Event], invocation_id: str) -> list[Event]:
+    return [event for event in events if event.invocation_id == invocation_id]
 
 
 def _is_within(path: str, node_path: str) -> bool:
     own, inner = _NodePathBuilder.from_string(node_path), _NodePathBuilder.from_string(path)
-    return bool(inner == own or inner.is_descendant_of(own))
+    return bool(path) and bool(inner == own or inner.is_descendant_of(own))
 
 
 def _unanswered(ctx: Context) -> Context:
