@@ -23,11 +23,12 @@ PUBLIC = {
         Pause mirror take_answers answered unanswered approves_nothing
         Difference compare
         Tool tool_call asks always_asked arguments_of policy_of READ
-        Call place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
-        Scope scope root within Segment
+        Call model_call lenient place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
+        Scope scope here root within Segment others_first
         hook commit owner_of
     """,
     "durable.openapi": "api_tools",
+    "durable.testing": "APP MESSAGE AdapterFixture Call Entry Script Turn adapter_suite",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
     "durable.adapters.openai_agents": "DurableSession durable_agent durable_runs",

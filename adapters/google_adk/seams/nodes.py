@@ -20,12 +20,11 @@ from google.adk.sessions._session_util import make_json_safe_state
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
-from durable.adapters.google_adk.seams.suspension import others_first
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
-from durable.kit import hook
+from durable.kit import hook, others_first
 from durable.live.scope import scope
 from durable.record.kinds import FUNCTION, NODE
 from durable.step.begin import place

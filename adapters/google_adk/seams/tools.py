@@ -25,13 +25,12 @@ from google.adk.workflow._errors import NodeInterruptedError
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
-from durable.adapters.google_adk.seams.suspension import others_first
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import READ, ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
-from durable.kit import Tool, always_asked, arguments_of, hook, tool_call
+from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
 from durable.record.kinds import AGENT, TOOL
 from durable.step.begin import place
