@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
 from durable.checkpoint.state import blobs
-from durable.errors import Cancelled, CodecError, LeaseLost
+from durable.errors import Cancelled, CodecError, LeaseLost, Suspended
 from durable.live.ending import Ending, ending_of, error_that_counts, left_with
 from durable.live.scope import root, within
 from durable.record import events, failure
 from durable.record.events import Abandoned, Failed, Interrupted, PlannedEnding, Released, Succeeded
 from durable.run import compensation
 from durable.secrets.scrubbing import scrubbed
+from durable.step.act import act_on
+from durable.step.gates import drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +111,12 @@ def _cut_off(segment: Segment, _: Any, error: BaseException | None) -> BaseExcep
 
 def _succeeded(segment: Segment, output: Any, _: Any) -> BaseException | None:
     try:
+        act_on(segment, drift.at_the_end(segment))
         _succeed(segment, output)
+    except Suspended:
+        return _waiting(segment, output, None)
+    except Cancelled as exc:
+        return _cancelled(segment, output, exc)
     except CodecError as exc:
         return _failed(segment, output, exc)
     return None

@@ -24,6 +24,7 @@ from durable.adapters.google_adk.seams.nodes import hook_nodes
 from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
+from durable.adapters.google_adk.seams.turns import hook_turns
 from durable.errors import InvalidDecision, Suspended, Unsupported
 from durable.kit import Invocation, driving, each_within, opened, take_answers
 from durable.live.scope import root, within
@@ -162,6 +163,7 @@ def hook_all() -> None:
     hook_models()
     hook_tools()
     hook_nodes()
+    hook_turns()
 
 
 def _output(event: Event, before: Any) -> Any:
