@@ -20,6 +20,7 @@ from durable.errors import (
     StorageError,
     Suspended,
 )
+from durable.live.crossing import uncrossed
 from durable.live.scope import root, within
 from durable.record import events, failure
 from durable.record.events import Abandoned, Failed, Interrupted, PlannedEnding, Released, Succeeded
@@ -44,7 +45,7 @@ _GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledEr
 def meant(error: BaseException | None) -> BaseException | None:
     """What a group of exceptions (of asyncio.TaskGroup) says of the execution; any other exception says it itself."""
     if not isinstance(error, BaseExceptionGroup):
-        return error
+        return uncrossed(error)
     leaves = list(_leaves(error))
     for kind in (LeaseLost, StorageError, Cancelled):
         if found := next((leaf for leaf in leaves if isinstance(leaf, kind)), None):
@@ -66,7 +67,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)
         else:
-            yield error
+            yield uncrossed(error) or error
 
 
 def poisoned(segment: Segment) -> bool:

@@ -24,7 +24,7 @@ from durable.declare.policy import READ
 from durable.live.scope import scope
 from durable.record.events import StepDone, unpack_if
 from durable.step.call import StepCall
-from durable.step.stream import stream_step_async
+from durable.step.crossing import stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -35,7 +35,7 @@ from durable.inbox.schemas import lenient
 from durable.live.scope import scope, within
 from durable.step.call import Pending, StepCall
 from durable.step.governing import governing
-from durable.step.shells import run_step_async
+from durable.step.crossing import run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

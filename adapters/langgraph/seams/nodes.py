@@ -25,7 +25,7 @@ from durable.declare.policy import READ
 from durable.errors import Suspended
 from durable.live.scope import within
 from durable.step.call import Pending, StepCall
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import run_step, run_step_async
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig

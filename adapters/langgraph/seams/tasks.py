@@ -23,7 +23,7 @@ from durable.declare.signature import policy_of
 from durable.errors import Suspended
 from durable.live.scope import within
 from durable.step.call import Pending, StepCall
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ from durable.declare.policy import READ
 from durable.live.scope import Scope, scope
 from durable.record.events import ABSENT, StepFailed, unpack_if
 from durable.step.call import StepCall
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

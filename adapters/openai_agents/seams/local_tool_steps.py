@@ -29,7 +29,7 @@ from durable.declare.policy import READ
 from durable.errors import ToolRejected
 from durable.live.scope import scope
 from durable.step.call import StepCall
-from durable.step.shells import run_step_async
+from durable.step.crossing import run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from durable.declare.policy import READ
 from durable.errors import Unsupported
 from durable.live.scope import Scope, running, within
 from durable.step.call import StepCall
-from durable.step.shells import run_step_async
+from durable.step.crossing import run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from durable.live.scope import here
 from durable.step.attempt import PASSING
 from durable.step.begin import place
 from durable.step.call import StepCall
-from durable.step.shells import run_step_async
+from durable.step.crossing import run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -27,7 +27,7 @@ from durable.errors import InvalidConfiguration
 from durable.live.scope import scope
 from durable.step.begin import place
 from durable.step.call import StepCall
-from durable.step.shells import run_step
+from durable.step.crossing import run_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
