@@ -31,13 +31,18 @@ class Crossing(BaseException):
         super().__init__(f"{type(error).__qualname__}: {error}")
 
 
+def is_ours(error: DurableError) -> bool:
+    """Return True if no step came to this error, and for a result that is lost."""
+    return isinstance(error, ResultLost) or not failure.is_outcome(error)
+
+
 @contextmanager
 def crossing(segment: Segment) -> Iterator[None]:
     """Let an error of this library leave the block as Crossing, unless it is on record as what a step came to."""
     try:
         yield
     except DurableError as error:
-        if failure.is_outcome(error) and not isinstance(error, ResultLost):
+        if not is_ours(error):
             raise
         if isinstance(error, LeaseLost):
             segment.overtaken = error

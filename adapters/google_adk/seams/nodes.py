@@ -28,8 +28,7 @@ from durable.declare.signature import policy_of
 from durable.errors import Suspended
 from durable.live.scope import scope
 from durable.step.call import Pending, StepCall
-from durable.step.crossing import run_step_async
-from durable.step.crossing import stream_step_async
+from durable.step.crossing import run_step_async, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

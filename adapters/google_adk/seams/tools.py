@@ -34,8 +34,8 @@ from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
 from durable.live.scope import scope, within
 from durable.step.call import Pending, StepCall
-from durable.step.governing import governing
 from durable.step.crossing import run_step_async
+from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -20,8 +20,7 @@ from langgraph.errors import GraphBubbleUp
 from durable.declare.policy import READ
 from durable.live.scope import scope
 from durable.step.call import StepCall
-from durable.step.crossing import run_step, run_step_async
-from durable.step.crossing import stream_step, stream_step_async
+from durable.step.crossing import run_step, run_step_async, stream_step, stream_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:

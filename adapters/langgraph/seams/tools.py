@@ -29,8 +29,8 @@ from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
 from durable.live.scope import scope
 from durable.step.call import Pending, StepCall
-from durable.step.governing import governing
 from durable.step.crossing import run_step, run_step_async
+from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

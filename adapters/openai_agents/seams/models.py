@@ -25,8 +25,7 @@ from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
 from durable.live.scope import scope
 from durable.step.call import StepCall
-from durable.step.crossing import run_step_async
-from durable.step.crossing import stream_step_async
+from durable.step.crossing import run_step_async, stream_step_async
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
