@@ -32,7 +32,7 @@ Kind = Literal[
     "failed",
     "cancelled",
 ]
-InterruptKind = Literal["approval", "question", "choice", "in_doubt", "drift"]
+InterruptName = Literal["approval", "question", "choice", "in_doubt", "drift"]
 InterruptStatus = Literal["open", "decided", "consumed", "expired", "cancelled"]
 
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -153,7 +153,7 @@ class Interrupt:
     namespace: str
     execution_id: str
     step_key: str
-    kind: InterruptKind
+    kind: InterruptName
     tool: str | None
     arguments_hash: str | None
     rule: str | None

@@ -29,6 +29,7 @@ from durable.live.clock import Clock
 from durable.live.dependencies import Dependencies
 from durable.live.leases import Leases
 from durable.live.owner import owner_name
+from durable.live.pacing import Pacing
 from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
@@ -118,6 +119,7 @@ class Runtime:
             if database is None:
                 self.database.close()
             raise
+        self.pace = Pacing(self.database, self.namespace)
         self.telemetry = telemetry or Telemetry()
         self.writer = Writer(self.database, committed=self.telemetry.committed)
         self.leases = Leases(self.database, self.clock, Owner(owner_name(), lease))

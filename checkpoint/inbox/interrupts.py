@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import InterruptNotFound, LeaseLost
-from durable.checkpoint.records import Interrupt, InterruptKind, Terms
+from durable.checkpoint.records import Interrupt, InterruptName, Terms
 from durable.checkpoint.state import blobs
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class NewInterrupt:
     namespace: str
     execution_id: str
     step_key: str
-    kind: InterruptKind
+    kind: InterruptName
     subject: bytes
     tool: str | None = None
     arguments_hash: str | None = None

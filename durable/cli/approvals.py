@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from durable.checkpoint.records import Interrupt, InterruptKind, InterruptStatus
+from durable.checkpoint.records import Interrupt, InterruptName, InterruptStatus
 from durable.cli import plain
 from durable.cli.render import cell, clean, moment, short, table
 from durable.cli.session import Session, chosen, one_of, parsed, person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import KINDS
 
 Id = Annotated[
     str, typer.Argument(metavar="INTERRUPT", help="The interrupt's id, as `durable approvals list` shows it.")
@@ -37,7 +38,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
     session: Session,
     *,
     state: Annotated[str, typer.Option("--status", help=f"{one_of(InterruptStatus)}, or all.")] = "open",
-    kind: Annotated[str | None, typer.Option(help=f"{one_of(InterruptKind)}.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"{one_of(InterruptName)}.")] = None,
     tool: Annotated[str | None, typer.Option(help="Only about this tool.")] = None,
     execution: Annotated[str | None, typer.Option(metavar="ID", help="Only of this execution.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
@@ -46,7 +47,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
     if state != "all":
         chosen(state, InterruptStatus, "--status")
     if kind is not None:
-        chosen(kind, InterruptKind, "--kind")
+        chosen(kind, InterruptName, "--kind")
     filters: dict[str, Any] = {"kind": kind, "tool": tool, "execution_id": execution, "limit": limit}
     with session.runtime() as runtime:
         interrupts = runtime.interrupts(status=None if state == "all" else state, **filters)
@@ -70,14 +71,14 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
 
 def _what(shown: dict[str, Any]) -> str:
     subject = shown["subject"]
-    if shown["kind"] == "drift":
+    kind = KINDS[shown["kind"]]
+    if kind.shows_both_sides:
         recorded = subject.get("recorded", {})
         now = subject.get("now", {})
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:
-        doubt = "did it happen? " if shown["kind"] == "in_doubt" else ""
-        why = f" ({shown['rule']})" if doubt and shown["rule"] else ""
-        return f"{doubt}{shown['tool']} {short(shown['arguments'], 200)}{why}"
+        why = f" ({shown['rule']})" if kind.is_doubt and shown["rule"] else ""
+        return f"{kind.words}{shown['tool']} {short(shown['arguments'], 200)}{why}"
     question = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
     choices = (subject.get("schema") or {}).get("enum") if isinstance(subject, dict) else None
     return f"{question} {short(choices, 120)}" if choices else str(question)

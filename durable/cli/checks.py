@@ -18,6 +18,7 @@ from durable.checkpoint.codec.view import view
 from durable.checkpoint.inbox import interrupts
 from durable.cli.history import who
 from durable.cli.render import took
+from durable.inbox.kinds import kind_of
 from durable.live.owner import is_dead
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _owners(db: Database, namespace: str) -> Check:
 def _doubts(db: Database, namespace: str) -> Check:
     with db.read() as connection:
         waiting = interrupts.find(connection, namespace, view, status=("open",))
-    doubts = sum(interrupt.kind in {"in_doubt", "drift"} for interrupt in waiting)
+    doubts = sum(kind_of(interrupt).needs_operator for interrupt in waiting)
     counts = f"{doubts} in doubt or drifted, {len(waiting) - doubts} other questions open"
     if doubts:
         return Check("warn", "inbox", counts, "durable approvals list, then durable resolve INTERRUPT ...")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from durable.checkpoint.records import Terms
+from durable.declare.effects import EFFECTS, Effect, EffectName, effect_of
 from durable.declare.retry import NO_RETRY, Retry
 from durable.declare.rules import Rule, applies, checked_rule
 from durable.errors import InvalidConfiguration
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from durable.declare.breaker import Breaker
     from durable.declare.rate import Rate
     from durable.declare.rules import Facts
-
-Effect = Literal["read", "idempotent", "transactional", "once"]
-_EFFECTS = frozenset(get_args(Effect))
 
 KEY_TTL = 24 * 3600.0
 """Seconds for which an outside system is trusted to remember an idempotency key (Stripe's window)."""
@@ -109,7 +107,7 @@ class ToolPolicy:
     database. ``tags`` are the tool's own, for policies by tag. Raises InvalidConfiguration.
     """
 
-    effect: Effect = "once"
+    effect: EffectName = "once"
     approval: Approval | bool | None = None
     timeout: float | None = None
     retry: Retry | None = None
@@ -126,12 +124,17 @@ class ToolPolicy:
     def __post_init__(self) -> None:
         if self.allowed_when is not None:
             checked_rule(self.allowed_when)
-        if self.effect not in _EFFECTS:
-            msg = f"effect={self.effect!r}: use one of {', '.join(get_args(Effect))}"
+        if self.effect not in EFFECTS:
+            msg = f"effect={self.effect!r}: use one of {', '.join(EFFECTS)}"
             raise InvalidConfiguration(msg)
         if self.timeout is not None and not 0 < self.timeout <= threading.TIMEOUT_MAX:
             msg = f"timeout={self.timeout!r}: use seconds above zero that a thread can wait, or None"
             raise InvalidConfiguration(msg)
+
+    @property
+    def does(self) -> Effect:
+        """Return what the effect asks of a call's record: its row of the table."""
+        return effect_of(self.effect)
 
     @property
     def gate(self) -> Approval | None:

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from durable.declare.breaker import Breaker
 from durable.declare.budget import Budget
+from durable.declare.effects import EffectName
 from durable.declare.policies import Policies
-from durable.declare.policy import KEY_TTL, Approval, Effect, ToolPolicy
+from durable.declare.policy import KEY_TTL, Approval, ToolPolicy
 from durable.declare.rate import Rate
 from durable.declare.retry import Retry
 from durable.errors import InvalidConfiguration
@@ -62,7 +63,7 @@ def _approval(value: bool | _Approval | None) -> Approval | bool | None:  # noqa
 
 
 class _Tool(_Strict):
-    effect: Effect = "once"
+    effect: EffectName = "once"
     approval: bool | _Approval | None = None
     allowed_when: str | None = None
     timeout: float | None = None

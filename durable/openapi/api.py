@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from durable.declare.effects import effect_of
 from durable.declare.policy import ToolPolicy
 from durable.declare.retry import Retry
 from durable.errors import InvalidConfiguration
@@ -26,12 +27,12 @@ from durable.secrets.store import SecretStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from durable.declare.policy import Effect
+    from durable.declare.effects import EffectName
     from durable.openapi.document import Document, Source
     from durable.openapi.operations import Operation
     from durable.secrets.resolvers import Sources
 
-_EFFECTS: dict[str, Effect] = {
+_EFFECTS: dict[str, EffectName] = {
     "GET": "read",
     "HEAD": "read",
     "OPTIONS": "read",
@@ -123,7 +124,7 @@ def _policy(
     operation: Operation, policies: Mapping[str, ToolPolicy | Mapping[str, Any]], secrets: tuple[str, ...]
 ) -> ToolPolicy:
     effect = _EFFECTS.get(operation.method, "idempotent" if operation.keyed else "once")
-    worth_it = _NOT_DONE if effect == "once" else (*_NOT_DONE, AnswerLost)
+    worth_it = _NOT_DONE if effect_of(effect).settles else (*_NOT_DONE, AnswerLost)
     policy = ToolPolicy(effect=effect, retry=Retry(attempts=4, on=worth_it), secrets=secrets)
     for pattern, change in policies.items():
         if fnmatchcase(operation.name, pattern):

@@ -101,6 +101,6 @@ def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, con
     if running is None:
         return False
     governed = governing(running, operation.name, policy)
-    if isinstance(error, AnswerLost) and governed.effect == "once":
+    if isinstance(error, AnswerLost) and governed.does.settles:
         return True
     return governed.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None

@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from durable.declare.effects import effect_of
 from durable.record.events import (
     Attempted,
     Called,
@@ -23,9 +24,6 @@ from durable.record.events import (
     InterruptClosed,
     InterruptOpened,
     LetGo,
-    Signal,
-    StepDone,
-    StepFailed,
     StepRetry,
     StepStarted,
     Succeeded,
@@ -33,17 +31,14 @@ from durable.record.events import (
     Timer,
     unpack,
 )
+from durable.record.progress import FORGOTTEN, after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from durable.checkpoint.records import Record
     from durable.record.events import Event, PlannedEnding
-
-Progress = Literal["new", "started", "done", "failed", "retry"]
-
-EFFECTS = frozenset({"once", "idempotent", "transactional"})
-"""What changes the world outside: a call of these is never made under another name instead."""
+    from durable.record.progress import Progress
 
 
 @dataclass(slots=True)
@@ -68,6 +63,49 @@ class Outcome:
     interrupts: int = 0
     accepted: bool = False
     taken: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """True if nothing of it was recorded, or all of it counts no more."""
+        return self.progress == "new"
+
+    @property
+    def is_started(self) -> bool:
+        """True if an attempt has begun, and nothing is on record of what it came to."""
+        return self.progress == "started"
+
+    @property
+    def is_to_be_retried(self) -> bool:
+        """True if an attempt has failed, and another one is due at ``not_before``."""
+        return self.progress == "retry"
+
+    @property
+    def is_done(self) -> bool:
+        """True if it has a result."""
+        return self.progress == "done"
+
+    @property
+    def has_failed(self) -> bool:
+        """True if it has failed for good."""
+        return self.progress == "failed"
+
+    @property
+    def ended(self) -> bool:
+        """True if its result or its failure is on record."""
+        return self.is_done or self.has_failed
+
+    def follow(self, kind: str) -> bool:
+        """Go on to the state to which a record of this kind leads; False if it leads nowhere from here."""
+        reached = after(self.progress, kind)
+        if reached is None:
+            return False
+        self.progress = reached
+        return True
+
+    def forget(self) -> None:
+        """Be new again: what it failed in is tried again."""
+        if self.follow(FORGOTTEN):
+            self.attempts, self.result = 0, None
 
 
 @dataclass(slots=True)
@@ -123,15 +161,19 @@ class Replay:
         return known[first] if first < len(known) else None
 
     def passed_over(self, scope: str) -> Outcome | None:
-        """The first effect of this scope's own line that the code has not come to, though it is on record.
+        """Return the first recorded effect in this scope that the code has skipped.
 
         Where the line makes a call that is new, the code has another call in its place. Branches are left out: they
         come by in any order.
         """
         line = self._lines.get(scope + "/", [])
         for outcome in line[self._untaken(scope + "/", line) :]:
-            known = outcome.progress != "new" or outcome.interrupt is not None
-            if known and outcome.effect in EFFECTS and not (outcome.taken or outcome.accepted or outcome.branch):
+            known = not outcome.is_new or outcome.interrupt is not None
+            if (
+                known
+                and effect_of(outcome.effect).changes_world
+                and not (outcome.taken or outcome.accepted or outcome.branch)
+            ):
                 return outcome
         return None
 
@@ -161,13 +203,13 @@ class Replay:
 
     def entered(self, scope: str) -> bool:
         """Whether something inside this scope is on record."""
-        return any(outcome.progress != "new" or outcome.interrupt is not None for outcome in self._under(scope))
+        return any(not outcome.is_new or outcome.interrupt is not None for outcome in self._under(scope))
 
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):
-            if outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
-                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+            if effect_of(outcome.effect).repeatable:
+                outcome.forget()
 
     def _under(self, scope: str) -> Iterator[Outcome]:
         inside = scope + "/"
@@ -198,25 +240,14 @@ class Replay:
     def _try_again(self, step: str) -> None:
         """The step for which the execution failed is new again, and with it those it failed in."""
         for key, outcome in self.steps.items():
-            if outcome.progress == "failed" and (step == key or step.startswith(key + "/")):
-                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+            if step == key or step.startswith(key + "/"):
+                outcome.forget()
 
 
 def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
     if isinstance(event, Called):
         _fold_call(outcome, event)
     match event:
-        case StepStarted():
-            outcome.progress, outcome.epoch = "started", record.epoch
-            outcome.given = outcome.given if event.compensate is None else record
-        case StepDone() | Signal():
-            outcome.progress, outcome.result = "done", record
-        case StepFailed():
-            outcome.progress, outcome.result = "failed", record
-        case StepRetry():
-            outcome.progress, outcome.not_before = "retry", event.not_before
-        case Timer():
-            outcome.progress, outcome.not_before = "started", event.due_at
         case InterruptOpened():
             outcome.interrupt = event.interrupt
             outcome.interrupts += 1
@@ -224,6 +255,22 @@ def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.interrupt = None
             outcome.edited = record if event.decision == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or bool(event.accepted)
+        case _ if outcome.follow(record.kind):
+            _fold_attempt(outcome, record, event)
+
+
+def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
+    """Take in what came with a new state of the step."""
+    match event:
+        case StepStarted():
+            outcome.epoch = record.epoch
+            outcome.given = outcome.given if event.compensate is None else record
+        case StepRetry():
+            outcome.not_before = event.not_before
+        case Timer():
+            outcome.not_before = event.due_at
+        case _:
+            outcome.result = record
 
 
 def _fold_call(outcome: Outcome, event: Called) -> None:

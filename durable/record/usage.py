@@ -1,4 +1,4 @@
-"""Ledger: what an execution has done so far, counted from its journal, each step once.
+"""Usage: what an execution has done so far, counted from its journal, each step once.
 
 A step counts from its first record on, or from the moment it was let on in this process, so calls side by side count
 each other. A retry, a replay, a crash or another worker adds nothing. What was rejected, or answered in its place, did
@@ -11,18 +11,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from durable.record.events import ABSENT, Attempted, InterruptClosed, InterruptOpened, StepDone, StepFailed, unpack
+from durable.record.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Record
-
-PLACES = frozenset({"node", "agent", "task", "framework"})
-"""Kinds of steps that are not counted as such: they only hold others, or serve the framework itself."""
+    from durable.record.kinds import StepKind
 
 
-class Ledger:
-    """See the module. ``lock`` is held by who looks and then acts upon it."""
+class Usage:
+    """Counts of one execution. Hold ``lock`` from reading a count until acting on it."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.lock = threading.RLock()
@@ -34,15 +33,15 @@ class Ledger:
         """The key of the step at which a person is asked about the budget now."""
         self._records = records
         self._seen = 0
-        self._begun: dict[str, tuple[str, str]] = {}
+        self._begun: dict[str, tuple[StepKind, str]] = {}
         self._allowed: dict[str, str] = {}
 
     def knows(self, key: str) -> bool:
-        """Whether this step is counted."""
+        """True if this step has begun, here or earlier."""
         self._catch_up()
         return key in self._begun
 
-    def begin(self, key: str, kind: str, name: str) -> None:
+    def begin(self, key: str, kind: StepKind, name: str) -> None:
         """Count a step that is let on now."""
         self._begun.setdefault(key, (kind, name))
 
@@ -51,16 +50,16 @@ class Ledger:
         self._allowed[key] = name
 
     def calls(self, name: str, *, but: str = "") -> int:
-        """How many steps of this name there are, apart from the one with the key ``but``."""
+        """Return how many steps of this name there are, apart from the one with the key ``but``."""
         with self.lock:
             self._catch_up()
-            found = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
-            return sum(1 for key, made in found.items() if made == name and key != but)
+            names = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
+            return sum(1 for key, called in names.items() if called == name and key != but)
 
-    def count(self, *kinds: str) -> int:
-        """How many steps there are of these kinds; without any, of all that are not only places for others."""
+    def count(self, limit: str) -> int:
+        """Return how many steps a limit of a budget counts: ``steps``, ``tool_calls`` or ``model_calls``."""
         self._catch_up()
-        return sum(1 for kind, _ in self._begun.values() if (kind in kinds if kinds else kind not in PLACES))
+        return sum(limit in kind.limits for kind, _ in self._begun.values())
 
     def _catch_up(self) -> None:
         with self.lock:
@@ -77,7 +76,7 @@ class Ledger:
             self.asked_at = None
             self.grants += 1 if event.granted else 0
         elif isinstance(event, Attempted) and event.effect is not None and not _answered_otherwise(event):
-            self._begun[key] = (event.kind or "step", event.name or "")
+            self._begun[key] = (kind_of(event.kind), event.name or "")
             if isinstance(event, StepDone) and event.usage is not None:
                 self._spend(event.model or "", event.usage)
 

@@ -24,8 +24,9 @@ from durable.errors import (
     Unsupported,
 )
 from durable.live.crossing import uncrossed
+from durable.live.ending import is_poisoned
 from durable.live.scope import root, running, within
-from durable.run.close import close, poisoned
+from durable.run.close import close
 from durable.run.ended import ended_segment
 from durable.run.handle import Handle, outcome
 from durable.run.open import open_segment, refused
@@ -110,7 +111,7 @@ def enter(runtime: Process, execution: Execution) -> tuple[Segment, bool]:
         return ended_segment(runtime, execution), True
     segment = open_segment(runtime, execution.id, forced=True)
     error = refused(segment)
-    if error is None and not poisoned(segment):
+    if error is None and not is_poisoned(segment):
         return segment, False
     close(segment, None, error)
     return enter(runtime, Handle(runtime, execution.id).execution())

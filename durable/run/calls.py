@@ -15,12 +15,16 @@ from durable.declare.policy import ONCE, Approval, ToolPolicy
 from durable.declare.signature import bound, left_out, plain, policy_of, unbound, with_context
 from durable.errors import InvalidId, Suspended, ToolRejected
 from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.batch import Batch, commit
 from durable.inbox.decision import check_schema
+from durable.inbox.kinds import CHOICE, QUESTION
 from durable.inbox.schemas import fitting, of_function
 from durable.live.scope import here
 from durable.record.events import Called, Signal, StepDone, StepFailed, Timer, unpack_if
+from durable.record.kinds import STEP, TOOL
+from durable.step.act import act_on
 from durable.step.begin import place
-from durable.step.call import StepCall
+from durable.step.call import Call
 from durable.step.gates import drift
 from durable.step.governing import governing
 from durable.step.shells import run_step, run_step_async
@@ -28,11 +32,13 @@ from durable.step.shells import run_step, run_step_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from durable.checkpoint.records import InterruptKind, Record
-    from durable.declare.policy import Effect
+    from durable.checkpoint.records import Record
+    from durable.declare.effects import EffectName
     from durable.declare.retry import Retry
+    from durable.inbox.kinds import InterruptKind
     from durable.live.scope import Scope
     from durable.live.segment import Segment
+    from durable.record.kinds import StepKind
     from durable.record.replay import Outcome
 
 P = ParamSpec("P")
@@ -57,7 +63,7 @@ class Step:
         self,
         *,
         key: str | None = None,
-        effect: Effect | None = None,
+        effect: EffectName | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
     ) -> Step:
@@ -81,7 +87,7 @@ class Step:
         policy = governing(scope, name, policy_of(fn))
         if self._changes:
             policy = replace(policy, **self._changes)
-        kind = "step" if policy_of(fn) is None else "tool"
+        kind = STEP if policy_of(fn) is None else TOOL
         return call_as_step(scope, fn, name, args, kwargs, policy=policy, identity=self._key, kind=kind)
 
 
@@ -103,13 +109,24 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     *,
     policy: ToolPolicy,
     identity: str | None = None,
-    kind: str = "step",
+    kind: StepKind = STEP,
 ) -> T:
     """Run ``fn`` as a step of this scope."""
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
-    call = StepCall(name, arguments, policy, identity, kind=kind, defaults=left_out(inner, arguments), scope=scope)
-    call.schema = lambda: fitting(of_function(inner), call.complete)
+    defaults = left_out(inner, arguments)
+    placed = place(
+        Call(
+            name,
+            arguments,
+            policy,
+            identity,
+            kind=kind,
+            schema=lambda: fitting(of_function(inner), {**defaults, **arguments}),
+            defaults=defaults,
+            scope=scope,
+        )
+    )
 
     def arguments_of(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))
@@ -121,8 +138,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
             positional, named = arguments_of(pending)
             return await inner(*positional, **named)
 
-        place(call)
-        return run_step_async(call, run)  # type: ignore[return-value]  # T is the awaitable itself
+        return run_step_async(placed, run)  # type: ignore[return-value]  # T is the awaitable itself
 
     def run_sync(pending: Any) -> Any:
         positional, named = arguments_of(pending)
@@ -137,7 +153,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
             raise TypeError(msg)
         return value
 
-    return run_step(call, run_sync)  # type: ignore[no-any-return]  # what fn returns
+    return run_step(placed, run_sync)  # type: ignore[no-any-return]  # what fn returns
 
 
 def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> T:
@@ -150,14 +166,16 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     segment = scope.segment
     hashed = segment.runtime.codec.fingerprint(arguments)
     prefix = f"{scope.path}/{name}".lstrip("/")
-    recorded, _ = segment.take(None, prefix, hashed)
+    match, _ = segment.match(None, prefix, hashed)
 
     def matched() -> T:
-        outcome, fits = (recorded, True) if recorded is not None else segment.take_late(prefix, hashed, scope.inside)
-        if not fits:
-            drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
+        outcome, fits = match, True
+        if outcome is None:
+            outcome, fits = segment.match_after_branches(prefix, hashed, scope.inside)
+        if fits:
+            commit(segment, drift.resolved(segment, outcome))
         else:
-            drift.over(segment, outcome)
+            act_on(segment, drift.settled(segment, outcome, drift.Made(name, arguments, hashed)))
         outcome.name = name
         outcome.arguments_hash = hashed
         return act(segment, outcome)
@@ -190,7 +208,7 @@ def ask(
     if answer_schema:
         check_schema(answer_schema)
     subject = {"question": question, "schema": answer_schema}
-    kind: InterruptKind = "choice" if choices else "question"
+    kind = CHOICE if choices else QUESTION
 
     def answered(segment: Segment, outcome: Outcome) -> Any:
         record = outcome.result or _asked(segment, outcome, kind, subject, expires_in)
@@ -211,13 +229,12 @@ def _asked(
     if answer is None:
         ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), about=about)
         raise Suspended
-    closed, consume = answer.closing(segment)
     if answer.decision.kind == "reject":
         finished = StepFailed.of(about, rejected=answer.decision.reason or "").pack(outcome.key)
     else:
         value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
         finished = StepDone.of(about).pack(outcome.key, value)
-    return segment.append(closed, finished, companions=[consume])[-1]
+    return commit(segment, answer.used_up(segment) + Batch((finished,)))[-1]
 
 
 def sleep(seconds: float) -> None:
@@ -225,7 +242,7 @@ def sleep(seconds: float) -> None:
 
     def slept(segment: Segment, outcome: Outcome) -> None:
         clock = segment.runtime.database.clock
-        if outcome.progress == "new":
+        if outcome.is_new:
             segment.check()
             timer = Timer(name="sleep", arguments_hash=outcome.arguments_hash, due_at=clock() + seconds)
             segment.append(timer.pack(outcome.key))

@@ -22,16 +22,20 @@ from durable.declare.policy import ONCE, ToolPolicy
 from durable.declare.registry import declared, reference
 from durable.declare.signature import plain, policy_of
 from durable.errors import Cancelled, CompensationFailed, LeaseLost, StorageError, Suspended
-from durable.inbox.ask import answer_to
+from durable.inbox.batch import NOTHING, Batch
 from durable.live.scope import Scope, root
 from durable.live.segment import Segment
 from durable.record import failure
 from durable.record.events import Compensating, CompensatingAlready, StepFailed, StepRetry, StepStarted, unpack_if
+from durable.record.kinds import TOOL
 from durable.record.replay import Replay
-from durable.step.call import StepCall
+from durable.step.act import act_on
+from durable.step.begin import place
+from durable.step.call import Call, Placed
 from durable.step.gates import doubt
 from durable.step.reconcile import given_context
 from durable.step.shells import run_step
+from durable.step.verdicts import Finished, Pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,13 +104,13 @@ def left(replay: Replay) -> list[Outcome]:
     """The calls that are to be undone, the last one first; those of which nobody knows are the last ones."""
 
     def completed(outcome: Outcome) -> int:
-        return outcome.result.seq if outcome.result is not None and outcome.progress == "done" else 2**62
+        return outcome.result.seq if outcome.result is not None and outcome.is_done else 2**62
 
     done = [
         outcome
         for outcome in replay.steps.values()
         if outcome.given is not None
-        and (outcome.progress in {"done", "started"} or _may_have_happened(outcome))
+        and (outcome.is_done or outcome.is_started or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
     ]
@@ -116,12 +120,12 @@ def left(replay: Replay) -> list[Outcome]:
 def _may_have_happened(outcome: Outcome) -> bool:
     """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
     failed = unpack_if(outcome.result, StepFailed)
-    return outcome.progress == "failed" and failed is not None and failed.unknown
+    return outcome.has_failed and failed is not None and failed.unknown
 
 
 def _is_undone(replay: Replay, outcome: Outcome) -> bool:
     known = replay.steps.get(f"{outcome.key}/{STEP}")
-    return known is not None and known.progress == "done"
+    return known is not None and known.is_done
 
 
 def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
@@ -168,7 +172,7 @@ def run(segment: Segment) -> list[str]:
             raise Suspended
         rest = [later.name for later in due[number + 1 :]]
         try:
-            if outcome.progress == "done" or _happened(segment, outcome):
+            if outcome.is_done or _happened(segment, outcome):
                 _undo(segment, outcome)
         except (LeaseLost, StorageError):
             raise
@@ -181,24 +185,18 @@ def run(segment: Segment) -> list[str]:
 
 
 def _happened(segment: Segment, outcome: Outcome) -> bool:
-    """Whether a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
+    """True if a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
     assert outcome.given is not None  # noqa: S101 - it is in ``left``
     policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
-    call = StepCall(
-        outcome.name,
-        arguments=outcome.given.value(),
-        policy=policy,
-        scope=root(segment),
-        outcome=outcome,
-        arguments_hash=outcome.arguments_hash,
-        placed=True,
-        begun=True,
-    )
-    if doubt.settle(call, outcome, answer_to(segment, outcome)) == "finished":
-        return True
-    never = StepRetry.of(call.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
-    segment.append(never.pack(outcome.key))
-    return False
+    call = Call(outcome.name, arguments=outcome.given.value(), policy=policy, scope=root(segment))
+    placed = Placed(call, outcome.arguments_hash, outcome)
+    verdict = doubt.inquire(placed)
+    if isinstance(verdict, Pass):
+        never = StepRetry.of(placed.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+        used_up = NOTHING if verdict.start is None else verdict.start.batch
+        verdict = replace(verdict, batch=verdict.batch + used_up + Batch((never.pack(outcome.key),)))
+    act_on(segment, verdict)
+    return isinstance(verdict, Finished)
 
 
 def _undo(segment: Segment, outcome: Outcome) -> None:
@@ -218,12 +216,12 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
     result = outcome.result.value()
     given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
-    call = StepCall(
+    call = Call(
         f"compensate:{outcome.name}",
         arguments=given,
         policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
         identity=STEP,
-        kind="tool",
+        kind=TOOL,
         scope=Scope(segment, outcome.key, context),
     )
 
@@ -231,4 +229,4 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
         undo = given_context(plain(fn), (pending.arguments["arguments"], pending.arguments["result"]), pending.context)
         return undo()
 
-    run_step(call, body)
+    run_step(place(call), body)

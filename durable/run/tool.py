@@ -11,18 +11,20 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from durable.declare.policy import Effect, ToolPolicy
+from durable.declare.policy import ToolPolicy
 from durable.declare.registry import declare
 from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_context
 from durable.errors import Unsupported
 from durable.live.scope import scope
 from durable.live.tool_context import detached
+from durable.record.kinds import TOOL
 from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.declare.breaker import Breaker
+    from durable.declare.effects import EffectName
     from durable.declare.policy import Approval
     from durable.declare.rate import Rate
     from durable.declare.retry import Retry
@@ -39,7 +41,7 @@ def tool(fn: F, /) -> F: ...
 @overload
 def tool(
     *,
-    effect: Effect = "once",
+    effect: EffectName = "once",
     approval: Approval | bool | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
@@ -74,7 +76,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         msg = f"{fn.__name__}: a tool that is a generator function; return a list of what it yields"
         raise Unsupported(msg)
     is_async = inspect.iscoroutinefunction(fn)
-    if is_async and policy.effect == "transactional":
+    if is_async and policy.does.in_transaction:
         msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
 
@@ -88,7 +90,7 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
         governed = governing(current, fn.__name__, policy)
-        return call_as_step(current, fn, fn.__name__, args, kwargs, policy=governed, kind="tool")
+        return call_as_step(current, fn, fn.__name__, args, kwargs, policy=governed, kind=TOOL)
 
     wrapper = call
     if is_async:

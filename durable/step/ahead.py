@@ -14,7 +14,7 @@ from durable.step.begin import begin_step, place
 
 if TYPE_CHECKING:
     from durable.checkpoint.records import Record
-    from durable.step.call import StepCall
+    from durable.step.call import Call, Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +24,31 @@ class Verdict:
     rejected: str | None = None
 
 
-def decided_ahead(call: StepCall) -> Verdict | None:
+def decided_ahead(call: Call) -> Verdict | None:
     """Return what was decided about a gated call, None while that is open; ask if nobody was asked yet. Blocks.
 
     Raises what ``begin_step`` raises, but Suspended.
     """
-    segment = call.scope.segment
-    place(call)
-    outcome = call.outcome
-    if outcome is not None and call.fits:
-        if outcome.progress != "new":
-            return Verdict(_rejected(outcome.result))
-        asked = segment.interrupt(outcome.interrupt or "")
-        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
-        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
+    segment, placed = call.segment, place(call)
+    if placed.match is not None and placed.fits:
+        if not placed.match.is_new:
+            return Verdict(_rejected(placed.match.result))
+        if _may_be_made(placed):
             return Verdict()
     try:
         with segment.working():
-            begin_step(call)
+            begin_step(placed)
     except Suspended:
         return None
-    return Verdict(None if call.outcome is None else _rejected(call.outcome.result))
+    return Verdict(_rejected(placed.outcome.result))
+
+
+def _may_be_made(placed: Placed) -> bool:
+    """True if somebody has decided on the call as it is made now, and has not rejected it."""
+    interrupt = placed.segment.interrupt(placed.outcome.interrupt or "")
+    if interrupt is None or interrupt.status != "decided" or interrupt.arguments_hash != placed.complete_hash:
+        return False
+    return (interrupt.decision or {}).get("kind") != "reject"
 
 
 def _rejected(record: Record | None) -> str | None:

@@ -9,42 +9,48 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable.live.crossing import crossing
-from durable.step import shells, stream
+from durable.step import begin, shells, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Call, Pending, Placed
     from durable.step.stream import Reader
 
 T = TypeVar("T")
 
 
-def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
+def place(call: Call) -> Placed:
+    """Match the call with its journal record."""
+    with crossing(call.segment):
+        return begin.place(call)
+
+
+def run_step(placed: Placed, body: Callable[[Pending], T]) -> T:
     """Run a synchronous body as this step, or return what is recorded of it."""
-    with crossing(call.scope.segment):
-        return shells.run_step(call, body)
+    with crossing(placed.segment):
+        return shells.run_step(placed, body)
 
 
-async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]) -> T:
+async def run_step_async(placed: Placed, body: Callable[[Pending], Awaitable[T]]) -> T:
     """Run an asynchronous body as this step, or return what is recorded of it."""
-    with crossing(call.scope.segment):
-        return await shells.run_step_async(call, body)
+    with crossing(placed.segment):
+        return await shells.run_step_async(placed, body)
 
 
 def stream_step(
-    call: StepCall, source: Callable[[Pending], Iterator[Any]], reader: Callable[[], Reader[Any, T]]
+    placed: Placed, source: Callable[[Pending], Iterator[Any]], reader: Callable[[], Reader[Any, T]]
 ) -> Generator[T, None, None]:
     """Read a synchronous source as this step, or what is recorded of it."""
-    with crossing(call.scope.segment):
-        yield from stream.stream_step(call, source, reader)
+    with crossing(placed.segment):
+        yield from stream.stream_step(placed, source, reader)
 
 
 async def stream_step_async(
-    call: StepCall, source: Callable[[Pending], AsyncIterator[Any]], reader: Callable[[], Reader[Any, T]]
+    placed: Placed, source: Callable[[Pending], AsyncIterator[Any]], reader: Callable[[], Reader[Any, T]]
 ) -> AsyncGenerator[T, None]:
     """Read an asynchronous source as this step, or what is recorded of it."""
-    with crossing(call.scope.segment):
-        async with aclosing(stream.stream_step_async(call, source, reader)) as items:
+    with crossing(placed.segment):
+        async with aclosing(stream.stream_step_async(placed, source, reader)) as items:
             async for item in items:
                 yield item

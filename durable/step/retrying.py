@@ -1,4 +1,4 @@
-"""Again: whether a failed attempt is followed by another one, when, and with a new token if the old one has expired."""
+"""Retrying: what follows a failed attempt, and when; with a new token if the old one has expired."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class NextAttempt:
     """``error`` is what the attempt came to, ``delay`` the seconds until the next one (None: there is none)."""
 
     error: BaseException
@@ -27,32 +27,32 @@ class Again:
     heard: bool = False
 
 
-def after(pending: Pending, error: BaseException, *, now: float) -> Again:
-    """What follows on this error."""
-    if pending.call.heard:
-        return Again(error, None, heard=True)
-    retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.outcome.key
+def next_attempt(pending: Pending, error: BaseException, *, now: float) -> NextAttempt:
+    """Return what follows on this error. May call ``on_expired_token``, and blocks then."""
+    if pending.placed.heard:
+        return NextAttempt(error, None, heard=True)
+    retries, attempt, key = pending.call.policy.retries, pending.attempt, pending.key
     if retries.on_expired_token is not None:
-        before = _renewals(pending)
-        if expired_token(error) and not before:
+        renewals = _renewals(pending)
+        if expired_token(error) and not renewals:
             return _renewed(pending, error, retries.on_expired_token)
-        attempt -= before
-    return Again(error, retries.delay(attempt, error, key=key, now=now))
+        attempt -= renewals
+    return NextAttempt(error, retries.delay(attempt, error, key=key, now=now))
 
 
 def _renewals(pending: Pending) -> int:
     """Return how often the token was renewed for this call."""
-    records = pending.call.scope.segment.records
-    retries = (unpack_if(record, StepRetry) for record in records if record.step_key == pending.outcome.key)
+    records = (record for record in pending.segment.records if record.step_key == pending.key)
+    retries = (unpack_if(record, StepRetry) for record in records)
     return sum(retry is not None and retry.token_renewed for retry in retries)
 
 
-def _renewed(pending: Pending, error: BaseException, renew: Callable[..., Any]) -> Again:
+def _renewed(pending: Pending, error: BaseException, renew: Callable[..., Any]) -> NextAttempt:
     try:
-        made = renew(pending.context)
-        if inspect.iscoroutine(made):
-            on_own_loop(made)
+        renewal = renew(pending.context)
+        if inspect.iscoroutine(renewal):
+            on_own_loop(renewal)
     except Exception as exc:  # noqa: BLE001 - recorded as what the step came to
         exc.__cause__ = error
-        return Again(scrubbed(pending.call.scope.segment.runtime.secrets.redactor, exc), None)
-    return Again(error, 0.0, token_renewed=True)
+        return NextAttempt(scrubbed(pending.segment.runtime.secrets.redactor, exc), None)
+    return NextAttempt(error, 0.0, token_renewed=True)

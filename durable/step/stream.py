@@ -35,16 +35,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from durable.errors import StepTimeout, Unsupported
 from durable.live.scope import within
 from durable.step.attempt import Ended, run_attempt
-from durable.step.begin import begin_step, place
+from durable.step.begin import begin_step
 from durable.step.call import Pending
 from durable.step.complete import complete_step, waits_inside
-from durable.step.prepare import prepare
+from durable.step.dependencies import prepare
 from durable.step.shells import run_step_async, uncut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 
-    from durable.step.call import StepCall
+    from durable.step.call import Placed
 
 Chunk = TypeVar("Chunk")
 Item = TypeVar("Item")
@@ -75,14 +75,14 @@ class Reader(Protocol[In_contra, Out_co]):
 
 
 def stream_step(
-    call: StepCall, source: Callable[[Pending], Iterator[Chunk]], reader: Callable[[], Reader[Chunk, Item]]
+    placed: Placed, source: Callable[[Pending], Iterator[Chunk]], reader: Callable[[], Reader[Chunk, Item]]
 ) -> Generator[Item, None, None]:
     """Read a synchronous source as this step, or what is recorded of it; each attempt has a Reader of its own.
 
     Raises what ``run_step`` raises.
     """
-    _not_transactional(call)
-    segment, flow, context = call.scope.segment, _driven(call, source, reader), contextvars.copy_context()
+    _not_transactional(placed)
+    segment, flow, context = placed.segment, _driven(placed, source, reader), contextvars.copy_context()
     rest: Iterator[Item] = iter(())
     try:
         with segment.working():
@@ -98,14 +98,13 @@ def stream_step(
 
 
 async def stream_step_async(
-    call: StepCall, source: Callable[[Pending], AsyncIterator[Chunk]], reader: Callable[[], Reader[Chunk, Item]]
+    placed: Placed, source: Callable[[Pending], AsyncIterator[Chunk]], reader: Callable[[], Reader[Chunk, Item]]
 ) -> AsyncGenerator[Item, None]:
     """Read an asynchronous source as this step, or what is recorded of it; each attempt has a Reader of its own.
 
     Raises what ``run_step_async`` raises.
     """
-    _not_transactional(call)
-    place(call)
+    _not_transactional(placed)
     reading, wholes, handing = reader(), list[Any](), _Handing()
 
     async def body(pending: Pending) -> Any:
@@ -113,9 +112,9 @@ async def stream_step_async(
         reading, chunks = reader(), source(pending)
         try:
             async for chunk in chunks:
-                for item in _taken(call, reading, chunk):
+                for item in _taken(placed, reading, chunk):
                     await handing.give(item)
-                    if handing.left and not call.scope.segment.waits:
+                    if handing.left and not placed.segment.waits:
                         raise asyncio.CancelledError  # as the shell cancels a body, which has not come here yet
         finally:
             if hasattr(chunks, "aclose"):
@@ -123,11 +122,11 @@ async def stream_step_async(
         wholes.append(reading.whole())
         return wholes[-1]
 
-    step = asyncio.ensure_future(run_step_async(call, body))
+    step = asyncio.ensure_future(run_step_async(placed, body))
     step.add_done_callback(handing.end)
     try:
         while (item := await handing.next()) is not _END:
-            with call.scope.segment.aside():
+            with placed.segment.aside():
                 yield item
         value = await step
     finally:
@@ -172,19 +171,19 @@ class _Handing:
             step.exception()  # seen: whoever left does not want to know
 
 
-def _driven(call: StepCall, source: Any, reader: Any) -> Generator[Any, None, Iterator[Any]]:
+def _driven(placed: Placed, source: Any, reader: Any) -> Generator[Any, None, Iterator[Any]]:
     """Yield what is handed on while the step is on its way; return what is handed on when it is over."""
-    segment, reading = call.scope.segment, reader()
-    with segment.runtime.telemetry.step(call):
-        prepare(call)
-        while isinstance(pending := begin_step(call), Pending):
+    segment, reading = placed.segment, reader()
+    with segment.runtime.telemetry.step(placed):
+        prepare(placed)
+        while isinstance(pending := begin_step(placed), Pending):
             if pending.delay:
                 segment.runtime.clock.sleep(pending.delay)
                 continue
             reading, began = reader(), time.perf_counter()
             try:
                 ended = yield from _attempt(pending, source, reading)
-            except call.orderly:
+            except placed.call.waiting:
                 waits_inside(pending)
                 raise
             if complete_step(pending, ended, time.perf_counter() - began):
@@ -193,14 +192,14 @@ def _driven(call: StepCall, source: Any, reader: Any) -> Generator[Any, None, It
 
 
 def _attempt(pending: Pending, source: Any, reading: Reader[Any, Any]) -> Generator[Any, None, Ended]:
-    call, key, limit = pending.call, pending.outcome.key, pending.timeout
+    call, key, limit = pending.call, pending.key, pending.timeout
     parts, began, ended = _parts(pending, source, reading), time.perf_counter(), Ended()
-    with uncut(pending), within(pending.scope()), call.scope.segment.runtime.telemetry.attempt(pending) as came_to:
+    with uncut(pending), within(pending.scope()), pending.segment.runtime.telemetry.attempt(pending) as came_to:
         try:
             while ended.error is None and not isinstance(ended.value, _Whole):
                 yield from ended.value or ()
                 left = None if limit is None else max(0.001, limit - (time.perf_counter() - began))
-                ended = run_attempt(lambda: next(parts), key, left, call.passing)
+                ended = run_attempt(lambda: next(parts), key, left, call.control_flow)
         finally:
             left_behind = isinstance(ended.error, StepTimeout) and ended.error.step_key == key
             if not left_behind:
@@ -223,20 +222,22 @@ def _parts(pending: Pending, source: Any, reading: Reader[Any, Any]) -> Generato
     chunks = source(pending)
     try:
         for chunk in chunks:
-            yield _taken(pending.call, reading, chunk)
+            yield _taken(pending.placed, reading, chunk)
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
     yield _Whole(reading.whole())
 
 
-def _taken(call: StepCall, reading: Reader[Any, Any], chunk: Any) -> list[Any]:
+def _taken(placed: Placed, reading: Reader[Any, Any], chunk: Any) -> list[Any]:
     items = list(reading.take(chunk))
-    call.heard = call.heard or reading.heard
+    placed.heard = placed.heard or reading.heard
     return items
 
 
-def _not_transactional(call: StepCall) -> None:
-    if call.policy.effect == "transactional":
-        msg = f"{call.name}: effect='transactional' cannot be streamed, its reader would hold the transaction open"
+def _not_transactional(placed: Placed) -> None:
+    if placed.call.policy.does.in_transaction:
+        msg = (
+            f"{placed.call.name}: effect='transactional' cannot be streamed, its reader would hold the transaction open"
+        )
         raise Unsupported(msg)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from durable.errors import Cancelled, LeaseLost, Suspended
+from durable.errors import Cancelled, LeaseLost
 from durable.telemetry import names
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from durable.live.segment import Segment
-    from durable.step.call import StepCall
+    from durable.step.call import Call, Placed
 
 _MODEL_OPERATIONS = frozenset({names.CHAT, "generate_content", "text_completion"})
 
@@ -44,39 +44,34 @@ def of_segment(segment: Segment) -> dict[str, Any]:
     return attributes if execution.app_version is None else attributes | {names.AGENT_VERSION: execution.app_version}
 
 
-def of_step(call: StepCall) -> dict[str, Any]:
+def of_step(placed: Placed) -> dict[str, Any]:
     """Return the attributes that name a step."""
-    segment = call.scope.segment
+    call, segment = placed.call, placed.segment
     return {
         names.EXECUTION: segment.execution.id,
-        names.STEP: call.outcome.key if call.outcome is not None else call.name,
+        names.STEP: placed.key or call.name,
         names.STEP_NAME: call.name,
-        names.STEP_KIND: call.kind,
+        names.STEP_KIND: call.kind.name,
         names.STEP_EFFECT: call.policy.effect,
         names.STEP_EPOCH: segment.journal.epoch,
     }
 
 
-def conventional(call: StepCall, around: Span) -> tuple[str, SpanKind, dict[str, Any]]:
-    """Return name, kind and attributes of a step's span by the conventions; its own name where they say nothing."""
-    own = dict(call.attributes or {})
-    match call.kind:
-        case "tool":
-            attributes = {**own, names.OPERATION: names.EXECUTE_TOOL, names.TOOL: call.name}
-            return f"{names.EXECUTE_TOOL} {call.name}", SpanKind.INTERNAL, attributes
-        case "agent":
-            attributes = {**own, names.OPERATION: names.INVOKE_AGENT, names.AGENT: call.name}
-            return f"{names.INVOKE_AGENT} {call.name}", SpanKind.INTERNAL, attributes
-        case "model" if not _is_model_call(around):
-            attributes = {**own, **of_model(call)}
-            return f"{names.CHAT} {attributes[names.MODEL]}", SpanKind.CLIENT, attributes
-        case "model":  # another library tells of this call already: one call, one span of that kind
-            return call.name, SpanKind.INTERNAL, {}
-        case _:
-            return call.name, SpanKind.INTERNAL, own
+def conventional(call: Call, around: Span) -> tuple[str, SpanKind, dict[str, Any]]:
+    """Return a step span's name, kind and attributes as the conventions want them; its own where they say nothing."""
+    own, kind = dict(call.attributes or {}), call.kind
+    if not kind.operation:
+        return call.name, SpanKind.INTERNAL, own
+    if not kind.spends_tokens:
+        attributes = {**own, names.OPERATION: kind.operation, kind.subject: call.name}
+        return f"{kind.operation} {call.name}", SpanKind.INTERNAL, attributes
+    if _is_model_call(around):  # another library tells of this call already: one call, one span of that kind
+        return call.name, SpanKind.INTERNAL, {}
+    attributes = {**own, **of_model(call)}
+    return f"{kind.operation} {attributes[kind.subject]}", SpanKind.CLIENT, attributes
 
 
-def of_model(call: StepCall) -> dict[str, Any]:
+def of_model(call: Call) -> dict[str, Any]:
     """Return the attributes that name a model call."""
     own = call.attributes or {}
     attributes = {names.OPERATION: names.CHAT, names.MODEL: call.model}
@@ -88,11 +83,11 @@ def _is_model_call(span: Span) -> bool:
     return attributes.get(names.OPERATION) in _MODEL_OPERATIONS or attributes.get("openinference.span.kind") == "LLM"
 
 
-def outcome(call: StepCall, error: BaseException | None) -> str:
+def outcome(call: Call, error: BaseException | None) -> str:
     """Return what an attempt or step came to, in one word."""
     if error is None:
         return "done"
-    if isinstance(error, (Suspended, *call.passing)):
+    if isinstance(error, call.waiting):
         return "suspended"
     if isinstance(error, LeaseLost):
         return "lease_lost"

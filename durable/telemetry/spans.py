@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from durable.live.segment import Segment
     from durable.step.attempt import Ended
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
     from durable.telemetry.metrics import Instruments
 
 _SEGMENT = contexts.create_key("durable-segment")
@@ -102,33 +102,33 @@ class Attached:
 class StepSpan:
     """One step in this process, from the call to its outcome."""
 
-    __slots__ = ("above", "began", "call", "span", "started_at")
+    __slots__ = ("above", "began", "placed", "span", "started_at")
 
-    def __init__(self, call: StepCall, above: SegmentSpan, *, ago: float = 0.0) -> None:
-        self.call = call
+    def __init__(self, placed: Placed, above: SegmentSpan, *, ago: float = 0.0) -> None:
+        self.placed = placed
         self.above = above
         self.span: Span | None = None
         self.started_at = time.time_ns() - int(ago * 1e9)
         self.began = time.perf_counter() - ago
 
     def __enter__(self) -> Self:
-        self.call.span = self
+        self.placed.span = self
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self.span is None:
             return
-        call = self.call
+        call = self.placed.call
         instruments = self.above.instruments
         came_to = outcome(call, error)
-        record = None if call.outcome is None else call.outcome.result
+        record = None if self.placed.match is None else self.placed.match.result
         if record is not None:
             self.span.set_attribute(names.STEP_SEQ, record.seq)
             finished = unpack_if(record, StepDone)
             self._add_usage({} if finished is None else finished.usage or {})
         _end(self.span, came_to, error)
         if came_to in {"done", "failed"}:
-            attributes = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind, names.STEP_OUTCOME: came_to}
+            attributes = {names.STEP_NAME: call.name, names.STEP_KIND: call.kind.name, names.STEP_OUTCOME: came_to}
             failed = {} if error is None else {names.ERROR_TYPE: error_type(error)}
             instruments.step.record(time.perf_counter() - self.began, attributes | failed)
 
@@ -139,14 +139,14 @@ class StepSpan:
         for kind in ("input", "output"):
             count = usage.get(f"{kind}_tokens")
             if isinstance(count, int):
-                self.above.instruments.tokens.record(count, {**of_model(self.call), names.TOKEN_TYPE: kind})
+                self.above.instruments.tokens.record(count, {**of_model(self.placed.call), names.TOKEN_TYPE: kind})
 
     def begin(self) -> Context:
         """Return the context of the step. Its span starts with the first attempt."""
         below = self.above.current()
         if self.span is None:
-            name, kind, by_convention = conventional(self.call, trace.get_current_span(below))
-            attributes = of_step(self.call) | by_convention
+            name, kind, by_convention = conventional(self.placed.call, trace.get_current_span(below))
+            attributes = of_step(self.placed) | by_convention
             attributes |= self.above.decided.pop(attributes[names.STEP], {})
             self.span = self.above.tracer.start_span(
                 name, below, kind=kind, attributes=attributes, start_time=self.started_at
@@ -178,7 +178,7 @@ class AttemptSpan:
         pending = self._pending
         below = self._step.begin()
         attributes: dict[str, Any] = {
-            names.EXECUTION: pending.call.scope.segment.execution.id,
+            names.EXECUTION: pending.segment.execution.id,
             names.STEP: pending.outcome.key,
             names.STEP_ATTEMPT: pending.attempt,
             names.IDEMPOTENCY_KEY_HASH: hashlib.sha256(pending.context.idempotency_key.encode()).hexdigest()[:16],
@@ -203,7 +203,7 @@ class AttemptSpan:
             error = error or ended.error
         meant = "unknown" if ended is not None and ended.unknown else outcome(call, error)
         _end(self._span, meant, error)
-        if call.kind == "model" and meant in {"done", "failed", "unknown"}:
+        if call.kind.spends_tokens and meant in {"done", "failed", "unknown"}:
             failed = {} if error is None else {names.ERROR_TYPE: error_type(error)}
             seconds = time.perf_counter() - self._began
             self._step.above.instruments.model.record(seconds, of_model(call) | failed)
@@ -216,7 +216,7 @@ class Afterwards:
 
     def __init__(self, pending: Pending, ended: Ended, seconds: float, above: SegmentSpan) -> None:
         self._seconds = seconds
-        self._step = StepSpan(pending.call, above, ago=seconds)
+        self._step = StepSpan(pending.placed, above, ago=seconds)
         self._attempt = AttemptSpan(pending, self._step)
         self._attempt.came_to(ended)
 

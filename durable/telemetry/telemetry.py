@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from durable.inbox.ask import Answer
+    from durable.inbox.kinds import InterruptKind
     from durable.live.segment import Segment
-    from durable.record.replay import Outcome
     from durable.step.attempt import Ended
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
 
 
 class Telemetry:
@@ -66,14 +66,14 @@ class Telemetry:
         """Return a context manager for work of this segment: spans of others inside it are below its span."""
         return NOTHING if segment.span is None else Attached(segment.span.context)
 
-    def step(self, call: StepCall) -> AbstractContextManager[object]:
+    def step(self, placed: Placed) -> AbstractContextManager[object]:
         """Return a span around one step; none for a step that is only replayed."""
-        above = call.scope.segment.span
-        return NOTHING if above is None else StepSpan(call, above)
+        above = placed.segment.span
+        return NOTHING if above is None else StepSpan(placed, above)
 
     def attempt(self, pending: Pending) -> AbstractContextManager[Callable[[Ended], Ended]]:
         """Return a span around one attempt of a step. Call what it yields with what the attempt came to."""
-        step = pending.call.span
+        step = pending.placed.span
         return NO_ATTEMPT if step is None else AttemptSpan(pending, step)
 
     def completing(self, pending: Pending, ended: Ended, seconds: float) -> AbstractContextManager[None]:
@@ -81,27 +81,28 @@ class Telemetry:
 
         An attempt that had no span while it ran gets its spans here.
         """
-        above = pending.call.scope.segment.span
-        if above is None or pending.call.span is not None:
+        above = pending.segment.span
+        if above is None or pending.placed.span is not None:
             return NOTHING
         return Afterwards(pending, ended, seconds, above)
 
-    def replayed(self, call: StepCall, outcome: Outcome) -> None:
+    def replayed(self, placed: Placed) -> None:
         """Note that a step was answered from the journal."""
-        above = call.scope.segment.span
-        if above is None or (call.span is not None and call.span.span is not None):
+        above = placed.segment.span
+        record = placed.outcome.result
+        if above is None or (placed.span is not None and placed.span.span is not None):
             return
-        attributes = {**of_step(call), names.STEP: outcome.key, names.REPLAYED: True}
-        if outcome.result is not None:
-            attributes |= {names.STEP_SEQ: outcome.result.seq, names.STEP_EPOCH: outcome.result.epoch}
+        attributes = {**of_step(placed), names.REPLAYED: True}
+        if record is not None:
+            attributes |= {names.STEP_SEQ: record.seq, names.STEP_EPOCH: record.epoch}
         above.add_replayed(attributes)
 
-    def interrupt_opened(self, segment: Segment, interrupt_id: str, kind: str, step_key: str) -> None:
+    def interrupt_opened(self, segment: Segment, interrupt_id: str, kind: InterruptKind, step_key: str) -> None:
         """Note that an execution waits for an answer."""
-        if kind == "in_doubt":
+        if kind.is_doubt:
             self._instruments.in_doubt.add(1, {names.AGENT: segment.execution.app})
         if segment.span is not None:
-            attributes = {names.INTERRUPT: interrupt_id, names.INTERRUPT_KIND: kind, names.STEP: step_key}
+            attributes = {names.INTERRUPT: interrupt_id, names.INTERRUPT_KIND: kind.name, names.STEP: step_key}
             segment.span.span.add_event(names.INTERRUPT_OPENED, attributes)
 
     def decided(self, segment: Segment, answer: Answer) -> None:

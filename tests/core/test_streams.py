@@ -13,7 +13,9 @@ import pytest
 from durable import Decision, Retry, ToolPolicy, step, tool
 from durable.errors import StepTimeout, Unsupported
 from durable.live.scope import here, segment
-from durable.step.call import StepCall
+from durable.record.kinds import MODEL, NODE
+from durable.step.begin import place
+from durable.step.call import Call
 from durable.step.stream import stream_step, stream_step_async
 from tests.world import DAY, HOUR, crashed, intact, kinds
 
@@ -71,7 +73,7 @@ class Listener:
         return runtime
 
     def call(self):
-        return StepCall("chat:m", None, self.policy, kind="model", gentle=True)
+        return place(Call("chat:m", None, self.policy, kind=MODEL))
 
     def stream(self):
         return stream_step(self.call(), self.source, self.reader)
@@ -283,7 +285,7 @@ def test_steps_inside_a_source_are_recorded_and_replayed(world):
     runtime = world.process()
 
     def define(runtime):
-        runtime.function("app")(lambda: "".join(stream_step(StepCall("talk", None, composite=True), source, Spoken)))
+        runtime.function("app")(lambda: "".join(stream_step(place(Call("talk", None, kind=NODE)), source, Spoken)))
         return runtime
 
     crashed(lambda: define(runtime).run("app", id="e"))
@@ -346,7 +348,7 @@ def test_a_stream_beside_a_branch_that_waits_is_read_to_its_end(world):
                 asked.set()
 
         async def listen():
-            return [word async for word in stream_step_async(StepCall("m", None, ToolPolicy("read")), source, Kept)]
+            return [word async for word in stream_step_async(place(Call("m", None, ToolPolicy("read"))), source, Kept)]
 
         @runtime.function("app")
         async def app():

@@ -13,10 +13,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 from durable import Decision, Retry, Runtime, Suspended, step, tool
 from durable.declare.policy import READ
 from durable.live.scope import here
+from durable.record.kinds import MODEL
 from durable.secrets.store import SecretStore
 from durable.step.attempt import Ended
-from durable.step.begin import begin_step
-from durable.step.call import StepCall
+from durable.step.begin import begin_step, place
+from durable.step.call import Call
 from durable.step.complete import complete_step
 from durable.step.shells import run_step
 from durable.step.stream import stream_step
@@ -275,15 +276,15 @@ def test_a_model_call_is_a_client_span_with_its_model_and_its_tokens(runtime, li
 
     @runtime.function("app")
     def app():
-        call = StepCall(
+        call = Call(
             "chat",
             ["a prompt"],
             READ,
-            kind="model",
+            kind=MODEL,
             attributes=attributes,
             usage=lambda _: {"input_tokens": 7, "output_tokens": 3},
         )
-        return run_step(call, lambda _: "an answer")
+        return run_step(place(call), lambda _: "an answer")
 
     runtime.run("app")
     span = listener.one("chat gpt-x")
@@ -306,7 +307,7 @@ def test_a_model_call_that_another_library_tells_of_is_no_second_client_span(run
     @runtime.function("app")
     def app():
         with tracer.start_as_current_span("ChatModel", attributes=told):
-            return run_step(StepCall("chat:gpt-x", None, READ, kind="model"), lambda _: "an answer")
+            return run_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)), lambda _: "an answer")
 
     runtime.run("app")
     assert [span.name for span in listener.spans if span.kind is SpanKind.CLIENT] == []
@@ -338,7 +339,7 @@ def test_the_span_of_a_streamed_step_is_around_its_source_and_not_around_its_rea
 
     @runtime.function("app")
     def app():
-        for _ in stream_step(StepCall("chat:gpt-x", None, READ, kind="model"), source, Words):
+        for _ in stream_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)), source, Words):
             with tracer.start_as_current_span("reader"):
                 pass
 
@@ -350,7 +351,7 @@ def test_the_span_of_a_streamed_step_is_around_its_source_and_not_around_its_rea
 def test_a_step_that_an_adapter_drives_by_hand_is_told_afterwards(runtime, listener):
     @runtime.function("app")
     def app():
-        pending = begin_step(StepCall("chat:gpt-x", None, READ, kind="model"))
+        pending = begin_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)))
         complete_step(pending, Ended("an answer"), 2.0)
 
     runtime.run("app")

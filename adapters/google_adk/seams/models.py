@@ -23,8 +23,9 @@ from google.adk.models.llm_response import LlmResponse
 from durable.declare.policy import READ
 from durable.live.scope import scope
 from durable.record.events import StepDone, unpack_if
-from durable.step.call import StepCall
-from durable.step.crossing import stream_step_async
+from durable.record.kinds import MODEL
+from durable.step.call import Call, Placed
+from durable.step.crossing import place, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,29 +71,29 @@ class RecordedLlm:
 
     async def generate_content_async(self, llm_request: LlmRequest, stream: bool = False) -> AsyncIterator[LlmResponse]:  # noqa: FBT001, FBT002 - ADK's signature
         """As the model's own; what is recorded of this call is returned without calling it."""
-        call = self._call(llm_request)
+        step = self._step(llm_request)
         answers = stream_step_async(
-            call,
+            step,
             lambda _: self.inner.generate_content_async(llm_request, stream=stream),
-            functools.partial(Responses, call),
+            functools.partial(Responses, step),
         )
         async with aclosing(answers):
             async for response in answers:
                 yield response
 
-    def _call(self, request: LlmRequest) -> StepCall:
+    def _step(self, request: LlmRequest) -> Placed:
         name = _NAME + self.inner.model
         contents = [content.model_dump(mode="json", exclude_none=True) for content in request.contents]
-        return StepCall(
+        call = Call(
             name,
             arguments=[contents, str(request.config.system_instruction), sorted(request.tools_dict)],
             policy=self.scope.segment.runtime.policies.get(name, READ),
             identity=self.identity,
-            kind="model",
-            gentle=True,
+            kind=MODEL,
             usage=_usage,
             scope=self.scope,
         )
+        return place(call)
 
 
 class Responses:
@@ -102,9 +103,9 @@ class Responses:
     again after one.
     """
 
-    def __init__(self, call: StepCall) -> None:
+    def __init__(self, step: Placed) -> None:
         self.heard = False
-        self._call = call
+        self._step = step
         self._whole: list[LlmResponse] = []
 
     def take(self, response: LlmResponse) -> list[LlmResponse]:
@@ -117,8 +118,8 @@ class Responses:
 
     def whole(self) -> list[dict[str, Any]]:
         """Return the whole responses as JSON; their function calls have ids now."""
-        segment = self._call.scope.segment
-        _name_calls(self._whole, segment, f"{segment.execution.id}/{self._call.key}")
+        segment = self._step.segment
+        _name_calls(self._whole, segment, f"{segment.execution.id}/{self._step.key}")
         return [response.model_dump(mode="json", exclude_none=True) for response in self._whole]
 
     def rest(self) -> list[LlmResponse]:

@@ -27,8 +27,9 @@ from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
 from durable.live.scope import scope
-from durable.step.call import Pending, StepCall
-from durable.step.crossing import run_step_async, stream_step_async
+from durable.record.kinds import FUNCTION, NODE
+from durable.step.call import Call, Pending, Placed
+from durable.step.crossing import place, run_step_async, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -66,8 +67,8 @@ def hook_nodes() -> None:
         items = run(self, ctx=ctx, node_input=node_input)
         if here is not None:
             believe_node(here.segment, ctx)
-            call = _step(self, here, ctx, node_input)
-            items = (_place if call.composite else _whole)(call, ctx, items)
+            step = _step(self, here, ctx, node_input)
+            items = (_place if step.call.kind.is_scope else _whole)(step, ctx, items)
         async for item in items:
             yield item
 
@@ -75,24 +76,26 @@ def hook_nodes() -> None:
     setattr(module.FunctionNode, _HOOKED, True)
 
 
-def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> StepCall:
+def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> Placed:
     function = node._func
     declared = here.segment.runtime.policies.get(node.name) or policy_of(function)
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     attempt = "" if ctx.attempt_count <= 1 else f"~{ctx.attempt_count}"
-    return StepCall(
+    is_scope = node.rerun_on_resume or generates
+    call = Call(
         node.name,
         arguments=make_json_safe_state({"input": node_input}),
         policy=declared or ToolPolicy(),
         identity=f"node:{ctx.node_path}{attempt}",
-        kind="node",
-        composite=node.rerun_on_resume or generates,
+        kind=NODE if is_scope else FUNCTION,
         aliases=(str(getattr(function, "__name__", node.name)),),
+        control_flow=(NotOver,) if is_scope else (),
         scope=here,
     )
+    return place(call)
 
 
-async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def _whole(step: Placed, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     """A plain function: what it yields is handed on when it is recorded."""
     before, ran = ctx.actions.model_copy(deep=True), list[bool]()
 
@@ -101,9 +104,9 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         return NodeAnswer([_dumped(item) async for item in items], actions_of(ctx, before))
 
     try:
-        answer: Any = await run_step_async(call, body)
+        answer: Any = await run_step_async(step, body)
     except Suspended:
-        await others_first(call.scope)
+        await others_first(step.scope)
         raise
     if not isinstance(answer, NodeAnswer):
         yield Event(output=answer)  # given by a person, or by reconcile, in place of the node's
@@ -114,12 +117,11 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         yield _loaded(item)
 
 
-async def _place(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def _place(step: Placed, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     """A place for steps: what it yields is handed on when it has ended."""
     reader = Yielded(ctx)
-    call.passing = (NotOver,)
     try:
-        async with aclosing(stream_step_async(call, lambda _: items, lambda: reader)) as found:
+        async with aclosing(stream_step_async(step, lambda _: items, lambda: reader)) as found:
             async for item in found:
                 yield item
     except NotOver:

@@ -24,6 +24,7 @@ from durable.adapters.langgraph.seams.questions import (
 )
 from durable.adapters.langgraph.state import keys
 from durable.checkpoint.codec.types import stored_as
+from durable.declare.effects import effect_of
 from durable.declare.ids import new_id
 from durable.errors import ThreadBusy, Unsupported
 from durable.inbox.decision import Decision
@@ -162,7 +163,7 @@ def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
     done = {key: event for key, event in finished if event is not None}
     for key, event in done.items():
         around = key.rpartition("/")[0]
-        if event.effect == "once" and "node:" in around and not _has_finished(around, done):
+        if effect_of(event.effect or "").settles and "node:" in around and not _has_finished(around, done):
             msg = (
                 f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
                 f"{event.name!r} has run, and it would run again; decide what it waits for or cancel it first"

@@ -19,8 +19,9 @@ from langgraph.errors import GraphBubbleUp
 
 from durable.declare.policy import READ
 from durable.live.scope import scope
-from durable.step.call import StepCall
-from durable.step.crossing import run_step, run_step_async, stream_step, stream_step_async
+from durable.record.kinds import MODEL
+from durable.step.call import Call, Placed
+from durable.step.crossing import place, run_step, run_step_async, stream_step, stream_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:
@@ -41,38 +42,38 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
 
     @functools.wraps(generate)
     def durable_generate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, messages)
-        if call is None:
+        step = _step(self, messages)
+        if step is None:
             return generate(self, messages, *args, **options)
-        _overhear(call, options.get("run_manager"))
-        return _result(run_step(call, lambda _: _plain(generate(self, messages, *args, **options))))
+        _overhear(step, options.get("run_manager"))
+        return _result(run_step(step, lambda _: _plain(generate(self, messages, *args, **options))))
 
     @functools.wraps(agenerate)
     async def durable_agenerate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, messages)
-        if call is None:
+        step = _step(self, messages)
+        if step is None:
             return await agenerate(self, messages, *args, **options)
 
-        _overhear(call, options.get("run_manager"))
+        _overhear(step, options.get("run_manager"))
 
         async def body(_: Any) -> list[dict[str, Any]]:
             return _plain(await agenerate(self, messages, *args, **options))
 
-        return _result(await run_step_async(call, body))
+        return _result(await run_step_async(step, body))
 
     @functools.wraps(stream)
     def durable_stream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> Iterator[Any]:  # noqa: A002 - langchain's name
-        call = _step(self, input)
-        if call is None:
+        step = _step(self, input)
+        if step is None:
             yield from stream(self, input, *args, **options)
         else:
-            yield from stream_step(call, lambda _: stream(self, input, *args, **options), Chunks)
+            yield from stream_step(step, lambda _: stream(self, input, *args, **options), Chunks)
 
     @functools.wraps(astream)
     async def durable_astream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - langchain's name
-        call = _step(self, input)
+        step = _step(self, input)
         inner: Any = functools.partial(astream, self, input, *args, **options)
-        chunks = inner() if call is None else stream_step_async(call, lambda _: inner(), Chunks)
+        chunks = inner() if step is None else stream_step_async(step, lambda _: inner(), Chunks)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
@@ -84,28 +85,28 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
     setattr(BaseChatModel, _HOOKED, True)
 
 
-def _step(model: BaseChatModel, messages: Any) -> StepCall | None:
+def _step(model: BaseChatModel, messages: Any) -> Placed | None:
     here = scope()
     if here is None or _MODEL in here.body_of:
         return None
     name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
     told = model._get_ls_params()  # where each integration says its provider
     known = {names.MODEL: told.get("ls_model_name", name), names.PROVIDER: told.get("ls_provider")}
-    return StepCall(
+    call = Call(
         f"chat:{name}",
         arguments=messages,
         policy=here.segment.runtime.policies.get(f"chat:{name}", READ),
-        kind="model",
+        kind=MODEL,
         attributes={key: value for key, value in known.items() if value},
         aliases=(_MODEL,),
-        gentle=True,
         usage=_usage,
-        passing=(GraphBubbleUp,),
+        control_flow=(GraphBubbleUp,),
         scope=here,
     )
+    return place(call)
 
 
-def _overhear(call: StepCall, run_manager: Any) -> None:
+def _overhear(step: Placed, run_manager: Any) -> None:
     """Take a whole call as heard when a callback has a token of it, as the graph's ``messages`` stream does.
 
     A second attempt would go on in the same message. Tracers do not show theirs to anybody.
@@ -117,7 +118,7 @@ def _overhear(call: StepCall, run_manager: Any) -> None:
 
     @functools.wraps(tell)
     def telling(*args: Any, **options: Any) -> Any:
-        call.heard = True
+        step.heard = True
         return tell(*args, **options)
 
     run_manager.on_llm_new_token = telling

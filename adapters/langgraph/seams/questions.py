@@ -13,6 +13,7 @@ from durable.adapters.langgraph.seams.suspension import is_ours, remember_native
 from durable.errors import Cancelled, InvalidDecision
 from durable.inbox.ask import answer_to, ask_person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import QUESTION
 from durable.record.events import Called
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def open_native(segment: Segment, exc: GraphInterrupt, step_key: str) -> None:
         outcome = segment.replay.at(KEY + native.id)
         if outcome.interrupt is None:
             subject = {"question": native.value, "schema": getattr(native, "response_schema", None)}
-            ask_person(segment, outcome, "question", subject, about=Called(name="interrupt", arguments_hash=""))
+            ask_person(segment, outcome, QUESTION, subject, about=Called(name="interrupt", arguments_hash=""))
         elif (known := segment.interrupt(outcome.interrupt)) is not None:
             segment.wait_for(known)
 
@@ -47,7 +48,7 @@ def open_breakpoint(segment: Segment, checkpoint_id: str, nodes: tuple[str, ...]
     if outcome.interrupt is None:
         question = f"stopped before {', '.join(nodes)}: go on?"
         about = Called(name="breakpoint", arguments_hash="")
-        ask_person(segment, outcome, "question", {"question": question, "schema": None}, about=about)
+        ask_person(segment, outcome, QUESTION, {"question": question, "schema": None}, about=about)
 
 
 def take_answers(segment: Segment) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from durable.adapters.langgraph.seams.questions import open_native
 from durable.declare.policy import READ
 from durable.live.scope import Scope, scope
 from durable.record.events import ABSENT, StepFailed, unpack_if
-from durable.step.call import StepCall
-from durable.step.crossing import run_step, run_step_async
+from durable.record.kinds import FRAMEWORK
+from durable.step.call import Call, Placed
+from durable.step.crossing import place, run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def _told_before(here: Scope, call: Any) -> Any:
     return found.result.value() if found is not None and found.result is not None else None
 
 
-def _to_tell(here: Scope, call: Any, result: Any) -> StepCall | None:
+def _to_tell(here: Scope, call: Any, result: Any) -> Placed | None:
     """The step that records a message about a failure; None if a replay of the failure would lead to the same one."""
     failed = here.segment.replay.steps.get(_key(here, "tool", call))
     if not (isinstance(result, ToolMessage) and result.status == "error" and failed is not None):
@@ -145,8 +146,8 @@ def _to_tell(here: Scope, call: Any, result: Any) -> StepCall | None:
         return None
     if event.rejected is not None or event.timeout is not ABSENT or isinstance(failed.result.value(), BaseException):
         return None
-    return StepCall(
-        f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind="framework", scope=here
+    return place(
+        Call(f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind=FRAMEWORK, scope=here)
     )
 
 

@@ -21,7 +21,7 @@ from durable.step.ahead import decided_ahead
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable.step.call import StepCall
+    from durable.step.call import Call
 
 
 def hook_approvals() -> None:
@@ -50,7 +50,7 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
     return durable_approve
 
 
-async def answered(step: StepCall, item: Any, run_context: Any) -> bool:
+async def answered(step: Call, item: Any, run_context: Any) -> bool:
     """Whether the call that the SDK would interrupt its run for is decided; then the SDK's context says so too."""
     if not isinstance(item, ToolApprovalItem):
         return False

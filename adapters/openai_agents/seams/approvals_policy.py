@@ -19,7 +19,8 @@ from durable.declare.policy import Approval
 from durable.declare.signature import left_out, plain, policy_of
 from durable.inbox.schemas import fitting, lenient
 from durable.live.scope import scope
-from durable.step.call import StepCall
+from durable.record.kinds import TOOL
+from durable.step.call import Call
 from durable.step.facts import facts_of
 from durable.step.governing import governing
 
@@ -75,27 +76,27 @@ def name_of(tool: Any) -> str:
 
 def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
-) -> StepCall:
+) -> Call:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
-    call = StepCall(
+    call = Call(
         name_of(tool),
         arguments=arguments,
         defaults=_left_out(tool, function, arguments),
         policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
         identity=f"tool:{call_id}",
-        kind="tool",
+        kind=TOOL,
         schema=functools.partial(_schema, tool, arguments, native=native),
         agent=of,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
     if native and not asks(call):
-        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+        return replace(call, policy=replace(call.policy, approval=Approval(rule=NATIVE)))
     return call
 
 
-def asks(call: StepCall) -> bool:
+def asks(call: Call) -> bool:
     """Whether the call's policy asks for a decision on it."""
     gate = call.policy.gate
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None

@@ -24,8 +24,9 @@ from durable.adapters.openai_agents.seams.run_scope import STEP
 from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
 from durable.live.scope import scope
-from durable.step.call import StepCall
-from durable.step.crossing import run_step_async, stream_step_async
+from durable.record.kinds import MODEL
+from durable.step.call import Call, Placed
+from durable.step.crossing import place, run_step_async, stream_step_async
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
             live.append(await ask(get_response=get_response, **options))
             return model_codec.plain(live[-1], request.offered)
 
-        recorded = await run_step_async(request.call, body)
+        recorded = await run_step_async(request.step, body)
         await request.check(recorded)
         return live[-1] if live else model_codec.response(recorded)
 
@@ -77,15 +78,15 @@ def _streaming(stream: Callable[..., Any]) -> Callable[..., Any]:
 class Request:
     """A model call about to be made: its step, and the names of what the model may call."""
 
-    def __init__(self, call: StepCall, offered: list[str]) -> None:
-        self.call = call
+    def __init__(self, step: Placed, offered: list[str]) -> None:
+        self.step = step
         self.offered = offered
 
     async def check(self, recorded: dict[str, Any]) -> None:
         """Stop at drift if the recorded answer calls what was offered when it was given, and is not any more."""
-        segment = self.call.scope.segment
+        segment = self.step.segment
         on_journal_thread = segment.runtime.database.on_journal_thread
-        key = f"{self.call.key}/tools"
+        key = f"{self.step.key}/tools"
         gone = sorted(set(model_codec.called(recorded)) & set(recorded["offered"]) - set(self.offered))
         if gone:
             told = {"recorded": {"called": gone}, "now": {"offered": sorted(self.offered)}}
@@ -102,23 +103,22 @@ def _request(made_by: Callable[[], Any]) -> Request | None:
     found = getclosurevars(made_by).nonlocals
     model = getattr(found["model"], "model", None) or type(found["model"]).__name__
     policies = here.segment.runtime.policies
-    call = StepCall(
+    call = Call(
         STEP,
         arguments={"instructions": found["filtered"].instructions, "input": found["filtered"].input},
         policy=policies.get(f"chat:{model}") or policies.get(STEP) or READ,
-        kind="model",
+        kind=MODEL,
         attributes={telemetry_names.MODEL: str(model)},
-        gentle=True,
         usage=model_codec.usage,
         scope=here,
     )
     tools = [getattr(tool, "qualified_name", None) or getattr(tool, "name", "") for tool in found["all_tools"]]
     names = {*tools, *(tool.name for tool in found["all_tools"] if hasattr(tool, "name"))}
-    return Request(call, sorted({*names, *(handoff.tool_name for handoff in found["handoffs"])}))
+    return Request(place(call), sorted({*names, *(handoff.tool_name for handoff in found["handoffs"])}))
 
 
 async def _streamed(request: Request, inner: Callable[[], AsyncGenerator[Any, None]]) -> AsyncGenerator[Any, None]:
-    streamed = stream_step_async(request.call, lambda _: inner(), functools.partial(Events, request))
+    streamed = stream_step_async(request.step, lambda _: inner(), functools.partial(Events, request))
     async with aclosing(streamed) as events:
         async for event in events:
             if isinstance(event, RecordedEvent):
@@ -151,7 +151,7 @@ class Events:
     def take(self, event: Any) -> list[Any]:
         """Return the event, unless it is the last one."""
         failure = _failure(event)
-        if failure is not None and not self.heard and self._request.call.policy.retry is not None:
+        if failure is not None and not self.heard and self._request.step.call.policy.retry is not None:
             raise failure
         if self._last or isinstance(event, ResponseCompletedEvent):
             self._last.append(event)

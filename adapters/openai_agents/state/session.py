@@ -25,9 +25,9 @@ from durable.declare.ids import checked
 from durable.declare.policy import READ, ToolPolicy
 from durable.errors import InvalidConfiguration
 from durable.live.scope import scope
-from durable.step.begin import place
-from durable.step.call import StepCall
-from durable.step.crossing import run_step
+from durable.record.kinds import FRAMEWORK
+from durable.step.call import Call, Placed
+from durable.step.crossing import place, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,19 +152,17 @@ class DurableSession(SessionABC):
         here = self._here()
         if here is None:
             return await self._runtime.database.on_journal_thread(self._read, last, None)
-        call = StepCall(
+        call = Call(
             "session.get_items",
             {"session": self.session_id, "last": last},
             READ,
-            kind="framework",
-            gentle=True,
+            kind=FRAMEWORK,
             scope=here,
         )
-        place(call)
-        return await self._runtime.database.surely_on_journal_thread(self._read_again, call, last)
+        return await self._runtime.database.surely_on_journal_thread(self._read_again, place(call), last)
 
-    def _read_again(self, call: StepCall, last: int | None) -> list[Item]:
-        return self._read(last, run_step(call, lambda _: self._revision()))
+    def _read_again(self, step: Placed, last: int | None) -> list[Item]:
+        return self._read(last, run_step(step, lambda _: self._revision()))
 
     def _read(self, last: int | None, revision: int | None) -> list[Item]:
         with self._runtime.database.read() as connection:
@@ -182,12 +180,9 @@ class DurableSession(SessionABC):
         if here is None:
             return await database.surely_on_journal_thread(database.transact, change)
         arguments = {"session": self.session_id, "given": given}
-        call = StepCall(
-            f"session.{name}", arguments, _WRITE, identity, kind="framework", gentle=identity is None, scope=here
-        )
-        place(call)
+        step = place(Call(f"session.{name}", arguments, _WRITE, identity, kind=FRAMEWORK, scope=here))
         return await database.surely_on_journal_thread(
-            run_step, call, lambda pending: change(pending.context.connection)
+            run_step, step, lambda pending: change(pending.context.connection)
         )
 
     def _here(self) -> Scope | None:
