@@ -25,9 +25,8 @@ from durable.kit import hook
 from durable.live.scope import scope
 from durable.record.events import StepDone, unpack_if
 from durable.record.kinds import MODEL
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.stream import stream_step_async
+from durable.step.crossing import place, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -27,10 +27,8 @@ from durable.errors import Suspended
 from durable.kit import hook, others_first
 from durable.live.scope import scope
 from durable.record.kinds import FUNCTION, NODE
-from durable.step.begin import place
 from durable.step.call import Call, Pending, Placed
-from durable.step.shells import run_step_async
-from durable.step.stream import stream_step_async
+from durable.step.crossing import place, run_step_async, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable

@@ -33,9 +33,8 @@ from durable.inbox.schemas import lenient
 from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
 from durable.record.kinds import AGENT, TOOL
-from durable.step.begin import place
 from durable.step.call import Pending
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

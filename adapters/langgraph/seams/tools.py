@@ -29,9 +29,8 @@ from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
 from durable.kit import Tool, arguments_of, hook, tool_call
 from durable.live.scope import scope
-from durable.step.begin import place
 from durable.step.call import Pending
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import place, run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,9 +18,8 @@ from durable.declare.policy import READ
 from durable.errors import Unsupported
 from durable.live.scope import Scope, running, within
 from durable.record.kinds import FRAMEWORK
-from durable.step.begin import place
 from durable.step.call import Call
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,8 +33,7 @@ from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.errors import Suspended, ToolRejected
 from durable.kit import asks, hook
 from durable.live.scope import running, scope, within
-from durable.step.begin import place
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,9 +15,8 @@ from durable.errors import StepAborted
 from durable.live.scope import here
 from durable.record.kinds import FRAMEWORK
 from durable.step.attempt import PASSING
-from durable.step.begin import place
 from durable.step.call import Call
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
