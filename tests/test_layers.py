@@ -26,7 +26,7 @@ FLOORS = {
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),
-        ("claims", "inbox", "pace", "health"),
+        ("claims", "forks", "inbox", "pace", "health"),
     ),
     "durable": (
         ("errors", "telemetry.names"),

@@ -133,7 +133,7 @@ def answer_to(segment: Segment, outcome: Outcome) -> Answer | None:
             _escalate(segment, interrupt)
             raise Suspended
         reason = "nobody decided in time"
-        kind = "cancel" if interrupt.kind in {"in_doubt", "drift"} else "reject"
+        kind = "cancel" if interrupt.kind in {"in_doubt", "drift", "repeat"} else "reject"
         return Answer(interrupt, Decision(kind, reason=reason), expired=True)
     segment.wait_for(interrupt)
     raise Suspended

@@ -28,6 +28,7 @@ class Decision:
         "choice": ("respond", "reject"),
         "in_doubt": ("happened", "did_not_happen", "cancel"),
         "drift": ("approve", "cancel"),
+        "repeat": ("reuse", "again", "undo", "cancel"),
     }
 
     @classmethod
@@ -61,8 +62,23 @@ class Decision:
         return cls("did_not_happen")
 
     @classmethod
+    def reuse(cls) -> Decision:
+        """A repetition: do not run the call; what the earlier one came to is its result."""
+        return cls("reuse")
+
+    @classmethod
+    def again(cls) -> Decision:
+        """A repetition: run the call; its effect happens a second time."""
+        return cls("again")
+
+    @classmethod
+    def undo(cls) -> Decision:
+        """A repetition: undo the earlier effect by its tool's ``compensate=``, then run the call."""
+        return cls("undo")
+
+    @classmethod
     def cancel(cls, reason: str = "cancelled by decision") -> Decision:
-        """In doubt or drift: end the execution."""
+        """In doubt, drift or a repetition: end the execution."""
         return cls("cancel", reason=reason)
 
     def check(self, interrupt: Interrupt) -> None:
@@ -70,6 +86,8 @@ class Decision:
         fits = self.FITS[interrupt.kind]
         if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
             fits = ("approve", "reject")
+        if interrupt.kind == "repeat" and not interrupt.subject.get("undo"):  # the tool does not say how
+            fits = ("reuse", "again", "cancel")
         if self.kind not in fits:
             msg = (
                 f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "

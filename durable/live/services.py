@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.database import Database
     from durable.declare.budget import Budget
     from durable.declare.policies import Policies
+    from durable.declare.policy import OnRepeat
     from durable.live.clock import Clock
     from durable.live.dependencies import Dependencies
     from durable.live.leases import Leases
@@ -66,6 +67,7 @@ class Services(Protocol):
     compensate: bool
     max_attempts: int
     dependencies: Dependencies
+    on_repeat: OnRepeat
 
     @property
     def telemetry(self) -> Observer:
@@ -73,6 +75,9 @@ class Services(Protocol):
 
     def load(self, stored: bytes) -> Any:
         """Return the value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
+
+    def undo(self, scope: Any, outcome: Any, effect: Any) -> None:
+        """Undo an effect of another execution, in a step below the call that would repeat it."""
 
     def roles_of(self, person: str) -> tuple[str, ...]:
         """Return the roles that a person has."""

@@ -45,6 +45,10 @@ class Outcome:
     interrupts: int = 0
     accepted: bool = False
     taken: bool = False
+    repeats: tuple[str, str] | None = None
+    """Of a call after going back: the execution and the step whose effect it would make once more."""
+    repeated: str = ""
+    """What was settled about that: reuse, again or undo."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,10 @@ class Replay:
     ending: Mapping[str, Any] | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
+    origins: list[tuple[str, int]] = field(default_factory=list)
+    """Executions that this one has gone back behind, each with the seq up to which it still counts."""
+    forked_at: int = 0
+    """The seq up to which these records are copies of another execution's."""
     _first: dict[str, int] = field(default_factory=dict)
     _lines: dict[str, list[Outcome]] = field(default_factory=dict)
     _trees: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -157,12 +165,15 @@ class Replay:
             self._clean = False
             return
         self._alive_at = record.at
+        if "origin" in record.meta:
+            self.origins += [(str(of), int(seq)) for of, seq in record.meta["origin"]]
         if record.kind == "checkpoint":
             self.has_checkpoint = self.has_checkpoint or "task" not in record.meta  # else one task's writes
         elif record.kind == "note" and record.meta.get("event") == "compensating":
             self.ending = record.meta["ending"]
-        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned"}:
+        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned", "forked"}:
             self._clean, self.crashed_at = True, None
+            self.forked_at = record.seq if record.meta["event"] == "forked" else self.forked_at
         elif record.kind in {"succeeded", "failed", "cancelled"}:
             self._clean, self.crashed_at = True, None
             self._try_again(record.meta.get("step") or "")
@@ -182,6 +193,8 @@ class Replay:
         outcome.effect = meta.get("effect", outcome.effect)
         outcome.branch = meta.get("branch", outcome.branch)
         outcome.attempts = meta.get("attempt", outcome.attempts)
+        outcome.repeats = tuple(meta["repeats"]) if "repeats" in meta else outcome.repeats
+        outcome.repeated = meta.get("repeated", outcome.repeated)
         if record.kind == "step_started":
             outcome.progress, outcome.epoch = "started", record.epoch
             outcome.given = record if "compensate" in meta else outcome.given

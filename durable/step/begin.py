@@ -15,7 +15,7 @@ from durable.errors import CodecError, Suspended
 from durable.inbox.ask import Answer, answer_to
 from durable.record.replay import EFFECTS
 from durable.step.call import Pending, Recorded, StepCall, key_of
-from durable.step.gates import allowed, doubt, drift, pace
+from durable.step.gates import allowed, doubt, drift, pace, repeated
 from durable.step.gates.approval import asked_first
 from durable.step.records import started_record
 
@@ -45,13 +45,23 @@ def begin_step(call: StepCall) -> Recorded | Pending:
             return _answered(call, outcome, answer)
         segment.withdraw(outcome)  # a default has changed since: what was decided is not what would run
     fresh = outcome.progress == "new" and outcome.epoch == 0
-    if fresh and (refused := allowed.refusal(call, outcome, call.complete)) is not None:
-        segment.append(refused.record(call, outcome.key))
-        return Recorded(outcome)
-    if fresh and (misfit := asked_first(call, outcome)) is not None:
-        segment.append(misfit)
+    if fresh and _settled_before_it_runs(call, outcome, answer):
         return Recorded(outcome)
     return _ready(call, outcome)
+
+
+def _settled_before_it_runs(call: StepCall, outcome: Outcome, answer: Answer | None) -> bool:
+    """Return True if a call that never began has its outcome already: refused, misfitting, or made before."""
+    segment = call.scope.segment
+    if (refused := allowed.refusal(call, outcome, call.complete)) is not None:
+        segment.append(refused.record(call, outcome.key))
+        return True
+    if repeated.finished(call, outcome, answer):
+        return True
+    if (misfit := asked_first(call, outcome)) is not None:
+        segment.append(misfit)
+        return True
+    return False
 
 
 def place(call: StepCall) -> None:
