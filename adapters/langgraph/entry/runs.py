@@ -15,6 +15,7 @@ from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Command
 
 from durable.adapters.langgraph.entry.drift import check_nodes
+from durable.adapters.langgraph.entry.going_back import Line, goes_on, origin
 from durable.adapters.langgraph.seams.questions import (
     BREAKPOINT,
     answers,
@@ -127,8 +128,10 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     thread = conf.get("thread_id")
     thread = None if thread is None else str(thread)
     wanted = conf.get("execution_id") if execution_id is None else execution_id
+    line = None if thread is None else Line(app.runtime, app.saver, app.name, thread)
+    takes_up = value is None or _only_resumes(value)
     if (value is None and not _travels(app, thread, conf)) or _only_resumes(value):
-        found = _to_continue(app, thread, wanted)
+        found = _to_continue(app, line, wanted)
         if found is not None:
             if _only_resumes(value):
                 decide_natively(app.runtime, found.id, value.resume)
@@ -138,7 +141,8 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     wanted = new_id() if wanted is None else wanted
     thread = wanted if thread is None else thread
     named = {**(tags or {}), FLAVOUR: ASYNC if is_async else "sync"}
-    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named)
+    beyond = [] if line is None else origin(line, app.runtime, conf, takes_up=takes_up)
+    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named, origin=beyond)
     return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
 
 
@@ -181,15 +185,12 @@ def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool
     return bool(conf.get("checkpoint_ns")) or latest is None or latest.checkpoint["id"] != checkpoint_id
 
 
-def _to_continue(app: GraphApp, thread: str | None, wanted: str | None) -> Execution | None:
+def _to_continue(app: GraphApp, line: Line | None, wanted: str | None) -> Execution | None:
     runtime = app.runtime
     if wanted is not None:
         found = runtime.get(wanted).execution()
-    elif thread is not None:
-        latest = runtime.executions(app=app.name, thread=thread, limit=1)
-        if not latest:
-            return None
-        found = latest[0]
+    elif line is not None and line.executions and goes_on(line, line.executions[0], {}):
+        found = line.executions[0]
     else:
         return None
     if found.status in {"failed", "dead"}:
@@ -204,10 +205,10 @@ def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
             runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
 
 
-def _start(app: GraphApp, stored: Any, thread: str, wanted: str, *, tags: Mapping[str, str]) -> Execution:
+def _start(app: GraphApp, stored: Any, thread: str, wanted: str, **options: Any) -> Execution:
     runtime = app.runtime
     try:
-        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, tags=tags)
+        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, **options)
     except ThreadBusy as busy:
         left = runtime.get(busy.execution_id).execution()
         abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
@@ -236,7 +237,7 @@ def prepare(
     conf[keys.SEGMENT] = segment
     resumes = segment.replay.has_checkpoint
     taken = take_answers(segment)
-    if resumes:
+    if resumes or answers(segment):  # it waited on what the thread ends with: there it goes on
         for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
             conf.pop(place, None)
     merged: RunnableConfig = {**(config or {}), "configurable": conf}
@@ -248,7 +249,7 @@ def prepare(
         return call.input, merged, call.context
     if resumes or call.input is None:
         check_nodes(segment, graph, latest.checkpoint)
-    if not resumes:
+    if not resumes and call.input is not None:
         return call.input, merged, call.context
     statuses = read_task_statuses(latest.pending_writes or ()).values()
     pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}

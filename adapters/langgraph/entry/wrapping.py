@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from durable.adapters.langgraph.entry.forked import forked
 from durable.adapters.langgraph.entry.graph import durable_class
 from durable.adapters.langgraph.entry.graphs import hook_graphs
 from durable.adapters.langgraph.entry.runs import GraphApp, GraphCall
@@ -51,5 +53,5 @@ def durable_graph(
     wrapped.__class__ = durable_class(bare)
     wrapped.checkpointer = saver
     wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, on_suspended, bare.config)
-    runtime.register(App(wrapped.durable.name, wrapped.run_segment, version))
+    runtime.register(App(wrapped.durable.name, wrapped.run_segment, version, partial(forked, runtime)))
     return wrapped
