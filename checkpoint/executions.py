@@ -63,8 +63,6 @@ class NewExecution:
     correlation_id: str | None = None
     tags: Mapping[str, str] | None = None
     traceparent: str | None = None
-    origin: Sequence[tuple[str, int]] = ()
-    """Executions that it goes back behind, each with the seq up to which it still counts."""
 
 
 _RECORD = insert(schema.journal)
@@ -80,9 +78,7 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
     if not insert_row(db, connection, new, now=now):
         refuse_other(connection, new)
         return False
-    about = {"app": new.app, "thread": new.thread, "input_digest": new.input_digest}
-    gone_back = {"origin": [list(one) for one in new.origin]} if new.origin else {}
-    record = NewRecord("started", meta={**about, **gone_back})
+    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
     connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
     return True
 

@@ -204,14 +204,12 @@ class Runtime:
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
         on_suspended: str = "supersede",
-        origin: Sequence[tuple[str, int]] = (),
     ) -> Handle:
         """Record an execution for a worker to run; the same id and input again is the same execution.
 
         ``run_after`` and ``deadline`` are seconds from now. New input on a thread that waits for an answer
-        supersedes what waits (``on_suspended="refuse"`` raises instead). ``origin`` names executions that this one goes
-        back behind, each with the seq up to which it still counts: an effect beyond is not repeated silently. Raises
-        ExecutionConflict, ThreadBusy, InvalidId, NotEncodable.
+        supersedes what waits (``on_suspended="refuse"`` raises instead). Raises ExecutionConflict, ThreadBusy,
+        InvalidId, NotEncodable.
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
         now = self.database.clock()
@@ -234,7 +232,6 @@ class Runtime:
             correlation_id=None if correlation_id is None else checked(correlation_id, "the correlation id"),
             tags={str(key): redactor.text(str(value)) for key, value in (tags or {}).items()},
             traceparent=begun.traceparent,
-            origin=tuple(origin),
         )
         try:
             created = self.database.transact(lambda connection: executions.start(self.database, connection, new))

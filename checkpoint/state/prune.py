@@ -84,8 +84,8 @@ def _needed(lineage: Lineage, newest: str, channels: set[str]) -> Iterable[str]:
         missing -= {name for name in missing if lineage.stored(channels_then, name) is not None}
 
 
-def copy(
-    db: Database, connection: Connection, namespace: str, thread: str, source: str, part: Until | None = None
+def copy(  # noqa: PLR0913 - from where, and to where
+    db: Database, connection: Connection, namespace: str, thread: str, *, source: str, part: Until | None = None
 ) -> None:
     """Copy ``source``, or a part of it, to the thread; what that has under the same ids stays as it is."""
     part = part or Until()

@@ -104,8 +104,9 @@ class ToolPolicy:
     as in ``Approval(when=...)``; one that raises refuses. ``rate`` and ``breaker`` hold for all workers of the
     database. ``tags`` are the tool's own, for policies by tag. Raises InvalidConfiguration.
 
-    ``on_repeat`` says what becomes of an effect that an execution which has gone back (a fork, a rewind) would make once
-    more: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``; None is the runtime's choice.
+    ``on_repeat`` says what becomes of an effect that an execution which has gone back (a fork, a rewind) would make
+    once more: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``; None leaves that to the
+    runtime.
     """
 
     effect: Effect = "once"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from durable.checkpoint import executions
 from durable.checkpoint.journal import journal
+from durable.checkpoint.records import NewRecord
 from durable.record.earlier import beyond, marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from durable.checkpoint.records import Record
     from durable.live.segment import Segment
@@ -35,6 +36,17 @@ def earlier(segment: Segment, name: str, arguments_hash: str) -> Effect | None:
         return None
     matched = set(_matched(segment))
     return next((effect for effect in fitting if effect.mark not in matched), None)
+
+
+def go_back(segment: Segment, origins: Sequence[tuple[str, int]]) -> None:
+    """Record, once, which executions this one goes back behind, each with the seq up to which it still counts.
+
+    Durable before this returns. Blocks. Raises LeaseLost, StorageError.
+    """
+    known = set(segment.replay.origins)
+    new = [[execution_id, seq] for execution_id, seq in dict.fromkeys(origins) if (execution_id, seq) not in known]
+    if new:
+        segment.append(NewRecord("note", None, {"event": "went_back", "origin": new}))
 
 
 def marked(segment: Segment, mark: tuple[str, str]) -> Effect | None:

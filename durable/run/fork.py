@@ -90,7 +90,7 @@ def _carried(runtime: Process, branch: Branch) -> Carried:
     if execution.app in runtime.apps:  # a function: its thread is only a name
         return Carried(execution.input, branch.new_id)
     msg = (
-        f"execution {execution.id!r} runs on thread {execution.thread!r}, whose state only its app can fork: fork it in a "
-        f"process that has {execution.app!r}, or by `durable fork --app MODULE:ATTRIBUTE`"
+        f"execution {execution.id!r} runs on thread {execution.thread!r}, whose state only its app can fork: do it "
+        f"in a process that has {execution.app!r}, or by `durable fork --app MODULE:ATTRIBUTE`"
     )
     raise Unsupported(msg)

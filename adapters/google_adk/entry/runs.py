@@ -76,6 +76,11 @@ def call_of(
     return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, kept)
 
 
+def thread_of(call: AdkCall) -> str:
+    """Return the thread of a call: its session, so that no two of them look alike."""
+    return "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))
+
+
 def open_run(  # noqa: PLR0913 - a call, and how it was made
     runtime: Runtime,
     name: str,
@@ -95,7 +100,7 @@ def open_run(  # noqa: PLR0913 - a call, and how it was made
             "execution_id of its own"
         )
         raise Unsupported(msg)
-    thread = "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))  # no two sessions look alike
+    thread = thread_of(call)
     if call.message is None:
         execution = _left(runtime, name, thread, execution_id)
     elif call.answers:

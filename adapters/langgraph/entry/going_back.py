@@ -28,9 +28,10 @@ MOST = 1000
 class Line:
     """The executions of a thread, newest first, and the checkpoints that each has on record. Reads as it is asked."""
 
-    def __init__(self, runtime: Runtime, saver: DurableSaver, app: str, thread: str) -> None:
+    def __init__(self, runtime: Runtime, saver: DurableSaver, app: str, thread: str, *, but: str = "") -> None:
         self._runtime, self._saver, self._thread = runtime, saver, thread
-        self.executions: Sequence[Execution] = runtime.executions(app=app, thread=thread, limit=MOST)
+        found = runtime.executions(app=app, thread=thread, limit=MOST)
+        self.executions: Sequence[Execution] = [execution for execution in found if execution.id != but]
         self._written: dict[str, dict[str, int]] = {}
         self._last: dict[str, str | None] = {}
 
@@ -62,6 +63,13 @@ class Line:
         written, last = self.written(execution_id), self._last[execution_id]
         return None if last is None else written[last]
 
+    def gone_back(self, execution_id: str) -> list[tuple[str, int]]:
+        """Return what an execution itself goes back behind: one of its notes says so."""
+        whole = Replay()
+        with self._runtime.database.read() as connection:
+            whole.fold(journal.read_kind(connection, execution_id, "note", self._runtime.load))
+        return whole.origins
+
     def _upwards(self, conf: Mapping[str, Any]) -> Iterator[str]:
         keys = ("checkpoint_ns", "checkpoint_id", "checkpoint_map")
         place = {key: conf[key] for key in keys if conf.get(key) is not None}
@@ -84,7 +92,7 @@ def goes_on(line: Line, execution: Execution, conf: Mapping[str, Any]) -> bool:
     return line.executions[place].id == execution.id and seq == last
 
 
-def origin(line: Line, runtime: Runtime, conf: Mapping[str, Any], *, takes_up: bool) -> list[tuple[str, int]]:
+def origin(line: Line, conf: Mapping[str, Any], *, takes_up: bool) -> list[tuple[str, int]]:
     """Return the executions that a new run of the thread goes back behind, each with the seq up to which it counts.
 
     ``takes_up``: it has no input of its own, so what an ended execution had begun after its last checkpoint is made
@@ -99,13 +107,4 @@ def origin(line: Line, runtime: Runtime, conf: Mapping[str, Any], *, takes_up: b
     writer = line.executions[place]
     later = [(execution.id, 0) for execution in line.executions[:place]]
     own = [(writer.id, seq)] if takes_up or seq != line.last(writer.id) else []
-    return [*later, *own, *_origins(runtime, writer.id)]
-
-
-def _origins(runtime: Runtime, execution_id: str) -> list[tuple[str, int]]:
-    """What the execution itself goes back behind: said by the records it begins with."""
-    whole = Replay()
-    with runtime.database.read() as connection:
-        whole.fold(journal.read_kind(connection, execution_id, "started", runtime.load))
-        whole.fold(journal.read_kind(connection, execution_id, "note", runtime.load))
-    return whole.origins
+    return [*later, *own, *line.gone_back(writer.id)]

@@ -29,6 +29,7 @@ from durable.declare.ids import new_id
 from durable.errors import ThreadBusy, Unsupported
 from durable.inbox.decision import Decision
 from durable.live.owner import is_dead
+from durable.live.past import go_back
 from durable.run.handle import outcome
 from durable.run.open import open_segment
 
@@ -129,7 +130,6 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     thread = None if thread is None else str(thread)
     wanted = conf.get("execution_id") if execution_id is None else execution_id
     line = None if thread is None else Line(app.runtime, app.saver, app.name, thread)
-    takes_up = value is None or _only_resumes(value)
     if (value is None and not _travels(app, thread, conf)) or _only_resumes(value):
         found = _to_continue(app, line, wanted)
         if found is not None:
@@ -141,8 +141,7 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     wanted = new_id() if wanted is None else wanted
     thread = wanted if thread is None else thread
     named = {**(tags or {}), FLAVOUR: ASYNC if is_async else "sync"}
-    beyond = [] if line is None else origin(line, app.runtime, conf, takes_up=takes_up)
-    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named, origin=beyond)
+    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named)
     return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
 
 
@@ -205,10 +204,10 @@ def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
             runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
 
 
-def _start(app: GraphApp, stored: Any, thread: str, wanted: str, **options: Any) -> Execution:
+def _start(app: GraphApp, stored: Any, thread: str, wanted: str, *, tags: Mapping[str, str]) -> Execution:
     runtime = app.runtime
     try:
-        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, **options)
+        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, tags=tags)
     except ThreadBusy as busy:
         left = runtime.get(busy.execution_id).execution()
         abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
@@ -247,6 +246,9 @@ def prepare(
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
     if latest is None:
         return call.input, merged, call.context
+    if not resumes:
+        line = Line(app.runtime, app.saver, app.name, segment.thread, but=segment.execution.id)
+        go_back(segment, origin(line, conf, takes_up=call.input is None))
     if resumes or call.input is None:
         check_nodes(segment, graph, latest.checkpoint)
     if not resumes and call.input is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents.entry.agent import DurableAgent
+from durable.adapters.openai_agents.entry.forked import forked
 from durable.adapters.openai_agents.entry.graph import check_agents
 from durable.adapters.openai_agents.entry.runner_hook import hook_runs
 from durable.adapters.openai_agents.entry.types import types_of
@@ -54,7 +55,7 @@ def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
     hook_sdk()
     runtime.register_types((*FRAMEWORK_TYPES, AgentCall, *types_of(agent)))
     durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
-    runtime.register(App(durable.name, durable.work, version))
+    runtime.register(App(durable.name, durable.work, version, forked))
     return durable
 
 
