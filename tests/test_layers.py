@@ -184,7 +184,7 @@ def test_a_planted_circle_is_caught():
 
 CLIMBING = [
     ("durable.declare.policy", "durable.live.tool_context.ToolContext"),
-    ("durable.record.replay", "durable.step.call.StepCall"),
+    ("durable.record.replay", "durable.step.call.Call"),
     ("durable.live.segment", "durable.runtime.Runtime"),
     ("durable.live.segment", "durable.telemetry.spans.SegmentSpan"),
     ("durable.step.begin", "durable.run.close.close"),

@@ -104,15 +104,13 @@ class BareLangGraphOrder(Subject):
         """Invoke the thread again with None; from the beginning, if there is no checkpoint."""
         with self._graph() as graph:
             state = graph.get_state(THREAD)
-            if state.next and not state.interrupts:
-                graph.invoke(None, THREAD)
-            elif state.created_at is None:
-                graph.invoke({}, THREAD)
+            if state.next or state.created_at is None:
+                graph.invoke(None if state.next else {}, THREAD)
 
     def say_yes(self) -> None:
         """Resume the interrupt."""
         with self._graph() as graph:
-            if graph.get_state(THREAD).interrupts:
+            if graph.get_state(THREAD).next:
                 graph.invoke(Command(resume="yes"), THREAD)
 
     def go_back(self) -> str:

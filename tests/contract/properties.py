@@ -67,15 +67,18 @@ def consume_once(place: Place, resumers: int = 4) -> list[str]:
 
 
 def recovery_determinism(place: Place, dies: str = "after reserve") -> list[str]:
-    """Two recoveries of the same wreck come to the same outcome by the same calls under the same keys."""
+    """Two recoveries of the same wreck come to the same outcome by the same calls; what had begun keeps its key."""
     kill(place, dies)
+    begun = dies.split()[1]
     with place.copied() as copy:
         for each in (place, copy):
             finish(each)
-        lines, outcomes = [[each.outside.lines(), each.run("outcome")] for each in (place, copy)]
-    right = [line for line in place.outside.arrived() if line.startswith("reserve")][:1]
+        found = [
+            ([(what, number, key if what == begun else "") for what, number, key in each.outside.lines()], outcome)
+            for each, outcome in ((each, each.run("outcome")) for each in (place, copy))
+        ]
     numbers = sorted({line[1] for line in place.outside.lines()})
-    return _differs("the other recovery", outcomes, lines) + _differs("the numbers", numbers, [1] if right else [])
+    return _differs("the other recovery", found[1], found[0]) + _differs("the numbers", numbers, [1])
 
 
 def kill(place: Place, dies: str) -> None:
@@ -115,6 +118,6 @@ PROPERTIES: dict[str, dict[str, Property]] = {
     "fork determinism": {"": fork_determinism},
     "checkpoint validity": {dies: _at(checkpoint_validity, dies) for dies in DEADS},
     "consume once": {f"by {count}": _at(consume_once, count) for count in RESUMERS},
-    "recovery determinism": {dies: _at(recovery_determinism, dies) for dies in ("after reserve", "after pay")},
+    "recovery determinism": {dies: _at(recovery_determinism, dies) for dies in DEADS},
 }
 """Each property by its name, and the ways in which it is tried."""
