@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,6 +39,7 @@ from durable.errors import (
     InvalidDecision,
     LeaseLost,
 )
+from durable.inbox import ask as asking
 from durable.run.handle import Handle
 from durable.step.gates import doubt
 from tests.postgres import MEMORY
@@ -444,16 +446,19 @@ def test_the_life_of_an_interrupt_is_as_its_model_says(place):
     assert sum(map(bool, place.effects.values())) > EXAMPLES / 10
 
 
-def effect_on_an_open_question(monkeypatch):
-    genuine = approval.standing
+stepping = import_module("durable.step.begin")  # as an attribute of durable, ``step`` is the function
 
-    def standing(segment, outcome):
+
+def effect_on_an_open_question(monkeypatch):
+    genuine = asking.answer_to
+
+    def answer_to(segment, outcome):
         asked = segment.interrupt(outcome.interrupt or "")
         if asked is not None and asked.status == "open":
-            return Answer(asked, Decision.approve())
+            return asking.Answer(asked, Decision.approve())
         return genuine(segment, outcome)
 
-    monkeypatch.setattr(approval, "standing", standing)
+    monkeypatch.setattr(stepping, "answer_to", answer_to)
     monkeypatch.setattr(interrupts, "consuming", lambda _: lambda _: None)
 
 
@@ -481,7 +486,7 @@ def an_expiry_that_ignores_a_decision(monkeypatch):
 
 
 def a_doubt_that_is_not_asked_about(monkeypatch):
-    monkeypatch.setattr(doubt, "applies", lambda _: False)
+    monkeypatch.setattr(doubt, "found", lambda *_: False)
 
 
 @pytest.mark.timeout(400)

@@ -15,8 +15,8 @@ from durable.declare.policy import READ
 from durable.live.scope import here
 from durable.secrets.store import SecretStore
 from durable.step.attempt import Ended
-from durable.step.begin import begin_step, place
-from durable.step.call import Call
+from durable.step.begin import begin_step
+from durable.step.call import StepCall
 from durable.step.complete import complete_step
 from durable.step.shells import run_step
 from tests.world import HOUR, World
@@ -305,7 +305,7 @@ def test_a_model_call_that_another_library_tells_of_is_no_second_client_span(run
     @runtime.function("app")
     def app():
         with tracer.start_as_current_span("ChatModel", attributes=told):
-            return run_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)), lambda _: "an answer")
+            return run_step(StepCall("chat:gpt-x", None, READ, kind="model"), lambda _: "an answer")
 
     runtime.run("app")
     assert [span.name for span in listener.spans if span.kind is SpanKind.CLIENT] == []
@@ -315,7 +315,7 @@ def test_a_model_call_that_another_library_tells_of_is_no_second_client_span(run
 def test_a_step_that_an_adapter_drives_by_hand_is_told_afterwards(runtime, listener):
     @runtime.function("app")
     def app():
-        pending = begin_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)))
+        pending = begin_step(StepCall("chat:gpt-x", None, READ, kind="model"))
         complete_step(pending, Ended("an answer"), 2.0)
 
     runtime.run("app")

@@ -10,8 +10,7 @@ from pathlib import Path
 from durable import Runtime
 from durable.live.scope import here
 from durable.step.attempt import Ended
-from durable.step.begin import place
-from durable.step.call import Call
+from durable.step.call import StepCall
 from durable.telemetry.telemetry import NO_ATTEMPT, NOTHING
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ def test_a_step_gets_context_managers_that_do_nothing(sqlite_url):
         def app():
             scope = here()
             found["segment"] = scope.segment.span
-            found["step"] = scope.segment.runtime.telemetry.step(place(Call("x")))
+            found["step"] = scope.segment.runtime.telemetry.step(StepCall("x"))
 
         runtime.run("app")
     assert found == {"segment": None, "step": NOTHING}
@@ -72,7 +71,7 @@ def test_a_step_pays_less_than_five_microseconds(sqlite_url):
 
         @runtime.function("app")
         def app():
-            telemetry, call, ended = runtime.telemetry, place(Call("x")), Ended()
+            telemetry, call, ended = runtime.telemetry, StepCall("x"), Ended()
             pending = type("Pending", (), {"call": call})()
             for _ in range(20):
                 began = time.perf_counter()
