@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 # The tests of the house itself: `make check` runs them, beside the linters.
 CHECKED := tests/test_layers.py tests/test_public_api.py tests/test_packaging.py tests/test_docs_snippets.py
 
-.PHONY: install demo test crash check bench conformance-openai clean
+.PHONY: install demo test crash check bench conformance conformance-langgraph conformance-openai conformance-adk clean
 
 install: $(INSTALLED)
 
@@ -38,9 +38,17 @@ check: install
 bench: install
 	@$(BIN)/python -m benchmarks
 
+conformance: conformance-langgraph conformance-openai conformance-adk
+
+conformance-langgraph: install
+	$(BIN)/python -m tests.conformance.langgraph.run $(CONFORMANCE)
+
 conformance-openai: install
-	$(BIN)/python tests/conformance/openai_agents/run.py $(CONFORMANCE)
-	$(BIN)/python tests/conformance/openai_agents/sessions.py
+	$(BIN)/python -m tests.conformance.openai_agents.run $(CONFORMANCE)
+	$(BIN)/python -m tests.conformance.openai_agents.sessions
+
+conformance-adk: install
+	$(BIN)/python -m tests.conformance.google_adk.run $(CONFORMANCE)
 
 clean:
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info durable/*.egg-info

@@ -1,4 +1,4 @@
-"""Claims: who drives which execution, and for how long without another word.
+"""Claim executions: who drives which one, and for how long without renewal.
 
 A claim moves the epoch and the lease *and* appends a ``claimed`` record, in one transaction. The lease is a hint for
 whom to claim from; the journal's primary key is the guarantee.
@@ -31,7 +31,7 @@ C = T.c
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who claims: a name no other process has, and for how many seconds a claim holds without renewal."""
+    """Claimant: a name that no other process has, and for how many seconds a claim holds without renewal."""
 
     name: str
     ttl: float
@@ -41,17 +41,17 @@ _OWNERS = select(C.lease_owner).where(C.namespace == bindparam("within"), C.stat
 
 
 def owners(connection: Connection, namespace: str) -> set[str]:
-    """The names of all that hold a lease now."""
-    found = connection.execute(_OWNERS, {"within": namespace})
-    return {name for (name,) in found if name}
+    """Return the names of all that hold a lease now."""
+    rows = connection.execute(_OWNERS, {"within": namespace})
+    return {name for (name,) in rows if name}
 
 
 def queues(connection: Connection, namespace: str) -> list[str]:
-    """The queues on which something is open."""
-    found = connection.execute(
+    """Return the queues on which something is open."""
+    rows = connection.execute(
         select(C.queue).where(C.namespace == namespace, C.status.in_(schema.OPEN)).distinct().order_by(C.queue)
     )
-    return list(found.scalars())
+    return list(rows.scalars())
 
 
 _CLAIMABLE = or_(
@@ -90,15 +90,15 @@ def claim(  # noqa: PLR0913 - what is claimed, by whom, from whom
     dead: Iterable[str] = (),
     forced: bool = False,
 ) -> tuple[int, tuple[int, bytes]]:
-    """Take the execution: (epoch, head of its journal). ``dead`` owners' leases count as expired.
+    """Take the execution. Returns (epoch, head of its journal). ``dead`` owners' leases count as expired.
 
     ``forced`` claims one that is suspended or not yet due. Raises ExecutionBusy, ExecutionClosed,
     ExecutionNotFound, and DatabaseBusy if the transaction must be tried again.
     """
     now = db.sync_clock(connection)
-    what = {"of": execution_id, "within": namespace, "owner": owner.name, "until": now + owner.ttl}
+    target = {"of": execution_id, "within": namespace, "owner": owner.name, "until": now + owner.ttl}
     taking = _CLAIM_FORCED if forced else _CLAIM
-    epoch = connection.execute(taking, {**what, "now": now, "due": now + TICK, "dead": tuple(dead)}).scalar()
+    epoch = connection.execute(taking, {**target, "now": now, "due": now + TICK, "dead": tuple(dead)}).scalar()
     if epoch is None:
         raise _why_not(connection, namespace, execution_id, now)
     seq, digest = journal.head(connection, execution_id)
@@ -134,7 +134,10 @@ def runnable(  # noqa: PLR0913, PLR0917 - the filters of one query
     apps: Iterable[str],
     dead: Iterable[str] = (),
 ) -> str | None:
-    """The id of the next execution to claim: oldest first within priority; locked ones are skipped on PostgreSQL."""
+    """Return the id of the next execution to claim: oldest first within priority.
+
+    Locked ones are skipped on PostgreSQL.
+    """
     now = db.sync_clock(connection)
     among = {"within": namespace, "queues": tuple(queues), "apps": tuple(apps)}
     return connection.execute(_RUNNABLE, {**among, "now": now, "due": now + TICK, "dead": tuple(dead)}).scalar()
@@ -146,7 +149,7 @@ _NEXT_DUE = select(func.min(case((C.status == "running", C.lease_expires_at), el
 
 
 def next_due(connection: Connection, namespace: str, queues: Sequence[str]) -> float | None:
-    """The next instant at which something becomes claimable by itself; None if nothing will."""
+    """Return the next instant at which something becomes claimable by itself; None if nothing will."""
     return connection.execute(_NEXT_DUE, {"within": namespace, "queues": tuple(queues)}).scalar()
 
 
@@ -170,7 +173,10 @@ _RENEW = (
 
 
 def renew(db: Database, connection: Connection, owner: Owner, epochs: Mapping[str, int]) -> dict[str, str | None]:
-    """Extend all leases of this owner in one statement: the ids still owned, each with its reason to cancel, if any."""
+    """Extend all leases of this owner in one statement.
+
+    Returns the ids still owned, each with its reason to cancel, if any.
+    """
     now = db.sync_clock(connection)
-    kept = connection.execute(_RENEW, {"those": tuple(epochs), "owner": owner.name, "until": now + owner.ttl})
-    return {row.id: row.cancel_reason for row in kept if epochs[row.id] == row.epoch}
+    renewed = connection.execute(_RENEW, {"those": tuple(epochs), "owner": owner.name, "until": now + owner.ttl})
+    return {row.id: row.cancel_reason for row in renewed if epochs[row.id] == row.epoch}

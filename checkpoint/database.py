@@ -1,4 +1,4 @@
-"""The database: one engine, two kinds of transaction, one thread pool for async callers.
+"""Open the database: one engine, two kinds of transaction, one thread pool for async callers.
 
 ``read()`` and ``write()`` are the only ways in. On SQLite a write transaction starts with ``BEGIN IMMEDIATE``
 (a read that turns into a write fails at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout), the file is in WAL
@@ -138,7 +138,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one consistent state and writes nothing."""
+        """Yield a connection that sees one consistent state and writes nothing."""
         with self._translated(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(durable_read=True)
@@ -147,7 +147,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: all of it commits at the end of the block, or none.
+        """Yield a write transaction: all of it commits at the end of the block, or none.
 
         DatabaseUnavailable leaves it unknown whether the commit was carried out.
         """
@@ -156,7 +156,10 @@ class Database:
 
     @contextmanager
     def write_again(self) -> Iterator[Connection]:
-        """As ``write``, on one connection that is kept: for the journal's writer, which is never beside itself."""
+        """Yield a write transaction on one connection that is kept for the next.
+
+        Only the journal's writer uses it: it never runs beside itself.
+        """
         with self._turn(), self._translated():
             if self._kept is None:
                 self._kept = self.engine.connect()
@@ -168,14 +171,15 @@ class Database:
                 raise
 
     def _drop_kept(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
+        connection = self._kept
+        self._kept = None
+        if connection is not None:
             with suppress(DBAPIError):  # it is being thrown away, also where it is broken
-                kept.close()
+                connection.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Threads queue up for SQLite's one write lock: its own way to wait is to sleep, longer each time."""
+        """Wait in line for SQLite's one write lock. SQLite itself would sleep, longer each time."""
         if self.is_sqlite and not self._one_writer.acquire(timeout=self.timeout):
             raise DatabaseBusy
         try:
@@ -207,19 +211,19 @@ class Database:
         except DBAPIError as exc:
             # sqlite3 raises plain DatabaseError for a file that is no database, psycopg InternalError where nobody
             # may write. Not the whole text is looked at: it has the statement's parameters.
-            said = str(exc.orig)
-            if type(exc) is not DBAPIError and not any(phrase in said for phrase in _FOR_EVERYBODY):
+            text = str(exc.orig)
+            if type(exc) is not DBAPIError and not any(phrase in text for phrase in _FOR_EVERYBODY):
                 raise
             raise translate(exc, self.url) from exc
 
     def passes(self, error: BaseException) -> bool:
-        """Whether a driver's error inside a transaction says that the same may succeed if all of it is tried again."""
+        """True if a driver's error inside a transaction says that the same may succeed if all of it is tried again."""
         return isinstance(error, DBAPIError) and (
             error.connection_invalidated or isinstance(translate(error, self.url), DatabaseBusy)
         )
 
     def now(self) -> ColumnElement[float]:
-        """The database's clock as an SQL expression, in epoch seconds."""
+        """Return the database's clock as an SQL expression, in epoch seconds."""
         return _Now() + self.clock_offset if self.clock_offset else _Now()
 
     def sync_clock(self, connection: Connection) -> float:
@@ -229,7 +233,7 @@ class Database:
         return at
 
     def clock(self) -> float:
-        """The database's time as known from the last ``sync_clock``: epoch seconds, without a query."""
+        """Return the database's time as known from the last ``sync_clock``: epoch seconds, without a query."""
         if self._clock is None:
             with self.read() as connection:
                 return self.sync_clock(connection)
@@ -237,7 +241,7 @@ class Database:
         return at + time.monotonic() - mark
 
     def insert_or_ignore(self, table: Table) -> Any:
-        """An INSERT that leaves an existing row as it is; its ``rowcount`` tells whether there was none."""
+        """Return an INSERT that leaves an existing row as it is. Its ``rowcount`` is 1 if there was none."""
         return _insert_or_ignore(table, self.engine.dialect.name)
 
     async def on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -247,7 +251,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def surely_on_journal_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As ``on_journal_thread``; a caller that is cancelled meanwhile learns it when the call has ended."""
+        """Run like ``on_journal_thread``; a caller that is cancelled meanwhile learns it when the call has ended."""
         call = partial(contextvars.copy_context().run, fn, *args, **kwargs)
         running = asyncio.wrap_future(self._executor.submit(call))
         try:
@@ -271,7 +275,10 @@ def _insert_or_ignore(table: Table, dialect: str) -> Any:
 
 
 def _patiently(call: Callable[[], object], seconds: float) -> None:
-    """Where SQLite does not wait by itself: of processes that switch a new file to WAL at once, one succeeds."""
+    """Call until it succeeds, for ``seconds`` at most, where SQLite does not wait by itself.
+
+    Of several processes that switch a new file to WAL at once, one succeeds and the others are refused.
+    """
     give_up = time.monotonic() + seconds
     while True:
         try:
@@ -328,10 +335,13 @@ _MEANINGS: tuple[tuple[str, type[StorageError]], ...] = (
 
 
 def translate(exc: DBAPIError, url: URL) -> StorageError:
-    """The error of our tree for a driver's error; the message has the database (without password) and the remedy."""
-    said = str(exc.orig or exc)
+    """Return the error of our tree for a driver's error.
+
+    Its message has the database (without password) and the remedy.
+    """
+    text = str(exc.orig or exc)
     where = url.render_as_string(hide_password=True)
     for phrase, error in _MEANINGS:
-        if phrase in said.lower():
-            return error(f"{where}: {said}. {error.__doc__}")
-    return DatabaseUnavailable(f"{where}: {said}. {DatabaseUnavailable.__doc__}")
+        if phrase in text.lower():
+            return error(f"{where}: {text}. {error.__doc__}")
+    return DatabaseUnavailable(f"{where}: {text}. {DatabaseUnavailable.__doc__}")

@@ -1,4 +1,4 @@
-"""A PostgreSQL connection on which no call waits for ever.
+"""Give every wait of a PostgreSQL connection a deadline, so that no call waits for ever.
 
 A server that is gone without closing the connection keeps a client waiting: TCP acknowledged the query, so
 neither keepalive nor ``tcp_user_timeout`` ends the wait. Here every wait has a deadline in the client; past it
@@ -22,7 +22,7 @@ _POLL = 0.1
 
 
 def connector(seconds: float, *args: Any, **kwargs: Any) -> Callable[[], psycopg.Connection[Any]]:
-    """A connect function for the engine's pool; ``seconds`` bounds every wait of its connections."""
+    """Return a connect function for the engine's pool; ``seconds`` bounds every wait of its connections."""
 
     class DeadlineConnection(psycopg.Connection[Any]):
         def wait(self, gen: PQGen[T], interval: float = _POLL, timeout: float | None = None) -> T:

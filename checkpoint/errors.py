@@ -44,15 +44,15 @@ class DurableError(Exception):
 
 
 class InvalidConfiguration(DurableError):
-    """The configuration cannot be used."""
+    """This configuration cannot be used."""
 
 
 class StorageError(DurableError):
-    """The database could not do what was asked."""
+    """Storage could not do what was asked."""
 
 
 class DatabaseUnavailable(StorageError):
-    """The database is not reachable, or did not answer within the deadline."""
+    """No connection to the database, or no answer from it within the deadline."""
 
 
 class DatabaseBusy(StorageError):
@@ -60,7 +60,7 @@ class DatabaseBusy(StorageError):
 
 
 class DatabaseReadOnly(StorageError):
-    """The database cannot be written; check the permissions of the file and of its folder."""
+    """This database cannot be written; check the permissions of the file and of its folder."""
 
 
 class DatabaseFull(StorageError):
@@ -68,23 +68,23 @@ class DatabaseFull(StorageError):
 
 
 class NotADatabase(StorageError):
-    """The file is not a database; point the url at another file."""
+    """This file is not a database; point the url at another file."""
 
 
 class SchemaTooNew(StorageError):
-    """The schema was written by a newer version of durable-adapters; upgrade this process."""
+    """This schema was written by a newer version of durable-adapters; upgrade this process."""
 
 
 class JournalCorrupt(StorageError):
-    """The journal has a gap or its digest chain is broken."""
+    """Records are missing in the journal, or its digest chain is broken."""
 
 
 class CodecError(DurableError):
-    """A value cannot be stored or read back."""
+    """Some value cannot be stored or read back."""
 
 
 class NotEncodable(CodecError):
-    """A value that would not survive a round trip through storage."""
+    """This value would not survive a round trip through storage."""
 
     def __init__(self, path: str, type_name: str, remedy: str = "") -> None:
         self.path = path
@@ -96,19 +96,19 @@ class NotEncodable(CodecError):
 
 
 class PayloadTooLarge(CodecError):
-    """A value larger than the hard limit."""
+    """This value is larger than the hard limit."""
 
-    def __init__(self, size: int, limit: int, what: str = "payload") -> None:
+    def __init__(self, size: int, limit: int, label: str = "payload") -> None:
         self.size = size
         self.limit = limit
         super().__init__(
-            f"{what} is {size} bytes, the limit is {limit}; store it elsewhere (a file, an object store) "
+            f"{label} is {size} bytes, the limit is {limit}; store it elsewhere (a file, an object store) "
             "and keep a reference"
         )
 
 
 class UnknownType(CodecError):
-    """A stored value names a type that is not on the allow-list."""
+    """This stored value names a type that is not on the allow-list."""
 
     def __init__(self, type_name: str) -> None:
         self.type_name = type_name
@@ -119,7 +119,7 @@ class UnknownType(CodecError):
 
 
 class CorruptPayload(CodecError):
-    """Stored bytes that this version cannot read."""
+    """These stored bytes cannot be read by this version."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"stored payload cannot be read: {reason}")
@@ -133,11 +133,11 @@ class ExecutionNotFound(DurableError):
 
 
 class ExecutionConflict(DurableError):
-    """The id is taken by an execution with another input, app, thread or namespace."""
+    """Another execution has this id: its input, app, thread or namespace differs."""
 
-    def __init__(self, execution_id: str, what: str) -> None:
+    def __init__(self, execution_id: str, field: str) -> None:
         super().__init__(
-            f"execution {execution_id!r} exists with another {what}; use a new id, or the same {what} to resume it"
+            f"execution {execution_id!r} exists with another {field}; use a new id, or the same {field} to resume it"
         )
 
 
@@ -152,10 +152,10 @@ class ExecutionBusy(DurableError):
 
 
 class ExecutionClosed(DurableError):
-    """The execution has ended; nothing can be changed in it."""
+    """This execution has ended; nothing can be changed in it."""
 
-    def __init__(self, execution_id: str, status: str, what: str) -> None:
-        super().__init__(f"cannot {what} execution {execution_id!r}: it is {status}")
+    def __init__(self, execution_id: str, status: str, action: str) -> None:
+        super().__init__(f"cannot {action} execution {execution_id!r}: it is {status}")
 
 
 class ThreadBusy(DurableError):
@@ -170,7 +170,7 @@ class ThreadBusy(DurableError):
 
 
 class SignalConflict(DurableError):
-    """The id is taken by a signal with another name or payload."""
+    """Another signal was sent under this id, with another name or payload."""
 
     def __init__(self, execution_id: str, sent_as: str) -> None:
         super().__init__(
@@ -204,7 +204,7 @@ class AlreadyDecided(DurableError):
 
 
 class DecisionExpired(DurableError):
-    """The interrupt's time to be decided was over."""
+    """This decision came after the interrupt's time was over."""
 
     def __init__(self, interrupt_id: str) -> None:
         super().__init__(f"interrupt {interrupt_id!r} expired before this decision; the execution went on without it")
@@ -218,7 +218,7 @@ class SessionNotFound(DurableError):
 
 
 class SessionExists(DurableError):
-    """A session has this id already."""
+    """Another session has this id already."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session {session_id!r} exists already; read it, or create one with another id")
@@ -227,14 +227,14 @@ class SessionExists(DurableError):
 class SessionChanged(DurableError):
     """Somebody else has written to the session since it was read; nothing was written."""
 
-    def __init__(self, session_id: str, expected: int, found: int) -> None:
+    def __init__(self, session_id: str, expected: int, actual: int) -> None:
         super().__init__(
-            f"session {session_id!r} is at revision {found}, it was read at {expected}: read it again, then write"
+            f"session {session_id!r} is at revision {actual}, it was read at {expected}: read it again, then write"
         )
 
 
 class ItemConflict(DurableError):
-    """An item with the same id and another content is in the session; nothing was written."""
+    """Another item with this id, and other content, is in the session; nothing was written."""
 
     def __init__(self, session_id: str, item_id: str) -> None:
         super().__init__(f"session {session_id!r} has another item {item_id!r}; give the new one an id of its own")

@@ -46,7 +46,7 @@ TICK = 0.001
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """What an execution is started with; ``input`` is encoded, ``deadline`` and ``run_after`` are instants."""
+    """Fields of a new execution; ``input`` is encoded, ``deadline`` and ``run_after`` are instants."""
 
     id: str
     namespace: str
@@ -129,9 +129,9 @@ def refuse_other(connection: Connection, new: NewExecution) -> None:
             msg = f"thread {new.thread!r} was let go at this very moment; try again"
             raise DatabaseBusy(msg)
         raise ThreadBusy(str(new.thread), busy.id, busy.status)
-    for what, mine in (("namespace", new.namespace), ("app", new.app), ("thread", new.thread)):
-        if getattr(same, what) != mine:
-            raise ExecutionConflict(new.id, what)
+    for field, value in (("namespace", new.namespace), ("app", new.app), ("thread", new.thread)):
+        if getattr(same, field) != value:
+            raise ExecutionConflict(new.id, field)
     if same.input_digest != new.input_digest:
         raise ExecutionConflict(new.id, "input")
 
@@ -140,7 +140,7 @@ _GET = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within
 
 
 def get(connection: Connection, namespace: str, execution_id: str, load: Callable[[bytes], Any]) -> Execution:
-    """The execution. Raises ExecutionNotFound."""
+    """Return the execution. Raises ExecutionNotFound."""
     row = connection.execute(_GET, {"of": execution_id, "within": namespace}).mappings().first()
     if row is None:
         raise ExecutionNotFound(execution_id, namespace)
@@ -159,7 +159,7 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     before: float | None = None,
     limit: int = 100,
 ) -> list[Execution]:
-    """Executions that match, newest first."""
+    """Return executions that match, newest first."""
     query = select(T).where(C.namespace == namespace)
     if status:
         query = query.where(C.status.in_(status))
@@ -173,8 +173,8 @@ def find(  # noqa: PLR0913 - each is a filter of one query
         # not LIKE, which takes capitals for small letters on SQLite
         place = func.instr if connection.dialect.name == "sqlite" else func.strpos
         query = query.where(place(C.tags, json.dumps({key: value})[1:-1]) > 0)
-    found = connection.execute(query.order_by(C.created_at.desc(), C.id.desc()).limit(limit))
-    return [_execution(row, load) for row in found.mappings()]
+    rows = connection.execute(query.order_by(C.created_at.desc(), C.id.desc()).limit(limit))
+    return [_execution(row, load) for row in rows.mappings()]
 
 
 _ON_THREAD = select(T).where(
@@ -188,7 +188,7 @@ _ON_THREAD = select(T).where(
 def open_on_thread(
     connection: Connection, namespace: str, app: str, thread: str, load: Callable[[bytes], Any]
 ) -> Execution | None:
-    """The open execution of a thread, if there is one."""
+    """Return the open execution of a thread; None if there is none."""
     row = connection.execute(_ON_THREAD, {"within": namespace, "by": app, "on": thread}).mappings().first()
     return None if row is None else _execution(row, load)
 
@@ -230,7 +230,7 @@ def suspend(  # noqa: PLR0913 - what it waits for
 ) -> None:
     """Let go of an execution that waits. What came in while it was being let go makes it pending at once.
 
-    ``seen`` are interrupts whose decision it knew of and did not get to.
+    ``seen`` are decided interrupts that this segment knew about but did not reach.
     """
     _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
     # a second statement: the first took the row's lock, so this one sees what whoever held it before has committed

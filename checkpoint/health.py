@@ -1,4 +1,4 @@
-"""What can be asked of a database without changing it: how it is set, what is in it, whether it is sound."""
+"""Ask a database about itself without changing it: how it is set, what is in it, whether it is sound."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _SYNCHRONOUS = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How long (seconds) the database took to answer, and its clock beside this machine's, in epoch seconds."""
+class Reply:
+    """Reply of a database: how long (seconds) it took, and its clock beside this machine's, in epoch seconds."""
 
     took: float
     database_time: float
@@ -37,53 +37,54 @@ class Answer:
 
     @property
     def skew(self) -> float:
-        """Seconds by which the database's clock is ahead, up to half of what the answer took."""
+        """Return the seconds by which the database's clock is ahead, up to half of what the reply took."""
         return self.database_time - self.machine_time
 
 
 def missing_file(db: Database) -> Path | None:
-    """The SQLite file of this database if it does not exist: connecting would create it."""
+    """Return the SQLite file of this database if it does not exist: connecting would create it."""
     name = db.url.database or ""
     if not db.is_sqlite or name.startswith("file:") or Path(name).exists():
         return None
     return Path(name)
 
 
-def ask(db: Database) -> Answer:
-    """One question to the database. Raises StorageError."""
+def ask(db: Database) -> Reply:
+    """Ask the database one question. Raises StorageError."""
     with db.read() as connection:
         connection.execute(select(1))
-        began, here = time.monotonic(), time.time()
-        there = float(connection.execute(select(db.now())).scalar_one())
+        began = time.monotonic()
+        machine_time = time.time()
+        database_time = float(connection.execute(select(db.now())).scalar_one())
         took = time.monotonic() - began
-    return Answer(took, there, here + took / 2)
+    return Reply(took, database_time, machine_time + took / 2)
 
 
 def settings(db: Database) -> dict[str, str]:
-    """What durability rests on: the PRAGMAs of a connection of ours, or the server's settings."""
+    """Return what durability rests on: the PRAGMAs of a connection of ours, or the server's settings."""
     with db.read() as connection:
         if not db.is_sqlite:
             return {name: str(connection.exec_driver_sql(f"SHOW {name}").scalar()) for name in _SETTINGS}
-        found = {"sqlite": str(connection.exec_driver_sql("SELECT sqlite_version()").scalar())}
+        values = {"sqlite": str(connection.exec_driver_sql("SELECT sqlite_version()").scalar())}
         for name in _PRAGMAS:
-            found[name] = str(connection.exec_driver_sql(f"PRAGMA {name}").scalar())
-    return found | {"synchronous": _SYNCHRONOUS.get(found["synchronous"], found["synchronous"])}
+            values[name] = str(connection.exec_driver_sql(f"PRAGMA {name}").scalar())
+    return values | {"synchronous": _SYNCHRONOUS.get(values["synchronous"], values["synchronous"])}
 
 
 def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Rows by status for executions and interrupts, and in all for what has no status; every namespace."""
-    found: dict[str, dict[str, int]] = {}
+    """Return rows by status for executions and interrupts, and in all for tables without a status; every namespace."""
+    numbers: dict[str, dict[str, int]] = {}
     for table in (schema.executions, schema.interrupts):
         by_status = select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
-        found[table.name] = {row[0]: row[1] for row in connection.execute(by_status)}
+        numbers[table.name] = {row[0]: row[1] for row in connection.execute(by_status)}
     for table in (schema.journal, schema.signals, schema.blobs):
         total = connection.execute(select(func.count()).select_from(table)).scalar_one()
-        found[table.name] = {"total": total}
-    return found
+        numbers[table.name] = {"total": total}
+    return numbers
 
 
 def expired(db: Database, connection: Connection, namespace: str) -> Mapping[str, int]:
-    """Owners whose leases are over, with the number of executions they still have."""
+    """Return owners whose leases are over, with the number of executions they still have."""
     table = schema.executions.c
     rows = connection.execute(
         select(table.lease_owner, func.count())
@@ -94,12 +95,12 @@ def expired(db: Database, connection: Connection, namespace: str) -> Mapping[str
 
 
 def problems(db: Database) -> Iterator[str]:
-    """Everything that is wrong with what is stored, in words: the file, the digest chains, the blobs."""
+    """Yield everything that is wrong with what is stored, in words: the file, the digest chains, the blobs."""
     with db.read() as connection:
         if db.is_sqlite:
-            for (said,) in connection.exec_driver_sql("PRAGMA integrity_check").all():
-                if said != "ok":
-                    yield f"the file: {said}"
+            for (finding,) in connection.exec_driver_sql("PRAGMA integrity_check").all():
+                if finding != "ok":
+                    yield f"the file: {finding}"
         blobs = set(connection.execute(select(schema.blobs.c.digest)).scalars())
         ids = list(connection.execute(select(schema.executions.c.id).order_by(schema.executions.c.id)).scalars())
         lost = (

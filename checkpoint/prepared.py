@@ -1,4 +1,4 @@
-"""Statements of the hot path: compiled once for each dialect, then run on the driver's own cursor.
+"""Compile statements of the hot path once for each dialect, then run them on the driver's own cursor.
 
 SQLAlchemy's work around one execution takes 60 to 100 microseconds, several times what SQLite needs for the row. Here
 values are bound as they are, so this is for statements with plain columns (text, numbers, bytes). Errors of the driver
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """A statement with named parameters; ``make(dialect_name)`` builds it. Thread-safe."""
+    """Statement with named parameters. ``make(dialect_name)`` builds it. Thread-safe."""
 
     def __init__(self, make: Callable[[str], CompilerElement]) -> None:
         self._make = make
         self._compiled: dict[str, tuple[str, Sequence[str] | None]] = {}
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute once for each row, in the connection's transaction. Nothing is returned."""
+        """Execute once for each row, in the connection's transaction. Returns nothing."""
         if rows:
             self._execute(connection, rows).close()
 
     def fetch(self, connection: Connection, row: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The first row found; None if there is none."""
+        """Return the first row; None if there is none."""
         cursor = self._execute(connection, [row])
-        found: Sequence[Any] | None = cursor.fetchone()
+        first: Sequence[Any] | None = cursor.fetchone()
         cursor.close()
-        return found
+        return first
 
     def scalar(self, connection: Connection, row: Mapping[str, Any]) -> Any:
-        """The first column of the first row found; None if there is none."""
-        found = self.fetch(connection, row)
-        return None if found is None else found[0]
+        """Return the first column of the first row; None if there is no row."""
+        first = self.fetch(connection, row)
+        return None if first is None else first[0]
 
     def _execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Any:
         dialect = connection.dialect
@@ -55,7 +55,7 @@ class Prepared:
 
 
 def run_bare(connection: Connection, sql: str, rows: Sequence[Any] = ((),)) -> Any:
-    """Run a statement on the driver's own cursor, which is returned. Raises SQLAlchemy's error for the driver's."""
+    """Run a statement on the driver's own cursor and return the cursor. Raises SQLAlchemy's error for the driver's."""
     cursor = connection.connection.cursor()
     base: type[Exception] = connection.dialect.loaded_dbapi.Error
     try:

@@ -1,6 +1,6 @@
-"""What is read back: an execution, a record of its journal, an interrupt. Frozen; payloads are decoded when asked for.
+"""Rows as they are read back: an execution, a record of its journal, an interrupt.
 
-Instants (``*_at``) are epoch seconds on the database's clock.
+They are frozen; payloads are decoded when asked for. Instants (``*_at``) are epoch seconds on the database's clock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Kind = Literal[
     "failed",
     "cancelled",
 ]
-InterruptKind = Literal["approval", "question", "choice", "in_doubt", "drift", "repeat"]
+InterruptName = Literal["approval", "question", "choice", "in_doubt", "drift", "repeat"]
 InterruptStatus = Literal["open", "decided", "consumed", "expired", "cancelled"]
 
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -75,17 +75,17 @@ class Execution:
 
     @property
     def input(self) -> Any:
-        """What it was started with. Raises UnknownType for types this process does not know."""
+        """Return what it was started with. Raises UnknownType for types this process does not know."""
         return self.load(self.stored_input)
 
     @property
     def output(self) -> Any:
-        """What it returned; None until it has succeeded. Raises UnknownType for types this process does not know."""
+        """Return its output; None until it has succeeded. Raises UnknownType for types this process does not know."""
         return None if self.stored_output is None else self.load(self.stored_output)
 
     @property
     def ended(self) -> bool:
-        """Whether it can never run again by itself."""
+        """True if it can never run again by itself."""
         return self.status in ENDED
 
 
@@ -105,18 +105,18 @@ class Record:
     load: Callable[[bytes], Any] = field(repr=False, compare=False)
 
     def value(self) -> Any:
-        """The recorded value, decoded; None if the record has none. Raises UnknownType."""
+        """Return the recorded value, decoded; None if the record has none. Raises UnknownType."""
         return None if self.stored is None else self.load(self.stored)
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What the record says: its plain fields, and ``value`` where one was recorded."""
+        """Return what the record says: its plain fields, and ``value`` where one was recorded."""
         return dict(self.meta) if self.stored is None else {**self.meta, "value": self.value()}
 
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record about to be appended: ``meta`` must be plain JSON, ``value`` is encoded already."""
+    """Record about to be appended: ``meta`` must be plain JSON, ``value`` is encoded already."""
 
     kind: Kind
     step_key: str | None = None
@@ -126,12 +126,11 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who may decide, and what happens if nobody does.
+    """Rules on who may decide, and what happens if nobody does.
 
-    ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` is the person who must not
-    decide, for having asked for it. ``escalate_to`` are the approvers that come in addition when the time is over, for
-    ``expires_in`` seconds more. ``delegations`` say who handed the decision to whom: ``by``, ``to``, ``at``,
-    ``comment``.
+    ``approvers`` are names, and roles as ``role:finance``; none means anyone. ``requester`` asked for the call, and so
+    must not decide on it. ``escalate_to`` are approvers who are added when the time is over, for ``expires_in`` seconds
+    more. ``delegations`` say who handed the decision to whom: ``by``, ``to``, ``at``, ``comment``.
     """
 
     approvers: tuple[str, ...] = ()
@@ -143,7 +142,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """A question that an execution waits on, and its answer once there is one.
+    """Question that an execution waits on, and its answer once there is one.
 
     It is decided when ``required`` persons have given the same answer. ``votes`` are all answers that were tried, in
     order: ``by``, ``at``, ``digest`` (the same answer has the same), and ``refused`` with the error for those that did
@@ -154,7 +153,7 @@ class Interrupt:
     namespace: str
     execution_id: str
     step_key: str
-    kind: InterruptKind
+    kind: InterruptName
     tool: str | None
     arguments_hash: str | None
     rule: str | None
@@ -173,32 +172,35 @@ class Interrupt:
 
     @property
     def subject(self) -> Any:
-        """What is asked about: ``{"arguments": ...}`` of a tool, or ``{"question": ..., "schema": ...}``."""
+        """Return what is asked about: ``{"arguments": ...}`` of a tool, or ``{"question": ..., "schema": ...}``."""
         return self.load(self.stored_subject)
 
     @property
     def arguments(self) -> Any:
-        """The arguments of the call that is asked about; None for a question."""
+        """Return the arguments of the call that is asked about; None for a question."""
         subject = self.subject
         return subject.get("arguments") if isinstance(subject, dict) else None
 
     @property
     def decision(self) -> Any:
-        """The answer as it was given, None while there is none."""
+        """Return the answer as it was given; None while there is none."""
         return None if self.stored_decision is None else self.load(self.stored_decision)
 
 
 def pack(record: NewRecord) -> bytes:
-    """A record's payload: one line of JSON, then the value if there is one (an encoded line, or a blob reference)."""
+    """Return a record's payload: one line of JSON, then the value if there is one.
+
+    The value is an encoded line, or a blob reference.
+    """
     line = json.dumps(dict(record.meta), separators=(",", ":")).encode()
     return line if record.value is None else line + b"\n" + record.value
 
 
 def unpack(payload: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """What ``pack`` was given: the plain fields, and the value's bytes. Raises CorruptPayload."""
+    """Return what ``pack`` was given: the plain fields, and the value's bytes. Raises CorruptPayload."""
     try:
-        line, found, value = bytes(payload).partition(b"\n")
-        return json.loads(line), (value if found else None)
+        line, newline, value = bytes(payload).partition(b"\n")
+        return json.loads(line), (value if newline else None)
     except (ValueError, TypeError) as exc:
         reason = "the fields of a record are no JSON"
         raise CorruptPayload(reason) from exc

@@ -1,10 +1,9 @@
-"""The map of the database.
+"""Map of the database.
 
-``executions`` is one row per execution: who owns it, what it waits for, how it ended. ``journal`` is
-what happened in it, append-only; its primary key is the fence between workers. What comes from outside
-an execution never writes its journal: it is a row in ``interrupts`` (questions and their decisions) or
-``signals``, or a flag on ``executions``, and the owner takes it into the journal once. ``blobs`` are
-payloads too large to stand inline, by content.
+``executions`` is one row per execution: who owns it, what it waits for, how it ended. ``journal`` is what happened in
+it, append-only; its primary key is the fence between workers. What comes from outside an execution never writes its
+journal: it is a row in ``interrupts`` (questions and their decisions) or ``signals``, or a flag on ``executions``, and
+the owner takes it into the journal once. ``blobs`` are payloads too large to stand inline, by content.
 
 ``snapshots`` are a framework's saved states of a thread, each with its parent; ``snapshot_values`` what a channel held
 at a version, ``snapshot_writes`` what tasks have written on top of a snapshot, ``snapshot_pieces`` the large values and

@@ -30,6 +30,8 @@ from durable.live.clock import Clock
 from durable.live.dependencies import Dependencies
 from durable.live.leases import Leases
 from durable.live.owner import owner_name
+from durable.live.pacing import Pacing
+from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
 from durable.run.compensation import undo_earlier
@@ -126,6 +128,7 @@ class Runtime:
             if database is None:
                 self.database.close()
             raise
+        self.pace = Pacing(self.database, self.namespace)
         self.telemetry = telemetry or Telemetry()
         self.writer = Writer(self.database, committed=self.telemetry.committed)
         self.leases = Leases(self.database, self.clock, Owner(owner_name(), lease))
@@ -287,7 +290,8 @@ class Runtime:
         events = handle.history()
         usage: dict[str, int] = {}
         for event in events:
-            for key, value in (event.meta.get("usage") or {}).items():
+            done = unpack_if(event, StepDone)
+            for key, value in ({} if done is None else done.usage or {}).items():
                 usage[key] = usage.get(key, 0) + value
         waits = self.interrupts(execution_id=execution_id) if not found.ended else []
         error = None if found.error is None else dict(found.error)
@@ -357,7 +361,7 @@ class Runtime:
         """Let an execution that failed, died or waits be claimed again. Raises ExecutionClosed, ThreadBusy."""
         handle = Handle(self, execution_id)
         found = handle.execution()
-        if found.status == "failed" and "compensated" in handle.history()[-1].meta:
+        if found.status == "failed" and _was_undone(handle):
             raise ExecutionClosed(execution_id, "failed, and what it had done was undone: start a new one", "retry")
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
@@ -389,6 +393,12 @@ class Runtime:
     def _queues(self) -> Sequence[str]:
         with self.database.read() as connection:
             return claims.queues(connection, self.namespace)
+
+
+def _was_undone(handle: Handle) -> bool:
+    """Return True if an execution has failed, and what it had done was undone."""
+    failed = unpack_if(handle.history()[-1], Failed)
+    return failed is not None and failed.compensated is not None
 
 
 def policies_of(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:

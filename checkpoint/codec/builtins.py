@@ -1,7 +1,7 @@
-"""Builtin and standard library types as tagged JSON: ``{"$t": tag, ...}``, one writer and one reader each.
+"""Write builtin and standard library types as tagged JSON, ``{"$t": tag, ...}``, and read them back.
 
-A reader gets what was inside already decoded. It raises CorruptPayload, or whatever a constructor raises, for what
-no writer writes; none of them looks up a name from the data.
+A reader gets what was inside already decoded. It raises CorruptPayload, or whatever a constructor raises, for what no
+writer writes; none of them looks up a name from the data.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _IPS: dict[str, Callable[[str], Any]] = {
 
 
 def stands(text: str) -> bool:
-    """Whether a string may stand in UTF-8 as it is: it has no lone surrogate."""
+    """True if a string may stand in UTF-8 as it is: it has no lone surrogate."""
     if text.isascii():
         return True
     try:
@@ -60,24 +60,27 @@ def stands(text: str) -> bool:
 
 
 def clean(text: str) -> Any:
-    """The string, or its tagged form if it has lone surrogates: JSON would make one character of two in a row."""
+    """Return the string, or its tagged form if it has lone surrogates.
+
+    JSON would make one character of two surrogates in a row.
+    """
     if stands(text):
         return text
-    places = [number for found in _SURROGATE.finditer(text) for number in (found.start(), ord(found[0]))]
+    places = [number for match in _SURROGATE.finditer(text) for number in (match.start(), ord(match[0]))]
     return {TAG: "str", "v": _SURROGATE.sub("\ufffd", text), "at": places}
 
 
-def taken(found: dict[str, Any], kind: type, key: str = "v") -> Any:
-    """A part of a tagged object. Raises CorruptPayload if it is not of exactly this type."""
-    part = found.get(key)
+def part_of(tagged: dict[str, Any], kind: type, key: str = "v") -> Any:
+    """Return a part of a tagged object. Raises CorruptPayload if it is not of exactly this type."""
+    part = tagged.get(key)
     if type(part) is not kind:
-        reason = f"{key!r} of a {found[TAG]} is no {kind.__name__}"
+        reason = f"{key!r} of a {tagged[TAG]} is no {kind.__name__}"
         raise CorruptPayload(reason)
     return part
 
 
 def pairs(flat: Any) -> list[tuple[Any, Any]]:
-    """``[key, value, key, value]`` as pairs. Raises CorruptPayload."""
+    """Return ``[key, value, key, value]`` as pairs. Raises CorruptPayload."""
     if type(flat) is not list or len(flat) % 2:
         reason = "keys and values are not in pairs"
         raise CorruptPayload(reason)
@@ -85,17 +88,17 @@ def pairs(flat: Any) -> list[tuple[Any, Any]]:
 
 
 def blob(value: bytes | bytearray) -> dict[str, Any]:
-    """Bytes in base64."""
+    """Return bytes in base64."""
     return {TAG: type(value).__name__, "v": base64.b64encode(value).decode()}
 
 
 def factory_name(factory: Any) -> str:
-    """The name of a defaultdict's factory. Raises Refused if it is not a builtin type."""
+    """Return the name of a defaultdict's factory. Raises Refused if it is not a builtin type."""
     for name, kind in _FACTORIES.items():
         if kind is factory:
             return name
-    what = "a defaultdict with a factory of its own"
-    raise Refused(what, "convert it with dict(...)")
+    shown = "a defaultdict with a factory of its own"
+    raise Refused(shown, "convert it with dict(...)")
 
 
 def _zone(zone: Any) -> Any:
@@ -104,8 +107,8 @@ def _zone(zone: Any) -> Any:
         return [offset.days, offset.seconds, offset.microseconds, *map(clean, name)]
     if type(zone) is ZoneInfo and _ZONE_KEY.fullmatch(zone.key or ""):
         return zone.key
-    what = f"a time zone of type {shown_name(type(zone))}"
-    raise Refused(what, "use zoneinfo.ZoneInfo or datetime.timezone")
+    shown = f"a time zone of type {shown_name(type(zone))}"
+    raise Refused(shown, "use zoneinfo.ZoneInfo or datetime.timezone")
 
 
 def _read_zone(stored: Any) -> Any:
@@ -123,7 +126,10 @@ def _read_zone(stored: Any) -> Any:
 
 
 def _moment(value: Any) -> dict[str, Any]:
-    """A datetime or time. With a named zone its wall clock is stored: the zone's rules may change before it comes."""
+    """Return a datetime or time, tagged.
+
+    With a named zone its wall clock is stored: the zone's rules may change before it comes.
+    """
     zone = value.tzinfo
     out = {TAG: type(value).__name__}
     if zone is None or (type(zone) is timezone and len(zone.__getinitargs__()) == 1):  # type: ignore[attr-defined]
@@ -133,10 +139,10 @@ def _moment(value: Any) -> dict[str, Any]:
     return out | {"f": 1} if value.fold else out
 
 
-def _read_moment(kind: Any, found: dict[str, Any]) -> Any:
-    value = kind.fromisoformat(taken(found, str))
-    zone = _read_zone(found["z"]) if "z" in found else value.tzinfo
-    return value.replace(tzinfo=zone, fold=int(found.get("f") == 1))
+def _read_moment(kind: Any, tagged: dict[str, Any]) -> Any:
+    value = kind.fromisoformat(part_of(tagged, str))
+    zone = _read_zone(tagged["z"]) if "z" in tagged else value.tzinfo
+    return value.replace(tzinfo=zone, fold=int(tagged.get("f") == 1))
 
 
 def _pattern(value: re.Pattern[Any]) -> dict[str, Any]:
@@ -144,31 +150,31 @@ def _pattern(value: re.Pattern[Any]) -> dict[str, Any]:
     return {TAG: "pattern", "v": clean(source) if type(source) is str else blob(source), "f": value.flags}
 
 
-def _read_pattern(found: dict[str, Any]) -> Any:
-    source = found.get("v")
+def _read_pattern(tagged: dict[str, Any]) -> Any:
+    source = tagged.get("v")
     if type(source) is not str and type(source) is not bytes:
         reason = "a pattern is no text"
         raise CorruptPayload(reason)
-    return re.compile(source, taken(found, int, "f") & _PATTERN_FLAGS)
+    return re.compile(source, part_of(tagged, int, "f") & _PATTERN_FLAGS)
 
 
-def _read_text(found: dict[str, Any]) -> str:
-    letters = list(taken(found, str))
-    for place, code in pairs(found.get("at")):
+def _read_text(tagged: dict[str, Any]) -> str:
+    letters = list(part_of(tagged, str))
+    for place, code in pairs(tagged.get("at")):
         letters[place] = chr(code)
     return "".join(letters)
 
 
-def _read_float(found: dict[str, Any]) -> float:
-    text = taken(found, str)
+def _read_float(tagged: dict[str, Any]) -> float:
+    text = part_of(tagged, str)
     if text not in {"nan", "inf", "-inf"}:
         reason = "a float that is neither NaN nor infinite"
         raise CorruptPayload(reason)
     return float(text)
 
 
-def _read_defaultdict(found: dict[str, Any]) -> Any:
-    return defaultdict(_FACTORIES[taken(found, str, "f")], pairs(found.get("v")))
+def _read_defaultdict(tagged: dict[str, Any]) -> Any:
+    return defaultdict(_FACTORIES[part_of(tagged, str, "f")], pairs(tagged.get("v")))
 
 
 def _tagged(tag: str, text: Callable[[Any], Any] = str) -> Callable[[Any], dict[str, Any]]:
@@ -196,27 +202,27 @@ WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
 
 READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "str": _read_text,
-    "int": lambda found: int(taken(found, str), 16),
+    "int": lambda tagged: int(part_of(tagged, str), 16),
     "float": _read_float,
-    "bytes": lambda found: base64.b64decode(taken(found, str), validate=True),
-    "bytearray": lambda found: bytearray(base64.b64decode(taken(found, str), validate=True)),
-    "tuple": lambda found: tuple(taken(found, list)),
-    "set": lambda found: set(taken(found, list)),
-    "frozenset": lambda found: frozenset(taken(found, list)),
-    "deque": lambda found: deque(taken(found, list), found.get("m")),
-    "dict": lambda found: dict(pairs(found.get("v"))),
-    "OrderedDict": lambda found: OrderedDict(pairs(found.get("v"))),
-    "Counter": lambda found: Counter(dict(pairs(found.get("v")))),
+    "bytes": lambda tagged: base64.b64decode(part_of(tagged, str), validate=True),
+    "bytearray": lambda tagged: bytearray(base64.b64decode(part_of(tagged, str), validate=True)),
+    "tuple": lambda tagged: tuple(part_of(tagged, list)),
+    "set": lambda tagged: set(part_of(tagged, list)),
+    "frozenset": lambda tagged: frozenset(part_of(tagged, list)),
+    "deque": lambda tagged: deque(part_of(tagged, list), tagged.get("m")),
+    "dict": lambda tagged: dict(pairs(tagged.get("v"))),
+    "OrderedDict": lambda tagged: OrderedDict(pairs(tagged.get("v"))),
+    "Counter": lambda tagged: Counter(dict(pairs(tagged.get("v")))),
     "defaultdict": _read_defaultdict,
-    "datetime": lambda found: _read_moment(datetime, found),
-    "time": lambda found: _read_moment(time, found),
-    "date": lambda found: date.fromisoformat(taken(found, str)),
-    "timedelta": lambda found: timedelta(*taken(found, list)),
-    "zone": lambda found: _read_zone(found.get("v")),
-    "uuid": lambda found: UUID(taken(found, str)),
-    "decimal": lambda found: Decimal(taken(found, str)),
+    "datetime": lambda tagged: _read_moment(datetime, tagged),
+    "time": lambda tagged: _read_moment(time, tagged),
+    "date": lambda tagged: date.fromisoformat(part_of(tagged, str)),
+    "timedelta": lambda tagged: timedelta(*part_of(tagged, list)),
+    "zone": lambda tagged: _read_zone(tagged.get("v")),
+    "uuid": lambda tagged: UUID(part_of(tagged, str)),
+    "decimal": lambda tagged: Decimal(part_of(tagged, str)),
     "pattern": _read_pattern,
-    "path": lambda found: _PATHS[taken(found, str, "c")](taken(found, str)),
-    "ip": lambda found: _IPS[taken(found, str, "c")](taken(found, str)),
+    "path": lambda tagged: _PATHS[part_of(tagged, str, "c")](part_of(tagged, str)),
+    "ip": lambda tagged: _IPS[part_of(tagged, str, "c")](part_of(tagged, str)),
 }
 """What each tag stands for."""

@@ -1,8 +1,8 @@
-"""Values to bytes and back: what ``decode`` gives equals what ``encode`` took, or ``encode`` refuses it by name.
+"""Turn values into bytes and back: ``decode`` gives an equal value, or ``encode`` refuses it by name.
 
 The bytes are UTF-8 JSON, ``{"v":1,"d":...}``, to be read by people and other programs. What JSON has, stands as
 itself; anything else is an object with the key ``$t``: the tag of a builtin (``{"$t":"tuple","v":[1,2]}``) or, as
-``module:qualname``, a class of the allow-list (``{"$t":"app:Order","v":{"id":7}}``, see codec_types). A dict that has
+``module:qualname``, a class of the allow-list (``{"$t":"app:Order","v":{"id":7}}``, see ``types``). A dict that has
 that key itself, or keys that are no strings, is stored as ``{"$t":"dict","v":[key, value, key, value]}``.
 
 No pickle, and no name found in data is imported, looked up in a module or called: CVE-2025-64439, CVE-2026-28277 and
@@ -77,8 +77,8 @@ class Codec:
         self.limit = limit
         self._redact = redact
         self._types: dict[str, type] = {stored_name(cls): cls for cls in BUILTIN_EXCEPTIONS}
-        given: Iterable[Any] = types
-        for cls in given:
+        classes: Iterable[Any] = types
+        for cls in classes:
             if not isinstance(cls, type):
                 msg = f"types takes classes, not {cls!r}"
                 raise TypeError(msg)
@@ -87,19 +87,19 @@ class Codec:
         self._tagged = json.JSONDecoder(parse_constant=_no_constant, object_hook=self._revive)
 
     def with_types(self, types: Iterable[type]) -> Codec:
-        """A codec that allows these classes too."""
+        """Return a codec that allows these classes too."""
         return Codec((*self._types.values(), *types), limit=self.limit, redact=self._redact)
 
     def allows(self, cls: type) -> bool:
-        """Whether an object of exactly this class may be encoded."""
+        """True if an object of exactly this class may be encoded."""
         return cls in NATIVE or self._types.get(stored_name(cls)) is cls
 
     def encode(self, value: object, *, what: str = "value") -> bytes:
-        """The value as bytes. Raises NotEncodable with the path below ``what``, or PayloadTooLarge."""
+        """Return the value as bytes. Raises NotEncodable with the path below ``what``, or PayloadTooLarge."""
         return self.redacted(value, what=what)[0]
 
     def redacted(self, value: object, *, what: str = "value") -> tuple[bytes, bool]:
-        """As ``encode``, and whether something was taken out: what is decoded then differs from the value."""
+        """Return what ``encode`` returns, and True if something was taken out: decoding then gives another value."""
         written = self._write(value, what, READABLE)
         if self._redact is None:
             return written, False
@@ -107,11 +107,14 @@ class Codec:
         return stored, stored is not written
 
     def fingerprint(self, value: object) -> str:
-        """Sha256 (hex) of the value with the order of dict keys and sets taken out; the same in every process."""
+        """Return the sha256 (hex) of the value, the same in every process.
+
+        The order of dict keys and sets does not count.
+        """
         return hashlib.sha256(self._write(value, "value", CANONICAL)).hexdigest()
 
     def decode(self, data: bytes) -> Any:
-        """The value. Raises UnknownType for a class that is not allowed, CorruptPayload for anything else."""
+        """Return the value. Raises UnknownType for a class that is not allowed, CorruptPayload for anything else."""
         try:
             text = str(data, "utf-8")
             document = (self._tagged if _MARK in text else _PLAIN).decode(text)
@@ -120,9 +123,10 @@ class Codec:
         except Exception as exc:  # whatever crafted bytes provoke in a parser, a constructor or a hash
             reason = f"{type(exc).__name__} while decoding"
             raise CorruptPayload(reason) from exc
-        if type(document) is not dict or type(version := document.get("v")) is not int or "d" not in document:
+        if type(document) is not dict or type(document.get("v")) is not int or "d" not in document:
             reason = 'it is not of the form {"v":1,"d":...}'
             raise CorruptPayload(reason)
+        version = document["v"]
         if version != VERSION:
             reason = f"format {version}, this process reads format {VERSION}; upgrade durable-adapters here"
             raise CorruptPayload(reason)
@@ -154,25 +158,26 @@ class Codec:
         return f"{_HEAD}{encoder.encode(tree)}{_TAIL}".encode()
 
     def _shape(self, cls: type) -> Shape:
-        """The shape of an allowed class. Raises Refused."""
+        """Return the shape of an allowed class. Raises Refused."""
         shape = self._shapes.get(cls)
         if shape is None:
-            known = self._types.get(stored_name(cls))
-            if known is not cls:
-                raise Refused(shown_name(cls), _remedy(cls, replaced=known is not None))
+            current = self._types.get(stored_name(cls))
+            if current is not cls:
+                raise Refused(shown_name(cls), _remedy(cls, replaced=current is not None))
             shape = self._shapes[cls] = shape_of(cls)
         return shape
 
-    def _revive(self, found: dict[str, Any]) -> Any:
-        """What a JSON object stands for; the parser calls this from the inside out."""
-        tag = found.get(TAG)
-        if tag is None and TAG not in found:
-            return found
+    def _revive(self, tagged: dict[str, Any]) -> Any:
+        """Return what a JSON object stands for. The parser calls this from the inside out."""
+        tag = tagged.get(TAG)
+        if tag is None and TAG not in tagged:
+            return tagged
         if type(tag) is not str:
             reason = "a tag that is no string"
             raise CorruptPayload(reason)
-        if (read := READERS.get(tag)) is not None:
-            return read(found)
+        read = READERS.get(tag)
+        if read is not None:
+            return read(tagged)
         cls = self._types.get(tag)
         if cls is None:
             raise UnknownType(tag[:200] if tag.isprintable() else ascii(tag[:200]))
@@ -181,11 +186,11 @@ class Codec:
         except Refused as refused:
             why = f"{tag} ({refused.remedy})"
             raise UnknownType(why) from None
-        return shape.build({part: _map(item) if part in MAPS else item for part, item in found.items()})
+        return shape.build({part: _map(item) if part in MAPS else item for part, item in tagged.items()})
 
 
 def _remedy(cls: type, *, replaced: bool) -> str:
-    """What to do about a class that is not on the allow-list."""
+    """Return what to do about a class that is not on the allow-list."""
     if replaced:
         return "a class of the same name was named in Runtime(types=[...]) later, and that one counts"
     for kinds, advice in _ADVICE:
@@ -201,9 +206,9 @@ def _remedy(cls: type, *, replaced: bool) -> str:
 
 
 def _map(stored: Any) -> dict[str, Any]:
-    """Attributes by name, from an object or from pairs. Raises CorruptPayload."""
-    found = stored if type(stored) is dict else dict(pairs(stored))
-    if not all(type(name) is str for name in found):
+    """Return attributes by name, from an object or from pairs. Raises CorruptPayload."""
+    attributes = stored if type(stored) is dict else dict(pairs(stored))
+    if not all(type(name) is str for name in attributes):
         reason = "attributes whose names are no strings"
         raise CorruptPayload(reason)
-    return found
+    return attributes

@@ -1,4 +1,4 @@
-"""Shapes: an object is taken apart and put together again without calling its class, and without losing state.
+"""Shapes: take an object apart and put it together again without calling its class, and without losing state.
 
 A shape belongs to one class of the allow-list. ``split`` gives the parts of an object, ``build`` makes an equal
 object of them. Neither runs ``__init__``, validators or setters: what was recorded is what comes back. The letters
@@ -50,7 +50,7 @@ _MISSING = object()
 
 
 class Refused(Exception):
-    """A value that cannot be stored; ``trail`` grows from the value outwards while the walk unwinds.
+    """Raised for a value that cannot be stored; ``trail`` grows from the value outwards while the walk unwinds.
 
     Each entry is the step from a container to what it holds, and the id of the container: an id that comes
     twice is a cycle.
@@ -84,12 +84,12 @@ def stored_name(cls: type) -> str:
 
 
 def shown_name(cls: type) -> str:
-    """The name that people read: ``module.qualname``, without the module for builtins."""
+    """Return the name that people read: ``module.qualname``, without the module for builtins."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def shape_of(cls: type) -> Shape:
-    """How objects of exactly this class are taken apart. Raises Refused if their state cannot be seen."""
+    """Return how objects of exactly this class are taken apart. Raises Refused if their state cannot be seen."""
     if any(kind.__module__.startswith("pydantic.v1") for kind in cls.__mro__):
         raise Refused(shown_name(cls), "it is a pydantic v1 model: derive it from pydantic.BaseModel of version 2")
     if issubclass(cls, enum.Enum):
@@ -108,11 +108,8 @@ def shape_of(cls: type) -> Shape:
 def _refuse_hidden_state(cls: type, base: Any) -> None:
     """Refuse classes that keep state in C, where nothing but the class itself can reach it (as copyreg does)."""
     between = cls.__mro__[: cls.__mro__.index(base)]
-    slots = [item for kind in between if "__slots__" in vars(kind) for item in vars(kind).values()]
-    words = sum(isinstance(item, MemberDescriptorType) for item in slots)
-    words += (cls.__dictoffset__ != 0) + (cls.__weakrefoffset__ != 0)
-    visible = base.__basicsize__ + words * _POINTER
-    if cls.__itemsize__ != base.__itemsize__ or cls.__basicsize__ > visible or cls in {object, type}:
+    hidden = cls.__itemsize__ != base.__itemsize__ or cls.__basicsize__ > _visible_size(cls, base, between)
+    if hidden or cls in {object, type}:
         raise Refused(shown_name(cls), "its state is not visible to Python: return plain data instead")
     with suppress(TypeError):  # what object.__new__(lock type) and tuple.__new__(os.stat_result) raise
         if all(kind.__flags__ & _HEAP_TYPE for kind in between) and (base is object or base.__new__(cls) is not None):
@@ -120,8 +117,16 @@ def _refuse_hidden_state(cls: type, base: Any) -> None:
     raise Refused(shown_name(cls), "it is implemented in C: return plain data instead")
 
 
+def _visible_size(cls: type, base: Any, between: tuple[type, ...]) -> int:
+    """Return the bytes of an instance that Python can see: those of the base, its slots, dict and weak references."""
+    members = [item for kind in between if "__slots__" in vars(kind) for item in vars(kind).values()]
+    words = sum(isinstance(item, MemberDescriptorType) for item in members)
+    words += (cls.__dictoffset__ != 0) + (cls.__weakrefoffset__ != 0)
+    return int(base.__basicsize__ + words * _POINTER)
+
+
 def _slots(between: tuple[type, ...]) -> dict[str, Any]:
-    """The slots of these classes, by attribute name; descriptors, so that ``__setattr__`` is not asked."""
+    """Return the slots of these classes, by attribute name: descriptors, so that ``__setattr__`` is not asked."""
     return {
         name: member
         for kind in reversed(between)
@@ -132,14 +137,14 @@ def _slots(between: tuple[type, ...]) -> dict[str, Any]:
 
 
 def _defaults(cls: type) -> dict[str, Callable[[], Any]]:
-    """What makes the default of each field of a dataclass that has one."""
-    found: dict[str, Callable[[], Any]] = {}
+    """Return what makes the default of each field of a dataclass that has one."""
+    makers: dict[str, Callable[[], Any]] = {}
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
         if field.default is not dataclasses.MISSING:
-            found[field.name] = functools.partial(_same, field.default)
+            makers[field.name] = functools.partial(_same, field.default)
         elif field.default_factory is not dataclasses.MISSING:
-            found[field.name] = field.default_factory
-    return found
+            makers[field.name] = field.default_factory
+    return makers
 
 
 def _same(value: Any) -> Any:
@@ -172,7 +177,7 @@ class Shape:
         }
 
     def split(self, value: Any) -> dict[str, Any]:
-        """The parts of an object of this class. Raises Refused."""
+        """Return the parts of an object of this class. Raises Refused."""
         if self.base is object:
             return {"v": self._state(value)}
         if self.base is dict:
@@ -185,9 +190,9 @@ class Shape:
         return {"b": plain, "v": state} if state else {"b": plain}
 
     def build(self, parts: dict[str, Any]) -> Any:
-        """An object of this class with these parts. Raises CorruptPayload, or what a hash or slot raises."""
+        """Return an object of this class with these parts. Raises CorruptPayload, or what a hash or slot raises."""
         if self.base is object:
-            made = object.__new__(self.cls)
+            instance = object.__new__(self.cls)
         else:
             plain = parts.get("b")
             if type(plain) is not self.base:
@@ -195,15 +200,15 @@ class Shape:
                 raise CorruptPayload(reason)
             fill = _FILL.get(self.base)
             new: Any = self.base.__new__
-            made = new(self.cls, plain) if fill is None else new(self.cls)
+            instance = new(self.cls, plain) if fill is None else new(self.cls)
             if fill is not None:
-                fill(made, plain)
+                fill(instance, plain)
         state = parts.get("v", {})
-        self._restore(made, state)
+        self._restore(instance, state)
         for name, make in self._defaults.items():
             if name not in state:
-                self._restore(made, {name: make()})
-        return made
+                self._restore(instance, {name: make()})
+        return instance
 
     def _state(self, value: Any) -> dict[str, Any]:
         state = {}
@@ -217,12 +222,13 @@ class Shape:
             state.update((name, item) for name, item in attributes.items() if name not in self._derived)
         return state
 
-    def _restore(self, made: Any, state: dict[str, Any]) -> None:
+    def _restore(self, instance: Any, state: dict[str, Any]) -> None:
         for name, item in state.items():
-            if (slot := self._slots.get(name)) is not None:
-                slot.__set__(made, item)
+            slot = self._slots.get(name)
+            if slot is not None:
+                slot.__set__(instance, item)
             elif self._has_dict:
-                object.__getattribute__(made, "__dict__")[name] = item
+                object.__getattribute__(instance, "__dict__")[name] = item
             else:
                 reason = f"{stored_name(self.cls)} has no attribute {name!r} any more"
                 raise CorruptPayload(reason)
@@ -232,7 +238,7 @@ class NamedTupleShape(Shape):
     """NamedTuples, by field name, so that a field with a default may be added."""
 
     def split(self, value: Any) -> dict[str, Any]:
-        """The fields, and the attributes of a subclass that has some."""
+        """Return the fields, and the attributes of a subclass that has some."""
         fields = self.cls._fields
         items = tuple(tuple.__iter__(value))
         if len(items) != len(fields):
@@ -242,14 +248,14 @@ class NamedTupleShape(Shape):
         return parts | {"d": state} if state else parts
 
     def build(self, parts: dict[str, Any]) -> Any:
-        """The tuple. Raises CorruptPayload if a field without default is missing, or one is unknown."""
-        given = self.cls._field_defaults | parts.get("v", {})
-        if given.keys() != set(self.cls._fields):
+        """Return the tuple. Raises CorruptPayload if a field without default is missing, or one is unknown."""
+        values = self.cls._field_defaults | parts.get("v", {})
+        if values.keys() != set(self.cls._fields):
             reason = f"the fields of {stored_name(self.cls)} are not those it was stored with"
             raise CorruptPayload(reason)
-        made = tuple.__new__(self.cls, [given[name] for name in self.cls._fields])
-        self._restore(made, parts.get("d", {}))
-        return made
+        instance = tuple.__new__(self.cls, [values[name] for name in self.cls._fields])
+        self._restore(instance, parts.get("d", {}))
+        return instance
 
 
 class ModelShape(Shape):
@@ -269,7 +275,7 @@ class ModelShape(Shape):
         self.remade = frozenset(name for name, field in self._private.items() if field.default_factory is not None)
 
     def split(self, value: Any) -> dict[str, Any]:
-        """The state of the model; parts that are empty are left out."""
+        """Return the state of the model; parts that are empty are left out."""
         state = self._state(value)
         parts: dict[str, Any] = {"v": state}
         if not state.keys() <= self._fields.keys():
@@ -284,27 +290,44 @@ class ModelShape(Shape):
         return parts
 
     def build(self, parts: dict[str, Any]) -> Any:
-        """The model, not validated. Raises CorruptPayload for a field that is gone, if the model forbids extras."""
-        stored, names, extra, private = parts.get("v", {}), parts.get("s", []), parts.get("x"), parts.get("p")
+        """Return the model, not validated.
+
+        Raises CorruptPayload for a field that is gone, if the model forbids extras.
+        """
+        stored = parts.get("v", {})
         fields = {name: item for name, item in stored.items() if name in self._fields}
         gone = {name: item for name, item in stored.items() if name not in fields}
         if gone and self._extra == "forbid":
             reason = f"{stored_name(self.cls)} has no field {min(gone)!r} any more"
             raise CorruptPayload(reason)
+        extra = parts.get("x")
         if gone and self._extra == "allow":
             extra = gone | (extra or {})
+        self._add_defaults(fields)
+        model = object.__new__(self.cls)
+        put = object.__setattr__
+        put(model, "__dict__", fields)
+        put(model, "__pydantic_fields_set__", set(parts.get("s", [])) - (gone.keys() - (extra or {}).keys()))
+        if not self._root:
+            self._put_beside(model, fields, extra, parts.get("p"))
+        self._restore(model, parts.get("d", {}))
+        return model
+
+    def _add_defaults(self, fields: dict[str, Any]) -> None:
         for name, field in self._fields.items():
             if name not in fields and not field.is_required():
                 fields[name] = field.get_default(call_default_factory=True, validated_data=fields)
-        made = object.__new__(self.cls)
-        put = object.__setattr__
-        put(made, "__dict__", fields)
-        put(made, "__pydantic_fields_set__", set(names) - (gone.keys() - (extra or {}).keys()))
-        if not self._root:
-            put(made, "__pydantic_extra__", {} if extra is None and self._extra == "allow" else extra)
-            put(made, "__pydantic_private__", self._private_state(private, fields) if self._private else private)
-        self._restore(made, parts.get("d", {}))
-        return made
+
+    def _put_beside(
+        self, model: Any, fields: dict[str, Any], extra: dict[str, Any] | None, private: dict[str, Any] | None
+    ) -> None:
+        """Set what a model keeps beside its fields: extras and private attributes."""
+        if extra is None and self._extra == "allow":
+            extra = {}
+        if self._private:
+            private = self._private_state(private, fields)
+        object.__setattr__(model, "__pydantic_extra__", extra)
+        object.__setattr__(model, "__pydantic_private__", private)
 
     def _private_state(self, stored: dict[str, Any] | None, fields: dict[str, Any]) -> dict[str, Any]:
         state = dict(stored or {})
@@ -323,7 +346,7 @@ class EnumShape(Shape):
         self.cls = cls
 
     def split(self, value: Any) -> dict[str, Any]:
-        """The name, or the bits. Raises Refused for a pseudo-member that the class has made up."""
+        """Return the name, or the bits. Raises Refused for a pseudo-member that the class has made up."""
         name = value._name_
         if self.cls._member_map_.get(name) is value:
             return {"n": name}
@@ -332,8 +355,9 @@ class EnumShape(Shape):
         raise Refused(shown_name(self.cls), "it is not one of the enum's members: return its value")
 
     def build(self, parts: dict[str, Any]) -> Any:
-        """The member. Raises CorruptPayload if the enum has none of that name any more."""
-        name, bits = parts.get("n"), parts.get("b")
+        """Return the member. Raises CorruptPayload if the enum has none of that name any more."""
+        name = parts.get("n")
+        bits = parts.get("b")
         if type(bits) is int and issubclass(self.cls, enum.Flag):
             return self.cls(bits)
         member = self.cls._member_map_.get(name, _MISSING) if type(name) is str else _MISSING
@@ -356,9 +380,9 @@ class ExceptionShape(Shape):
         self.lossy = not issubclass(cls, BaseExceptionGroup)
 
     def split(self, value: Any) -> dict[str, Any]:
-        """The arguments (of an OSError with its file names) and the attributes."""
-        _, arguments, *rest = self.base.__reduce__(value)
-        state: dict[str, Any] = dict(rest[0] or {}) if rest else {}
+        """Return the arguments (of an OSError with its file names) and the attributes."""
+        _, arguments, *more = self.base.__reduce__(value)
+        state: dict[str, Any] = dict(more[0] or {}) if more else {}
         for name, slot in self._slots.items():
             with suppress(AttributeError):
                 state[name] = slot.__get__(value)
@@ -366,21 +390,22 @@ class ExceptionShape(Shape):
         return parts | {"v": state} if state else parts
 
     def build(self, parts: dict[str, Any]) -> Any:
-        """The exception; ``__init__`` of the class itself is not called."""
+        """Return the exception; ``__init__`` of the class itself is not called."""
         arguments = parts.get("a")
         if type(arguments) is not list:
             reason = f"a {stored_name(self.cls)} needs a list of arguments"
             raise CorruptPayload(reason)
-        made = self.base.__new__(self.cls, *arguments)
+        error = self.base.__new__(self.cls, *arguments)
         with suppress(Exception):  # a subclass may pass on other arguments than its builtin base takes
-            self.base.__init__(made, *arguments)
-        if not isinstance(made, OSError):  # its args leave out the file names
-            made.args = tuple(arguments)
+            self.base.__init__(error, *arguments)
+        if not isinstance(error, OSError):  # its args leave out the file names
+            error.args = tuple(arguments)
         for name, item in parts.get("v", {}).items():
-            if (slot := self._slots.get(name)) is not None:
-                slot.__set__(made, item)
+            slot = self._slots.get(name)
+            if slot is not None:
+                slot.__set__(error, item)
             elif not name.startswith("__") and isinstance(getattr(self.base, name, None), MemberDescriptorType):
-                BaseException.__setattr__(made, name, item)  # ImportError.name, .path
+                BaseException.__setattr__(error, name, item)  # ImportError.name, .path
             else:
-                vars(made)[name] = item
-        return made
+                vars(error)[name] = item
+        return error

@@ -1,4 +1,4 @@
-"""A look at stored bytes by a process that has none of the classes they name.
+"""Show stored bytes in a process that has none of the classes they name.
 
 What comes out is plain JSON for people and other programs, never to be stored again: a tuple or set is a list, a date
 its text, an object of a class a dict with its name under ``$type``. Nothing is imported, looked up or rebuilt. Bytes
@@ -24,7 +24,7 @@ _SHOWN = 200
 
 
 def view(data: bytes) -> Any:
-    """What was encoded, as plain JSON."""
+    """Return what was encoded, as plain JSON."""
     try:
         document = json.loads(data, object_hook=_plain)
     except (ValueError, RecursionError) as exc:
@@ -32,45 +32,45 @@ def view(data: bytes) -> Any:
     return document["d"] if isinstance(document, dict) and "d" in document else document
 
 
-def _plain(found: dict[str, Any]) -> Any:
-    tag = found.get(TAG)
+def _plain(tagged: dict[str, Any]) -> Any:
+    tag = tagged.get(TAG)
     if not isinstance(tag, str):
-        return found
+        return tagged
     show = _SHOW.get(tag)
     if show is None:
-        return _object(tag, found)
+        return _object(tag, tagged)
     try:
-        return show(found)
+        return show(tagged)
     except (ValueError, TypeError, KeyError, OverflowError):
-        return found
+        return tagged
 
 
-def _object(tag: str, found: dict[str, Any]) -> dict[str, Any]:
+def _object(tag: str, tagged: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {TYPE: tag}
     for part in ("v", "d", "x"):
-        content = found.get(part)
+        content = tagged.get(part)
         if isinstance(content, list):
             content = _pairs({"v": content})
         if isinstance(content, dict):
             shown |= content
-    return shown | {name: found[part] for part, name in _PARTS.items() if part in found}
+    return shown | {name: tagged[part] for part, name in _PARTS.items() if part in tagged}
 
 
-def _value(found: dict[str, Any]) -> Any:
-    return found["v"]
+def _value(tagged: dict[str, Any]) -> Any:
+    return tagged["v"]
 
 
-def _bytes(found: dict[str, Any]) -> Any:
-    return {TYPE: "bytes", "base64": found["v"]}
+def _bytes(tagged: dict[str, Any]) -> Any:
+    return {TYPE: "bytes", "base64": tagged["v"]}
 
 
-def _moment(found: dict[str, Any]) -> Any:
-    zone = found.get("z")
-    return found["v"] if zone is None else f"{found['v']} {zone if isinstance(zone, str) else timedelta(*zone[:3])}"
+def _moment(tagged: dict[str, Any]) -> Any:
+    zone = tagged.get("z")
+    return tagged["v"] if zone is None else f"{tagged['v']} {zone if isinstance(zone, str) else timedelta(*zone[:3])}"
 
 
-def _pairs(found: dict[str, Any]) -> dict[str, Any]:
-    flat = found["v"]
+def _pairs(tagged: dict[str, Any]) -> dict[str, Any]:
+    flat = tagged["v"]
     keys = (key if isinstance(key, str) else json.dumps(key) for key in flat[::2])
     return dict(zip(keys, flat[1::2], strict=True))
 
@@ -81,5 +81,5 @@ _SHOW: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     **dict.fromkeys(("datetime", "time"), _moment),
     **dict.fromkeys(("bytes", "bytearray"), _bytes),
     **dict.fromkeys(("dict", "OrderedDict", "Counter", "defaultdict"), _pairs),
-    "timedelta": lambda found: timedelta(*found["v"]).total_seconds(),
+    "timedelta": lambda tagged: timedelta(*tagged["v"]).total_seconds(),
 }

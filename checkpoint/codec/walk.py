@@ -1,4 +1,4 @@
-"""The way of one value to JSON: a fast look for what is JSON already, and a walk for everything else.
+"""Take one value to JSON: a fast look for what is JSON already, and a walk for everything else.
 
 A value that cannot be stored is refused with its path, ``result.items[2]``. The path is put together while the
 refusal unwinds, so that a value that can be stored does not pay for it.
@@ -25,6 +25,7 @@ TOO_DEEP = (f"more than {MAX_DEPTH} levels of nesting", "flatten it, or store it
 
 _WIDE = 1 << 2048  # larger ints are stored as hex: how many decimal digits may be parsed is a setting of the process
 _ATOMS = frozenset({bool, float, type(None)})
+_LEAVES = _ATOMS | {str, int}
 
 
 def _encoder(*, sort_keys: bool) -> json.JSONEncoder:
@@ -37,25 +38,27 @@ READABLE = _encoder(sort_keys=False)
 CANONICAL = _encoder(sort_keys=True)
 
 
-def plain_size(value: Any, limit: int, depth: int = 0) -> int:  # noqa: C901, PLR0912 - the hot path: one function
-    """A lower bound of the size in bytes if the value is JSON as it stands; -1 if it is not (or may not be).
+def plain_size(value: Any, limit: int, depth: int = 0) -> int:
+    """Return a lower bound of the size in bytes if the value is JSON as it stands; -1 if it is not (or may not be).
 
     Stops soon after ``limit``: a few shared references can stand for terabytes.
     """
-    kind = type(value)
+    size_of = _SIZES.get(type(value))
+    if size_of is not None:
+        return size_of(value, limit, depth)
+    return _plain_items((value,), limit, depth) if type(value) in _LEAVES else -1
+
+
+def _plain_dict(value: dict[Any, Any], limit: int, depth: int) -> int:
     size = 0
-    if kind is dict:
-        for key in value:
-            if type(key) is not str or key == TAG:
-                return -1
-            size += len(key)
-        items: Collection[Any] = value.values()
-    elif kind is list:
-        items = value
-    else:
-        items = (value,)
-        if kind is not str and kind is not int and kind not in _ATOMS:
+    for key in value:
+        if type(key) is not str or key == TAG:
             return -1
+        size += len(key)
+    return _plain_items(value.values(), limit, depth, size)
+
+
+def _plain_items(items: Collection[Any], limit: int, depth: int, size: int = 0) -> int:
     if depth > MAX_DEPTH:
         return -1
     size += 2 * len(items)
@@ -67,7 +70,8 @@ def plain_size(value: Any, limit: int, depth: int = 0) -> int:  # noqa: C901, PL
             if not -_WIDE < item < _WIDE:
                 return -1
         elif kind not in _ATOMS:
-            inner = plain_size(item, limit, depth + 1)
+            size_of = _SIZES.get(kind)
+            inner = -1 if size_of is None else size_of(item, limit, depth + 1)
             if inner < 0:
                 return -1
             size += inner
@@ -76,8 +80,11 @@ def plain_size(value: Any, limit: int, depth: int = 0) -> int:  # noqa: C901, PL
     return size
 
 
+_SIZES: dict[type, Callable[[Any, int, int], int]] = {dict: _plain_dict, list: _plain_items}
+
+
 class Walk:
-    """One value on its way to JSON. The methods return JSON, and raise Refused or PayloadTooLarge.
+    """One value on its way to JSON. Each method returns JSON, and raises Refused or PayloadTooLarge.
 
     ``left`` is what is left of the limit, counted from below: two bytes an item and the length of each string.
     """
@@ -91,7 +98,7 @@ class Walk:
         self.canonical = canonical
 
     def one(self, value: Any, depth: int) -> Any:
-        """Any value, by its exact type."""
+        """Return any value as JSON, by its exact type."""
         kind = type(value)
         if kind is str:
             self.left -= len(value)
@@ -100,9 +107,11 @@ class Walk:
             return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
         if kind in _ATOMS:
             return value
-        if (write := WRITERS.get(kind)) is not None:
+        write = WRITERS.get(kind)
+        if write is not None:
             return write(value)
-        if (walk := _WALKS.get(kind)) is not None:
+        walk = _WALKS.get(kind)
+        if walk is not None:
             return walk(self, value, depth)
         return self.shaped(value, kind, depth)
 
@@ -113,41 +122,41 @@ class Walk:
             raise PayloadTooLarge(self.limit - self.left, self.limit, self.what)
 
     def enter(self, count: int, depth: int) -> None:
-        """Into a container of so many items."""
+        """Go into a container of so many items."""
         self.spend(2 * count)
         if depth > MAX_DEPTH:
             raise Refused(*TOO_DEEP)
 
     def whole(self, value: int, _: int) -> Any:
-        """An int of any size."""
+        """Return an int of any size."""
         if -_WIDE < value < _WIDE:
             return value
         self.spend(value.bit_length() // 4)
         return {TAG: "int", "v": hex(value)}
 
     def blob(self, value: bytes | bytearray, _: int) -> Any:
-        """Bytes, counted before they are copied."""
+        """Return bytes, counted before they are copied."""
         self.spend(len(value) * 4 // 3)
         return blob(value)
 
     def items(self, value: Collection[Any], depth: int, *, lossy: bool = False) -> list[Any]:
-        """Values in their order; if lossy, the repr of one that cannot be stored."""
+        """Return values in their order; if lossy, the repr of one that cannot be stored."""
         self.enter(len(value), depth)
         out: list[Any] = []
         for item in value:
-            left = self.left
+            before = self.left
             try:
                 out.append(self.one(item, depth + 1))
             except Refused as refused:
                 if not lossy or refused.type_name == TOO_DEEP[0]:
                     refused.trail.append((f"[{len(out)}]", id(value)))
                     raise
-                self.left = left
+                self.left = before
                 out.append(_shown(item))
         return out
 
     def mapping(self, value: dict[Any, Any], depth: int) -> Any:
-        """A dict; as pairs, unless each key may stand as it is."""
+        """Return a dict; as pairs, unless each key may stand as it is."""
         for key in value:
             if type(key) is not str or key == TAG or not stands(key):
                 return {TAG: "dict", "v": self.pairs(value, depth)}
@@ -161,24 +170,24 @@ class Walk:
         *,
         shape: Shape | None = None,
     ) -> dict[str, Any]:
-        """Values by name: of a dict, or the attributes of an object of ``shape``, which may do without some."""
+        """Return values by name: of a dict, or the attributes of an object of ``shape``, which may do without some."""
         self.enter(len(value), depth)
         out = {}
         for name, item in value.items():
-            left = self.left = self.left - len(name)
+            before = self.left = self.left - len(name)
             try:
                 out[name] = self.one(item, depth + 1)
             except Refused as refused:
                 if shape is None or refused.type_name == TOO_DEEP[0] or not (shape.lossy or name in shape.remade):
                     refused.trail.append((step(name), id(value)))
                     raise
-                self.left = left
+                self.left = before
                 if shape.lossy:
                     out[name] = _shown(item)
         return out
 
     def pairs(self, value: Mapping[Any, Any], depth: int) -> list[Any]:
-        """Keys and values in turn, in their order; in the order of the keys' JSON if canonical."""
+        """Return keys and values in turn, in their order; in the order of the keys' JSON if canonical."""
         self.enter(2 * len(value), depth)
         out: list[tuple[Any, Any]] = []
         step = ""
@@ -196,19 +205,19 @@ class Walk:
         return list(chain.from_iterable(out))
 
     def unordered(self, value: Collection[Any], depth: int) -> list[Any]:
-        """Sets come out in the same order in every process, so that equal values have equal bytes."""
+        """Return a set in the same order in every process, so that equal values have equal bytes."""
         return sorted(self.items(value, depth), key=CANONICAL.encode)
 
     def defaultdict(self, value: defaultdict[Any, Any], depth: int) -> Any:
-        """A defaultdict of a builtin type."""
+        """Return a defaultdict of a builtin type."""
         return {TAG: "defaultdict", "f": factory_name(value.default_factory), "v": self.pairs(value, depth)}
 
     def deque(self, value: deque[Any], depth: int) -> Any:
-        """A deque and its bound."""
+        """Return a deque and its bound."""
         return {TAG: "deque", "v": self.items(value, depth), "m": value.maxlen}
 
     def shaped(self, value: Any, kind: type, depth: int) -> dict[str, Any]:
-        """An object of an allowed class."""
+        """Return an object of an allowed class."""
         shape = self.shape_for(kind)
         out: dict[str, Any] = {TAG: stored_name(kind)}
         try:
@@ -225,7 +234,7 @@ class Walk:
         return out
 
     def attributes(self, content: dict[Any, Any], depth: int, shape: Shape) -> Any:
-        """Attributes by name; as pairs, if one has a name that may not stand as it is."""
+        """Return attributes by name; as pairs, if one has a name that may not stand as it is."""
         for name in content:
             if type(name) is not str:
                 raise Refused(shown_name(shape.cls), "it has an attribute whose name is no string")
@@ -253,13 +262,14 @@ NATIVE = _ATOMS | {str} | WRITERS.keys() | _WALKS.keys()
 
 
 def not_encodable(refused: Refused, what: str) -> NotEncodable:
-    """The refusal with its path; too deep is a cycle if a container is inside itself."""
+    """Return the refusal with its path. Too deep is a cycle if a container is inside itself."""
     trail = refused.trail[::-1]
     steps = [step for step, _ in trail]
     if refused.type_name == TOO_DEEP[0]:
-        seen: dict[int, int] = {}
+        places: dict[int, int] = {}
         for place, (_, owner) in enumerate(trail):
-            if (first := seen.setdefault(owner, place)) != place:
+            first = places.setdefault(owner, place)
+            if first != place:
                 again = what + "".join(steps[:first])
                 return NotEncodable(what + "".join(steps[:place]), "cycle", f"it is {again} again: keep an id instead")
         steps = [*filter(None, steps[:6]), "..."]

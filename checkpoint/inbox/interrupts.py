@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import InterruptNotFound, LeaseLost
-from durable.checkpoint.records import Interrupt, InterruptKind, Terms
+from durable.checkpoint.records import Interrupt, InterruptName, Terms
 from durable.checkpoint.state import blobs
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ C = T.c
 
 @dataclass(frozen=True, slots=True)
 class NewInterrupt:
-    """A question about one step. ``subject`` is encoded; ``expires_at`` is an instant."""
+    """Question about one step. ``subject`` is encoded; ``expires_at`` is an instant."""
 
     id: str
     namespace: str
     execution_id: str
     step_key: str
-    kind: InterruptKind
+    kind: InterruptName
     subject: bytes
     tool: str | None = None
     arguments_hash: str | None = None
@@ -54,7 +54,7 @@ _INSERT = insert(T)
 
 
 def opening(db: Database, new: NewInterrupt) -> Callable[[Connection], object]:
-    """The statement that puts the question into the inbox; it commits with the ``interrupt_opened`` record."""
+    """Return the statement that puts the question into the inbox. It commits with the ``interrupt_opened`` record."""
     stored, keep = blobs.stash(db, new.subject)
 
     def insert_it(connection: Connection) -> None:
@@ -87,7 +87,7 @@ _GET = select(T).where(C.id == bindparam("of"), C.namespace == bindparam("within
 
 
 def get(connection: Connection, namespace: str, interrupt_id: str, load: Callable[[bytes], Any]) -> Interrupt:
-    """The interrupt. Raises InterruptNotFound."""
+    """Return the interrupt. Raises InterruptNotFound."""
     row = connection.execute(_GET, {"of": interrupt_id, "within": namespace}).mappings().first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
@@ -96,8 +96,8 @@ def get(connection: Connection, namespace: str, interrupt_id: str, load: Callabl
 
 @cache
 def _finding(*by: str) -> Select[Any]:
-    wanted = (C[name].in_(bindparam(f"of_{name}", expanding=True)) for name in by)
-    return select(T).where(C.namespace == bindparam("within"), *wanted).order_by(C.created_at, C.id)
+    conditions = (C[name].in_(bindparam(f"of_{name}", expanding=True)) for name in by)
+    return select(T).where(C.namespace == bindparam("within"), *conditions).order_by(C.created_at, C.id)
 
 
 def find(  # noqa: PLR0913 - each is a filter of one query
@@ -111,18 +111,21 @@ def find(  # noqa: PLR0913 - each is a filter of one query
     kind: str | None = None,
     limit: int | None = 1000,
 ) -> list[Interrupt]:
-    """Interrupts that match, oldest first."""
+    """Return interrupts that match, oldest first."""
     filters = {"execution_id": execution_id, "tool": tool, "kind": kind}
-    wanted: dict[str, Sequence[str]] = {name: (value,) for name, value in filters.items() if value is not None}
+    chosen: dict[str, Sequence[str]] = {name: (value,) for name, value in filters.items() if value is not None}
     if status:
-        wanted["status"] = tuple(status)
-    values = {"within": namespace, **{f"of_{name}": value for name, value in wanted.items()}}
-    found = connection.execute(_finding(*wanted).limit(limit), values)
-    return [_interrupt(row, load) for row in found.mappings()]
+        chosen["status"] = tuple(status)
+    values = {"within": namespace, **{f"of_{name}": value for name, value in chosen.items()}}
+    rows = connection.execute(_finding(*chosen).limit(limit), values)
+    return [_interrupt(row, load) for row in rows.mappings()]
 
 
 def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
-    """The statement that closes an interrupt whose time is over; a decision that came first wins, by LeaseLost."""
+    """Return the statement that closes an interrupt whose time is over.
+
+    Raises LeaseLost in the transaction if a decision came first.
+    """
 
     def expire(connection: Connection) -> None:
         over = connection.execute(
@@ -137,7 +140,10 @@ def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], objec
 
 
 def escalating(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
-    """The statement that asks further persons, for as long again; a decision that came first wins, by LeaseLost."""
+    """Return the statement that asks further persons, for as long again.
+
+    Raises LeaseLost in the transaction if a decision came first.
+    """
     terms = interrupt.terms
     wider = replace(terms, approvers=(*terms.approvers, *terms.escalate_to), escalate_to=())
 
@@ -157,7 +163,7 @@ _CONSUME = update(T).where(C.id == bindparam("of"), C.status == "decided").value
 
 
 def consuming(interrupt: Interrupt) -> Callable[[Connection], object]:
-    """The statement that uses the decision up; it commits with the record of what was done with it."""
+    """Return the statement that uses the decision up. It commits with the record of what was done with it."""
 
     def consume(connection: Connection) -> None:
         used = connection.execute(_CONSUME, {"of": interrupt.id})
@@ -171,7 +177,7 @@ _WITHDRAW = update(T).where(C.id == bindparam("of"), C.status.in_(("open", "deci
 
 
 def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
-    """The statement that takes back a question nobody needs to answer any more."""
+    """Return the statement that takes back a question nobody needs to answer any more."""
 
     def withdraw(connection: Connection) -> object:
         return connection.execute(_WITHDRAW, {"of": interrupt_id})
@@ -180,7 +186,7 @@ def withdrawing(interrupt_id: str) -> Callable[[Connection], object]:
 
 
 def terms_of(stored: str) -> Terms:
-    """The terms as they are stored."""
+    """Return the terms from their stored form."""
     terms: dict[str, Any] = json.loads(stored)
     for name in ("approvers", "escalate_to", "delegations"):
         terms[name] = tuple(terms.get(name, ()))
@@ -189,7 +195,8 @@ def terms_of(stored: str) -> Terms:
 
 def _interrupt(row: RowMapping, load: Callable[[bytes], Any]) -> Interrupt:
     fields: dict[str, Any] = {str(key): value for key, value in row.items()}
-    subject, decision = fields.pop("subject"), fields.pop("decision")
+    subject = fields.pop("subject")
+    decision = fields.pop("decision")
     fields["votes"] = tuple(json.loads(fields["votes"]))
     fields["terms"] = terms_of(fields["terms"])
     return Interrupt(

@@ -22,7 +22,7 @@ C = T.c
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """A signal to be kept. ``sent_as`` is the sender's own id of it, the same whenever it sends this one again."""
+    """Signal to be kept. ``sent_as`` is the sender's own id of it, the same whenever it sends this one again."""
 
     name: str
     payload: bytes
@@ -47,7 +47,7 @@ def send(db: Database, connection: Connection, execution_id: str, signal: NewSig
 
 
 def _sent(connection: Connection, execution_id: str, signal: NewSignal, stored: bytes) -> bool:
-    """Whether it was sent before."""
+    """True if it was sent before."""
     sent = select(C.name, C.payload).where(C.execution_id == execution_id, C.sent_as == signal.sent_as)
     row = connection.execute(sent).first()
     if row is not None and (row.name, bytes(row.payload)) != (signal.name, stored):
@@ -64,16 +64,16 @@ _FIRST = (
 
 
 def first(connection: Connection, execution_id: str, name: str) -> tuple[int, bytes] | None:
-    """Id and payload of the oldest signal of this name that was not taken yet."""
+    """Return id and payload of the oldest signal of this name that was not consumed yet."""
     row = connection.execute(_FIRST, {"of": execution_id, "named": name}).first()
     return None if row is None else (row.id, bytes(row.payload))
 
 
 def consume(connection: Connection, signal_id: int, *, at: float) -> None:
-    """Mark the signal taken; commits with the record that holds its payload.
+    """Mark the signal consumed; commits with the record that holds its payload.
 
-    Raises LeaseLost if it was taken before.
+    Raises LeaseLost if it was consumed before.
     """
-    taken = connection.execute(update(T).where(C.id == signal_id, C.consumed_at.is_(None)).values(consumed_at=at))
-    if taken.rowcount != 1:
+    marked = connection.execute(update(T).where(C.id == signal_id, C.consumed_at.is_(None)).values(consumed_at=at))
+    if marked.rowcount != 1:
         raise LeaseLost(f"signal {signal_id}", 0)

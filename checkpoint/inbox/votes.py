@@ -1,4 +1,4 @@
-"""Votes: who answers an interrupt, and when it is decided.
+"""Count votes: who answers an interrupt, and when it is decided.
 
 One conditional statement decides: the first answer that enough persons have given wins, a rejection needs one. What did
 not count is kept too, with its reason: a late answer, another one, one of somebody who may not decide.
@@ -36,7 +36,7 @@ C = T.c
 
 @dataclass(frozen=True, slots=True)
 class NewDecision:
-    """An answer, encoded; ``digest`` tells the same answer from another.
+    """Encoded answer; ``digest`` tells the same answer from another.
 
     ``admit`` raises if this person may not decide under the interrupt's terms. ``alone`` needs no others: nobody is
     made to do what one of them refuses.
@@ -61,17 +61,14 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
     now = db.sync_clock(connection)
     while True:
         row = _row(connection, namespace, interrupt_id)
-        votes = json.loads(row.votes)
-        counted = [vote for vote in votes if "refused" not in vote]
-        again = any((vote["by"], vote["digest"]) == (decision.by, decision.digest) for vote in counted)
-        if again and row.status in {"open", "decided", "consumed"}:
+        counted = _counted(row)
+        if _repeats(decision, counted) and row.status in {"open", "decided", "consumed"}:
             refused(db, connection, interrupt_id, decision, REPEATED)
             return False
         _refuse(row, decision, counted, now)
-        votes.append({"by": decision.by, "at": now, "digest": decision.digest})
-        same = {decision.by, *(vote["by"] for vote in counted if vote["digest"] == decision.digest)}
+        votes = [*json.loads(row.votes), {"by": decision.by, "at": now, "digest": decision.digest}]
         values: dict[str, Any] = {"votes": json.dumps(votes)}
-        if decision.alone or len(same) >= row.required:
+        if decision.alone or len(_agreeing(decision, counted)) >= row.required:
             values |= _decided(db, connection, decision, now)
         won = connection.execute(
             update(T)
@@ -82,6 +79,19 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
             if "status" in values:
                 executions.wake(connection, row.execution_id, now=now)
             return True
+
+
+def _counted(row: Row[Any]) -> list[Mapping[str, Any]]:
+    return [vote for vote in json.loads(row.votes) if "refused" not in vote]
+
+
+def _repeats(decision: NewDecision, counted: Sequence[Mapping[str, Any]]) -> bool:
+    return any((vote["by"], vote["digest"]) == (decision.by, decision.digest) for vote in counted)
+
+
+def _agreeing(decision: NewDecision, counted: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the persons who have given this answer, with the one who gives it now."""
+    return {decision.by, *(vote["by"] for vote in counted if vote["digest"] == decision.digest)}
 
 
 REPEATED = "repeated"
@@ -103,7 +113,10 @@ def refused(db: Database, connection: Connection, interrupt_id: str, decision: N
 
 @dataclass(frozen=True, slots=True)
 class NewDelegation:
-    """Who hands the decision to whom; ``admit`` raises if they may not, under the interrupt's terms."""
+    """Handing over of a decision: who hands it to whom.
+
+    ``admit`` raises if they may not, under the interrupt's terms.
+    """
 
     by: str
     to: str
@@ -118,12 +131,12 @@ def delegate(db: Database, connection: Connection, namespace: str, interrupt_id:
     ``new.admit`` raises.
     """
     executions.lock(connection, _row(connection, namespace, interrupt_id).execution_id)
-    row, now = _row(connection, namespace, interrupt_id), db.sync_clock(connection)
-    counted = [vote for vote in json.loads(row.votes) if "refused" not in vote]
-    _refuse(row, new, counted, now)
+    row = _row(connection, namespace, interrupt_id)
+    now = db.sync_clock(connection)
+    _refuse(row, new, _counted(row), now)
     terms = terms_of(row.terms)
-    told = {"by": new.by, "to": new.to, "at": now, "comment": new.comment}
-    handed = replace(terms, delegations=(*terms.delegations, told))
+    entry = {"by": new.by, "to": new.to, "at": now, "comment": new.comment}
+    handed = replace(terms, delegations=(*terms.delegations, entry))
     won = connection.execute(
         update(T).where(C.id == interrupt_id, C.status == "open").values(terms=json.dumps(asdict(handed)))
     )

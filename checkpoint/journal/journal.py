@@ -1,4 +1,4 @@
-"""The journal: what happened in an execution, append-only.
+"""Keep the journal: what happened in an execution, append-only.
 
 ``PRIMARY KEY (execution_id, seq)`` is the fence. The owner keeps the head in memory and inserts ``seq + 1``; a
 claim by another worker takes that number in its own transaction, so a stale owner's next insert meets a constraint
@@ -33,7 +33,7 @@ GENESIS = b"\0" * 32
 
 
 class Journal:
-    """The journal of one execution in the hands of its owner under one epoch. Thread-safe.
+    """Journal of one execution in the hands of its owner under one epoch. Thread-safe.
 
     ``head`` is (seq, digest) of the last durable record; only the writer moves it.
     """
@@ -78,7 +78,7 @@ class Journal:
         return tuple(record_of(row, self._load) for row in entry.rows)
 
     def rows_after(self, head: tuple[int, bytes], records: Iterable[NewRecord]) -> list[dict[str, Any]]:
-        """The rows that put ``records`` behind ``head``."""
+        """Return the rows that put ``records`` behind ``head``."""
         seq, digest = head
         at = self._db.clock()
         rows = []
@@ -93,7 +93,7 @@ class Journal:
 def new_row(  # noqa: PLR0913, PLR0917 - the columns of a row
     execution_id: str, seq: int, epoch: int, record: NewRecord, at: float, before: bytes
 ) -> dict[str, Any]:
-    """One row of the journal, its digest chained to ``before``."""
+    """Return one row of the journal, its digest chained to ``before``."""
     if record.kind not in KINDS:
         msg = f"{record.kind!r} is not a kind of record"
         raise ValueError(msg)
@@ -111,13 +111,13 @@ def new_row(  # noqa: PLR0913, PLR0917 - the columns of a row
 
 
 def digest_of(row: dict[str, Any], before: bytes) -> bytes:
-    """sha256 over the digest before and every field of the record."""
+    """Return the sha256 over the digest before and every field of the record."""
     fields = json.dumps([row["execution_id"], row["seq"], row["epoch"], row["kind"], row["step_key"], repr(row["at"])])
     return hashlib.sha256(before + fields.encode() + b"\n" + row["payload"]).digest()
 
 
 def record_of(row: dict[str, Any], load: Callable[[bytes], Any]) -> Record:
-    """A row as it is read back."""
+    """Return a row as it is read back."""
     meta, stored = unpack(row["payload"])
     return Record(
         execution_id=row["execution_id"],
@@ -139,9 +139,9 @@ _READ = select(_T).where(_C.execution_id == bindparam("of"), _C.seq > bindparam(
 
 
 def read(connection: Connection, execution_id: str, load: Callable[[bytes], Any], *, after: int = 0) -> list[Record]:
-    """The records behind seq ``after``, in order: one range read."""
-    found = connection.execute(_READ, {"of": execution_id, "after": after})
-    return [record_of(dict(row), load) for row in found.mappings()]
+    """Return the records behind seq ``after``, in order: one range read."""
+    rows = connection.execute(_READ, {"of": execution_id, "after": after})
+    return [record_of(dict(row), load) for row in rows.mappings()]
 
 
 _READ_KIND = _READ.where(_C.kind == bindparam("kind"))
@@ -157,16 +157,17 @@ _HEAD = select(_C.seq, _C.digest).where(_C.execution_id == bindparam("of")).orde
 
 
 def head(connection: Connection, execution_id: str) -> tuple[int, bytes]:
-    """Seq and digest of the last record; (0, GENESIS) if there is none."""
+    """Return seq and digest of the last record; (0, GENESIS) if there is none."""
     last = connection.execute(_HEAD, {"of": execution_id}).first()
     return (0, GENESIS) if last is None else (last.seq, bytes(last.digest))
 
 
 def verify(connection: Connection, execution_id: str) -> tuple[int, bytes]:
     """Recompute the chain and return its head. Raises JournalCorrupt naming the first seq that does not fit."""
-    seq, digest = 0, GENESIS
-    found = connection.execute(_READ, {"of": execution_id, "after": 0})
-    for row in found.mappings():
+    seq = 0
+    digest = GENESIS
+    rows = connection.execute(_READ, {"of": execution_id, "after": 0})
+    for row in rows.mappings():
         seq += 1
         fields = dict(row)
         if row["seq"] != seq:

@@ -1,11 +1,11 @@
-"""Group commit: appends that wait at the same time share one transaction.
+"""Commit in groups: appends that wait at the same time share one transaction.
 
-The caller that finds the writer free commits for all that wait; the others find their entry settled when it lets
-go. A single caller pays no extra thread hop. Where one entry spoils the shared transaction, each is tried alone, so a
-caller only ever sees its own error.
+The caller that finds the writer free commits for all that wait; the others find their entry finished when it lets go. A
+single caller pays no extra thread hop. Where one entry spoils the shared transaction, each is tried alone, so a caller
+only ever sees its own error.
 
-A commit whose answer is lost is asked after: the same rows are looked for by key and digest, and inserted again
-only if they are not there.
+If the answer to a commit is lost, the rows are looked for by key and digest, and inserted again only if they are not
+there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _INSERT = Prepared(lambda _: insert(schema.journal))
 
 
 class Owned(Protocol):
-    """A journal in the hands of its owner, as the writer moves it."""
+    """Journal in the hands of its owner, as the writer moves it."""
 
     execution_id: str
     epoch: int
@@ -53,12 +53,15 @@ class Entry:
     records: Sequence[NewRecord] | Callable[[Connection], Sequence[NewRecord]]
     companions: Sequence[Callable[[Connection], object]]
     rows: list[dict[str, Any]] = field(default_factory=list)
-    settled: bool = False
+    finished: bool = False
     error: BaseException | None = None
 
 
 class Writer:
-    """The one writer of a process for one database. Thread-safe. ``committed`` is told the seconds of each commit."""
+    """Only writer of a process for one database. Thread-safe.
+
+    ``committed`` is called with the seconds of each commit.
+    """
 
     def __init__(self, db: Database, *, committed: Callable[[float], object] = lambda _: None) -> None:
         self._db = db
@@ -72,19 +75,20 @@ class Writer:
         with self._queue:
             self._waiting.append(entry)
         with self._leader:
-            if not entry.settled:
+            if not entry.finished:
                 self._commit(self._group_of(entry))
         if entry.error is not None:
             raise entry.error
 
     def _group_of(self, entry: Entry) -> list[Entry]:
         with self._queue:
-            group, self._waiting = self._waiting, []
-        # it is not among them if a leader took it and was torn away (KeyboardInterrupt) before it was settled
+            group = self._waiting
+            self._waiting = []
+        # it is not among them if a leader took it and was torn away (KeyboardInterrupt) before it was finished
         return group if entry in group else [entry, *group]
 
     def submit_alone(self, entry: Entry) -> None:
-        """As ``submit``, in a transaction shared with nobody: for records that are made inside of it."""
+        """Commit like ``submit``, in a transaction shared with nobody: for records that are made inside of it."""
         with self._leader:
             self._commit_alone(entry, maybe_committed=False)
         if entry.error is not None:
@@ -99,7 +103,7 @@ class Writer:
                     self._commit_alone(entry, maybe_committed=bool(entry.rows))
             else:
                 for entry in group:
-                    self._settle(entry)
+                    self._finish(entry)
         else:
             self._commit_alone(group[0], maybe_committed=False)
 
@@ -108,32 +112,38 @@ class Writer:
         error: StorageError
         while True:
             try:
-                return self._settle(entry, self._commit_once(entry, maybe_committed=maybe_committed))
+                return self._finish(entry, self._commit_once(entry, maybe_committed=maybe_committed))
             except DatabaseUnavailable as exc:
                 if not maybe_committed:  # the answer that did not come may have taken all of the time
                     give_up = time.monotonic() + self._db.timeout
-                maybe_committed, error, pause = True, exc, 0.05
+                maybe_committed = True
+                error = exc
+                pause = 0.05
             except DatabaseBusy as exc:
-                error, pause = exc, 0.005
+                error = exc
+                pause = 0.005
             except Exception as exc:  # noqa: BLE001 - the caller gets it
-                return self._settle(entry, exc)
+                return self._finish(entry, exc)
             if time.monotonic() > give_up:
                 # where it is unknown whether the rows are there, nothing more may be built on this head
                 entry.journal.lost = entry.journal.lost or maybe_committed
-                return self._settle(entry, error)
+                return self._finish(entry, error)
             time.sleep(pause)
 
     def _commit_once(self, entry: Entry, *, maybe_committed: bool) -> Exception | None:
-        """Commit once: what is wrong with the entry itself, or None if it is durable. Raises what may pass."""
+        """Commit once. Returns what is wrong with the entry itself, or None if it is durable.
+
+        Raises errors after which another try may succeed.
+        """
         if maybe_committed and entry.rows and self._digest_at(entry) == entry.rows[0]["digest"]:
             return None
         try:
             self._transaction([entry])
         except IntegrityError as exc:
-            found = self._digest_at(entry) if entry.rows else None
-            if found is None:
+            digest = self._digest_at(entry) if entry.rows else None
+            if digest is None:
                 return exc
-            if found == entry.rows[0]["digest"]:  # an earlier attempt was still on its way when it was asked after
+            if digest == entry.rows[0]["digest"]:  # an earlier attempt was still on its way when it was asked after
                 return None
             entry.journal.lost = True
             return LeaseLost(entry.journal.execution_id, entry.journal.epoch)
@@ -167,16 +177,17 @@ class Writer:
                 rows.extend(entry.rows)
         return rows
 
-    def _settle(self, entry: Entry, error: BaseException | None = None) -> None:
+    def _finish(self, entry: Entry, error: BaseException | None = None) -> None:
         if error is None and entry.rows:
             entry.journal.head = (entry.rows[-1]["seq"], entry.rows[-1]["digest"])
         entry.error = error
-        entry.settled = True
+        entry.finished = True
 
     def _digest_at(self, entry: Entry) -> bytes | None:
-        table, first = schema.journal.c, entry.rows[0]
+        table = schema.journal.c
+        first = entry.rows[0]
         with self._db.read() as connection:
-            found = connection.execute(
+            digest = connection.execute(
                 select(table.digest).where(table.execution_id == first["execution_id"], table.seq == first["seq"])
             ).scalar()
-        return None if found is None else bytes(found)
+        return None if digest is None else bytes(digest)

@@ -1,4 +1,4 @@
-"""Migrations: the schema of a database is brought to what this code needs, once, by whoever comes first.
+"""Bring the schema of a database to what this code needs, once, whichever process comes first.
 
 ``upgrade`` is safe with any number of processes at the same time: on PostgreSQL one of them holds an advisory lock to
 the end of its transaction, on SQLite the write transaction itself is alone; the others find the work done. All of an
@@ -39,7 +39,7 @@ _version = table(VERSION_TABLE, named("version_num"))
 
 
 def current(db: Database) -> str | None:
-    """The version of the database's schema; None if it has none of our tables."""
+    """Return the version of the database's schema; None if it has none of our tables."""
     with db.read() as connection:
         return _current(connection)
 
@@ -57,15 +57,15 @@ def _current(connection: Connection) -> str | None:
     return connection.execute(select(_version.c.version_num)).scalar()
 
 
-def _needed(db: Database, found: str | None) -> bool:
-    if found is not None and found not in KNOWN:
+def _needed(db: Database, version: str | None) -> bool:
+    if version is not None and version not in KNOWN:
         where = db.url.render_as_string(hide_password=True)
         msg = (
-            f"the schema of {where} has version {found}, this process knows versions up to {HEAD}: a newer version of "
-            "durable-adapters has upgraded it; upgrade durable-adapters here too (pip install -U durable-adapters)"
+            f"the schema of {where} has version {version}, this process knows versions up to {HEAD}: a newer version "
+            "of durable-adapters has upgraded it; upgrade durable-adapters here too (pip install -U durable-adapters)"
         )
         raise SchemaTooNew(msg)
-    return found != HEAD
+    return version != HEAD
 
 
 def _migrate(db: Database, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What alembic runs around each migration: on the connection, and in the transaction, that ``upgrade`` has opened."""
+"""Run by alembic around each migration: on the connection, and in the transaction, that ``upgrade`` has opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Circuits: whether a thing outside is worth calling, as all workers of a database have found it together.
+"""Keep circuits: whether a thing outside is worth calling, as all workers of a database have found it together.
 
     closed -> open        ``failures`` calls in a row have failed
     open   -> half open   ``reset`` seconds later one call is let through, and no other for as long again
@@ -31,7 +31,7 @@ C = T.c
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """As it was found: ``failures`` in a row, and the instant at which to ask again if it is not to be called now."""
+    """State of a circuit: ``failures`` in a row, and the instant to ask again if it may not be called now."""
 
     failures: int = 0
     retry_at: float | None = None
@@ -41,15 +41,15 @@ CLOSED = Circuit()
 
 
 def look(connection: Connection, namespace: str, name: str) -> Circuit:
-    """The circuit as it stands; ``retry_at`` may be over."""
-    found = connection.execute(select(C.failures, C.retry_at).where(C.namespace == namespace, C.name == name)).first()
-    return CLOSED if found is None else Circuit(found.failures, found.retry_at)
+    """Return the circuit as it stands. ``retry_at`` may be over."""
+    row = connection.execute(select(C.failures, C.retry_at).where(C.namespace == namespace, C.name == name)).first()
+    return CLOSED if row is None else Circuit(row.failures, row.retry_at)
 
 
 def probe(db: Database, connection: Connection, namespace: str, name: str, *, reset: float) -> Circuit:
-    """Be the one that is let through an open circuit, if its time has come and nobody else is; else when to ask again.
+    """Try to become the single call that is let through an open circuit whose time has come.
 
-    One conditional statement decides.
+    Returns a circuit with ``retry_at`` set if it is too early or another worker won. One conditional statement decides.
     """
     now = db.now()
     mine = update(T).where(C.namespace == namespace, C.name == name, C.retry_at <= now + TICK)

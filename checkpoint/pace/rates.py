@@ -1,9 +1,9 @@
-"""Rates: how often something may be done by all workers of a database together.
+"""Keep rates: how often something may be done by all workers of a database together.
 
 A token bucket of which one instant is kept: when the next call would be due if they came evenly. A call is let through
 as long as that lies no more than ``per`` seconds ahead, so at most ``calls`` at once, and one every ``per / calls``
-seconds after that. Nothing is written for a call that is not let through but its turn to come again: each of those that
-wait has one of its own, so they do not all come at the same instant.
+seconds after that. A call that is not let through only writes its turn to come again: each waiting call has a turn of
+its own, so they do not all come at the same instant.
 
 Instants are epoch seconds on the database's clock.
 """
@@ -30,16 +30,20 @@ C = T.c
 def take(  # noqa: PLR0913 - the numbers of a rate
     db: Database, connection: Connection, namespace: str, name: str, *, calls: int, per: float
 ) -> float | None:
-    """Let one call through: None; or the instant at which to ask again. One conditional statement decides."""
-    interval, now = per / calls, db.now()
+    """Let one call through and return None; or return the instant at which to ask again.
+
+    One conditional statement decides.
+    """
+    interval = per / calls
+    now = db.now()
     later = case((C.next_at > now, C.next_at), else_=now)
     insert = (sqlite if db.is_sqlite else postgresql).insert(T)
-    taken = insert.values(namespace=namespace, name=name, next_at=now + interval, turn_at=0.0).on_conflict_do_update(
+    attempt = insert.values(namespace=namespace, name=name, next_at=now + interval, turn_at=0.0).on_conflict_do_update(
         index_elements=[C.namespace, C.name],
         set_={"next_at": later + interval},
         where=C.next_at <= now + (per - interval + TICK),
     )
-    if connection.execute(taken.execution_options(preserve_rowcount=True)).rowcount == 1:
+    if connection.execute(attempt.execution_options(preserve_rowcount=True)).rowcount == 1:
         return None
     free = C.next_at - (per - interval)
     turn = update(T).where(C.namespace == namespace, C.name == name)

@@ -1,4 +1,4 @@
-"""Blobs: payloads too large to stand inline, stored once by content.
+"""Store payloads that are too large to stand inline once, by content.
 
 ``stash`` returns what goes in the column: the bytes themselves up to 64 KB, else a reference of 33 bytes, a zero
 and the sha256 of the content. Encoded payloads are JSON and never begin with a zero.
@@ -28,7 +28,7 @@ _MARK = b"\0"
 
 
 def stash(db: Database, data: bytes) -> tuple[bytes, Callable[[Connection], object] | None]:
-    """What to store for ``data``, and the statement that must commit with it (None if it stands inline)."""
+    """Return what to store for ``data``, and the statement that must commit with it (None if it stands inline)."""
     if len(data) <= INLINE:
         return data, None
     digest = hashlib.sha256(data).digest()
@@ -41,7 +41,7 @@ def stash(db: Database, data: bytes) -> tuple[bytes, Callable[[Connection], obje
 
 
 def is_reference(stored: bytes) -> bool:
-    """Whether this stands for a blob, and is not the bytes themselves."""
+    """True if this stands for a blob, and is not the bytes themselves."""
     return stored.startswith(_MARK)
 
 
@@ -52,7 +52,7 @@ def discard(connection: Connection, references: Iterable[bytes]) -> None:
 
 
 def fetch(db: Database, stored: bytes) -> bytes:
-    """The bytes that ``stash`` was given. Raises JournalCorrupt if the blob is gone or was changed."""
+    """Return the bytes that ``stash`` was given. Raises JournalCorrupt if the blob is gone or was changed."""
     if not is_reference(stored):
         return stored
     digest = stored[1:].hex()

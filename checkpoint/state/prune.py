@@ -1,4 +1,4 @@
-"""Snapshots deleted, thinned out, or copied to another thread; what is still referred to stays.
+"""Delete snapshots, thin them out, or copy them to another thread; what is still referred to stays.
 
 A piece or a value may be needed by any snapshot of its thread, so deleting is marking and sweeping within the thread,
 in one transaction in which nobody can refer to a piece anew. One thread a transaction.
@@ -14,8 +14,8 @@ from sqlalchemy import Table, delete, func, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
-from durable.checkpoint.state.reads import Lineage, Pieces, batches
-from durable.checkpoint.state.snapshots import PLAIN, Place, seize, share, version_key
+from durable.checkpoint.state.reads import Ancestry, Pieces, batches
+from durable.checkpoint.state.snapshots import PLAIN, SnapshotPlace, seize, share, version_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,12 +36,12 @@ def forget(db: Database, connection: Connection, namespace: str, thread: str) ->
 
 
 def threads_of_runs(connection: Connection, namespace: str, runs: Sequence[str]) -> list[str]:
-    """The threads that have snapshots of these runs."""
-    found: set[str] = set()
+    """Return the threads that have snapshots of these runs."""
+    threads: set[str] = set()
     for batch in batches(runs):
         rows = connection.execute(select(S.c.thread).distinct().where(S.c.namespace == namespace, S.c.run.in_(batch)))
-        found.update(rows.scalars())
-    return sorted(found)
+        threads.update(rows.scalars())
+    return sorted(threads)
 
 
 def forget_runs(db: Database, connection: Connection, namespace: str, thread: str, runs: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ def forget_runs(db: Database, connection: Connection, namespace: str, thread: st
     for batch in batches(runs):
         rows = connection.execute(select(S.c.ns, S.c.id).where(_within(S, namespace, thread), S.c.run.in_(batch))).all()
         for ns in {row.ns for row in rows}:
-            _drop(connection, Place(namespace, thread, ns), [row.id for row in rows if row.ns == ns])
+            _drop(connection, SnapshotPlace(namespace, thread, ns), [row.id for row in rows if row.ns == ns])
     _sweep(connection, namespace, thread)
 
 
@@ -65,23 +65,24 @@ def prune(
     seize(db, connection, namespace, thread)
     rows = connection.execute(select(S.c.ns, S.c.id, S.c.metadata).where(_within(S, namespace, thread))).all()
     for ns in {row.ns for row in rows}:
-        place, here = Place(namespace, thread, ns), [row for row in rows if row.ns == ns]
-        channels = {name for row in here for name in spread(bytes(row.metadata))}
-        newest = max(row.id for row in here)
-        kept = {newest, *_needed(Lineage(connection, place), newest, channels)}
-        _drop(connection, place, [row.id for row in here if row.id not in kept])
+        place = SnapshotPlace(namespace, thread, ns)
+        own = [row for row in rows if row.ns == ns]
+        channels = {name for row in own for name in spread(bytes(row.metadata))}
+        newest = max(row.id for row in own)
+        needed = {newest, *_needed(Ancestry(connection, place), newest, channels)}
+        _drop(connection, place, [row.id for row in own if row.id not in needed])
     _sweep(connection, namespace, thread)
 
 
-def _needed(lineage: Lineage, newest: str, channels: set[str]) -> Iterable[str]:
-    """The ancestors that hold a part of these channels as they are in the newest snapshot."""
-    held = lineage.channels(newest)
-    missing = {name for name in channels & held.keys() if lineage.stored(held, name) is None}
-    for ancestor, channels_then in lineage.ancestors(newest):
+def _needed(ancestry: Ancestry, newest: str, channels: set[str]) -> Iterable[str]:
+    """Yield the ancestors that hold a part of these channels as they are in the newest snapshot."""
+    held = ancestry.channels(newest)
+    missing = {name for name in channels & held.keys() if ancestry.stored(held, name) is None}
+    for ancestor, channels_then in ancestry.ancestors(newest):
         if not missing:
             return
         yield ancestor
-        missing -= {name for name in missing if lineage.stored(channels_then, name) is not None}
+        missing -= {name for name in missing if ancestry.stored(channels_then, name) is not None}
 
 
 def copy(  # noqa: PLR0913 - from where, and to where
@@ -92,7 +93,7 @@ def copy(  # noqa: PLR0913 - from where, and to where
     if source == thread:
         return
     for name in (source, thread):
-        share(db, connection, Place(namespace, name, ""))
+        share(db, connection, SnapshotPlace(namespace, name, ""))
     insert = sqlite.insert if db.is_sqlite else postgresql.insert
     for table in _ALL:  # snapshots first: what a later one needs may come along, what an earlier one needs is there
         columns = [literal(thread, column.type) if column is table.c.thread else column for column in table.c]
@@ -125,7 +126,7 @@ def _within(table: Table, namespace: str, thread: str) -> ColumnElement[bool]:
     return (table.c.namespace == namespace) & (table.c.thread == thread)
 
 
-def _drop(connection: Connection, place: Place, ids: Sequence[str]) -> None:
+def _drop(connection: Connection, place: SnapshotPlace, ids: Sequence[str]) -> None:
     for batch in batches(ids):
         connection.execute(delete(S).where(place.of(S), S.c.id.in_(batch)))
         connection.execute(delete(W).where(place.of(W), W.c.snapshot.in_(batch)))
@@ -134,16 +135,16 @@ def _drop(connection: Connection, place: Place, ids: Sequence[str]) -> None:
 def _sweep(connection: Connection, namespace: str, thread: str) -> None:
     """Delete the values no snapshot of the thread has, then the pieces no value and no write refers to."""
     live = {
-        (row.ns, name, version_key(given[0]))
+        (row.ns, name, version_key(version[0]))
         for row in connection.execute(select(S.c.ns, S.c.channels).where(_within(S, namespace, thread)))
-        for name, given in json.loads(row.channels).items()
+        for name, version in json.loads(row.channels).items()
     }
     rows = connection.execute(select(V.c.ns, V.c.channel, V.c.version).where(_within(V, namespace, thread))).all()
     dead = [row for row in rows if tuple(row) not in live]
     for (ns, channel), versions in _grouped(dead).items():
-        here = Place(namespace, thread, ns).of(V) & (V.c.channel == channel)
+        column = SnapshotPlace(namespace, thread, ns).of(V) & (V.c.channel == channel)
         for batch in batches(versions):
-            connection.execute(delete(V).where(here, V.c.version.in_(batch)))
+            connection.execute(delete(V).where(column, V.c.version.in_(batch)))
     pieces = Pieces(connection, namespace, thread)
     needed: set[bytes] = set()
     for table in (V, W):

@@ -1,4 +1,4 @@
-"""Ropes: a list stored in pieces, so that a version which differs in a few items costs a few pieces.
+"""Store a list in pieces, so that a version which differs in a few items costs a few pieces.
 
 Items are packed into chunks that end where the content of an item says so; eight digests of closed chunks make a
 node, eight digests of nodes a node of the next level. What is not full yet stands in the rope's own descriptor:
@@ -40,7 +40,7 @@ _OPEN = struct.Struct("<B")
 
 @dataclass(frozen=True, slots=True)
 class Rope:
-    """A list as it is stored. Never changed: ``extended`` makes another one that shares its pieces.
+    """List as it is stored. Never changed: ``extended`` makes another one that shares its pieces.
 
     ``ends[i]`` is the number of items up to the end of chunk ``i``; ``levels[0]`` are the digests of all closed
     chunks, ``levels[n]`` those of the full nodes over ``levels[n - 1]``; ``tail`` are the items of the open chunk.
@@ -52,29 +52,33 @@ class Rope:
 
     @property
     def closed(self) -> int:
-        """How many items are in closed chunks."""
+        """Return how many items are in closed chunks."""
         return self.ends[-1] if self.ends else 0
 
     def __len__(self) -> int:
         return self.closed + len(self.tail)
 
-    def resume_at(self, kept: int) -> int:
-        """From which item on a list must be given that has the first ``kept`` items of this one: a place to cut."""
-        if kept >= self.closed:
-            return min(kept, len(self))
-        whole = bisect_right(self.ends, kept)
+    def resume_at(self, common: int) -> int:
+        """Return from which item on to give a list that has the first ``common`` items of this one: a place to cut."""
+        if common >= self.closed:
+            return min(common, len(self))
+        whole = bisect_right(self.ends, common)
         return self.ends[whole - 1] if whole else 0
 
 
 def digest_of(piece: bytes) -> bytes:
-    """What a piece is stored under."""
+    """Return what a piece is stored under."""
     return blake2b(piece, digest_size=DIGEST).digest()
 
 
 def extended(base: Rope, start: int, items: Iterable[bytes]) -> tuple[Rope, dict[bytes, bytes]]:
-    """The first ``start`` items of ``base`` (as ``resume_at`` said) and then ``items``; and the pieces that are new."""
+    """Return a rope of the first ``start`` items of ``base`` and then ``items``; and the pieces that are new.
+
+    ``start`` is what ``resume_at`` said.
+    """
     whole = bisect_right(base.ends, start)
-    ends, chunks = list(base.ends[:whole]), list(base.levels[0][:whole])
+    ends = list(base.ends[:whole])
+    chunks = list(base.levels[0][:whole])
     closed = ends[-1] if ends else 0
     tail = list(base.tail[: start - closed]) if start > closed else []
     size = sum(len(item) + _LENGTH.size for item in tail)
@@ -88,14 +92,18 @@ def extended(base: Rope, start: int, items: Iterable[bytes]) -> tuple[Rope, dict
             pieces[chunks[-1]] = chunk
             closed += len(tail)
             ends.append(closed)
-            tail, size = [], 0
+            tail = []
+            size = 0
     return Rope(ends, _levels(chunks, base.levels, whole, pieces), tail), pieces
 
 
 def _levels(
     chunks: Sequence[bytes], base: Sequence[Sequence[bytes]], same: int, pieces: dict[bytes, bytes]
 ) -> list[Sequence[bytes]]:
-    """All levels over ``chunks``, of which the first ``same`` are those of ``base``; new nodes go into ``pieces``."""
+    """Return all levels over ``chunks``, of which the first ``same`` are those of ``base``.
+
+    New nodes go into ``pieces``.
+    """
     levels = [chunks]
     while len(levels[-1]) >= FANOUT:
         below = levels[-1]
@@ -110,11 +118,11 @@ def _levels(
 
 
 def descriptor(rope: Rope) -> bytes:
-    """What stands for the rope in a row: the highest level first, then what is open of each level below."""
+    """Return what stands for the rope in a row: the highest level first, then what is open of each level below."""
     parts = [_COUNTS.pack(len(rope), len(rope.levels))]
     for level in reversed(rope.levels):
-        left = level[len(level) // FANOUT * FANOUT :]
-        parts += [_OPEN.pack(len(left)), *left]
+        unfilled = level[len(level) // FANOUT * FANOUT :]
+        parts += [_OPEN.pack(len(unfilled)), *unfilled]
     return b"".join([*parts, _packed(rope.tail)])
 
 
@@ -123,7 +131,8 @@ def _packed(items: Iterable[bytes]) -> bytes:
 
 
 def _unpacked(chunk: bytes) -> list[bytes]:
-    items, at = [], 0
+    items = []
+    at = 0
     while at < len(chunk):
         (length,) = _LENGTH.unpack_from(chunk, at)
         at += _LENGTH.size + length
@@ -132,7 +141,7 @@ def _unpacked(chunk: bytes) -> list[bytes]:
 
 
 def items_of(stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, bytes]]) -> list[bytes]:
-    """The items of a descriptor. ``fetch`` gives the pieces of some digests. Raises CorruptPayload."""
+    """Return the items of a descriptor. ``fetch`` gives the pieces of some digests. Raises CorruptPayload."""
     count, chunks, _, tail = _walk(stored, fetch)
     held = fetch(chunks)
     try:
@@ -146,7 +155,7 @@ def items_of(stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, by
 
 
 def pieces_of(stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, bytes]]) -> set[bytes]:
-    """The digests of all pieces that a descriptor needs. Raises CorruptPayload."""
+    """Return the digests of all pieces that a descriptor needs. Raises CorruptPayload."""
     _, chunks, nodes, _ = _walk(stored, fetch)
     return {*chunks, *nodes}
 
@@ -154,7 +163,10 @@ def pieces_of(stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, b
 def _walk(
     stored: bytes, fetch: Callable[[Sequence[bytes]], Mapping[bytes, bytes]]
 ) -> tuple[int, list[bytes], list[bytes], bytes]:
-    """From the highest level down: (number of items, digests of the chunks, digests of the nodes, open chunk)."""
+    """Walk from the highest level down.
+
+    Returns (number of items, digests of the chunks, digests of the nodes, open chunk).
+    """
     nodes: list[bytes] = []
     chunks: list[bytes] = []
     try:
@@ -164,9 +176,9 @@ def _walk(
             nodes += chunks
             held = fetch(chunks)
             chunks = [digest for node in chunks for digest in _split(held[node])]
-            left = stored[at] * DIGEST
-            chunks += _split(stored[at + 1 : at + 1 + left])
-            at += 1 + left
+            width = stored[at] * DIGEST
+            chunks += _split(stored[at + 1 : at + 1 + width])
+            at += 1 + width
     except (KeyError, IndexError, struct.error) as exc:
         raise _corrupt(exc) from exc
     return count, chunks, nodes, stored[at:]

@@ -1,4 +1,4 @@
-"""Sessions: what was said in a conversation, in the order in which it was stored, and state beside it.
+"""Keep sessions: what was said in a conversation, in the order in which it was stored, and state beside it.
 
 A session counts its own changes: each item takes the next number of its revision, so order and staleness never depend
 on anybody's clock. Appending an item again under its id changes nothing. A write that expects a revision is refused
@@ -39,8 +39,8 @@ SCOPES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a session is: the runtime's namespace, then the framework's own names."""
+class SessionPlace:
+    """Place of a session: the runtime's namespace, then the framework's own names."""
 
     namespace: str
     app: str
@@ -49,7 +49,7 @@ class Place:
 
     @property
     def names(self) -> dict[str, str]:
-        """By column."""
+        """Return the names by column."""
         return {"namespace": self.namespace, "app": self.app, "user": self.user, "id": self.id}
 
 
@@ -75,10 +75,10 @@ _MOVE = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it stands: its place, how many changes it has seen, and when (epoch seconds)."""
+    """Session as it stands: its place, how many changes it has seen, and when (epoch seconds)."""
 
     number: int
-    place: Place
+    place: SessionPlace
     revision: int
     created_at: float
     updated_at: float
@@ -86,7 +86,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An item, encoded. ``id`` makes appending idempotent; ``at`` is the framework's own instant, only to filter by."""
+    """Encoded item.
+
+    ``id`` makes appending idempotent; ``at`` is the framework's own instant, only to filter by.
+    """
 
     body: bytes
     id: str | None = None
@@ -95,34 +98,34 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item and its number in the session."""
+    """Item and its number in the session."""
 
     seq: int
     id: str | None
     body: bytes
 
 
-def create(db: Database, connection: Connection, place: Place, *, at: float | None = None) -> Session:
-    """A new session, at revision 0. ``at`` replaces the database's clock. Raises SessionExists."""
+def create(db: Database, connection: Connection, place: SessionPlace, *, at: float | None = None) -> Session:
+    """Make a new session, at revision 0. ``at`` replaces the database's clock. Raises SessionExists."""
     if not _insert(db, connection, place, at):
         raise SessionExists(place.id)
     return hold(connection, place)
 
 
-def get(connection: Connection, place: Place) -> Session | None:
-    """The session; None if there is none."""
+def get(connection: Connection, place: SessionPlace) -> Session | None:
+    """Return the session; None if there is none."""
     return _session(_GET.fetch(connection, place.names))
 
 
 def find(connection: Connection, namespace: str, app: str, *, user: str | None = None) -> list[Session]:
-    """The sessions of an app, or of one of its users: the one that was written to last comes last."""
+    """Return the sessions of an app, or of one of its users: the one that was written to last comes last."""
     query = select(schema.session_heads).where(S.namespace == namespace, S.app == app)
     if user is not None:
         query = query.where(S.user == user)
     return [_made(row) for row in connection.execute(query.order_by(S.updated_at, S.user, S.id))]
 
 
-def drop(connection: Connection, place: Place) -> None:
+def drop(connection: Connection, place: SessionPlace) -> None:
     """Delete the session, its items and its own state."""
     _DROP.run(connection, [place.names])
     scope = _scope((place.app, place.user, place.id))
@@ -132,14 +135,14 @@ def drop(connection: Connection, place: Place) -> None:
 def append(  # noqa: PLR0913 - where, what, and what is assumed
     db: Database,
     connection: Connection,
-    place: Place,
+    place: SessionPlace,
     items: Sequence[NewItem],
     *,
     expect: int | None = None,
     make: bool = False,
     at: float | None = None,
 ) -> Session:
-    """Append the items that are not there yet; the session as it stands then.
+    """Append the items that are not there yet. Returns the session as it stands then.
 
     With ``make`` a session that is missing is made. ``at`` is the session's new ``updated_at``. Raises
     SessionNotFound, SessionChanged if the session is not at the revision ``expect`` and anything is to be written, and
@@ -159,17 +162,20 @@ def add(  # noqa: PLR0913 - where, what, and what is assumed
     expect: int | None = None,
     at: float | None = None,
 ) -> Session:
-    """As ``append``, to a session that is held in this transaction: at the same revision if nothing was new."""
+    """Append to a session that is held in this transaction: at the same revision if nothing was new.
+
+    Otherwise like ``append``.
+    """
     new: list[NewItem] = []
-    known: dict[str, bytes] = {}
+    bodies: dict[str, bytes] = {}
     for item in items:
         if item.id is None:
             new.append(item)
             continue
-        body = known.get(item.id) or _KNOWN.scalar(connection, {"session": session.number, "id": item.id})
+        body = bodies.get(item.id) or _KNOWN.scalar(connection, {"session": session.number, "id": item.id})
         if body is None:
             new.append(item)
-            known[item.id] = item.body
+            bodies[item.id] = item.body
         elif bytes(body) != item.body:
             raise ItemConflict(session.place.id, item.id)
     if not new:
@@ -191,7 +197,7 @@ def read(
     after: float | None = None,
     revision: int | None = None,
 ) -> list[Item]:
-    """The items in order: the ``last`` ones of those that were said at ``after`` or later, as of a ``revision``."""
+    """Return items in order: the ``last`` ones of those said at ``after`` or later, as of a ``revision``."""
     query = select(ITEM.seq, ITEM.id, ITEM.body).where(ITEM.session == session.number)
     if revision is None:
         query = query.where(ITEM.gone.is_(None))
@@ -200,25 +206,25 @@ def read(
     if after is not None:
         query = query.where(ITEM.at >= after)
     query = query.order_by(ITEM.seq) if last is None else query.order_by(ITEM.seq.desc()).limit(last)
-    found = [Item(row.seq, row.id, bytes(row.body)) for row in connection.execute(query)]
-    return found if last is None else found[::-1]
+    items = [Item(row.seq, row.id, bytes(row.body)) for row in connection.execute(query)]
+    return items if last is None else items[::-1]
 
 
-def ending(connection: Connection, place: Place, endings: Iterable[bytes]) -> set[bytes]:
-    """Which of these, all of one length, an item of any session of this app's user ends with."""
-    wanted = set(endings)
-    if not wanted:
-        return wanted
-    last = func.substr(ITEM.body, func.length(ITEM.body) + 1 - len(next(iter(wanted))), type_=LargeBinary())
+def ending(connection: Connection, place: SessionPlace, endings: Iterable[bytes]) -> set[bytes]:
+    """Return which of these, all of one length, an item of any session of this app's user ends with."""
+    remaining = set(endings)
+    if not remaining:
+        return remaining
+    last = func.substr(ITEM.body, func.length(ITEM.body) + 1 - len(next(iter(remaining))), type_=LargeBinary())
     query = select(last).join(schema.session_heads, ITEM.session == S.number)
     of_user = query.where(S.namespace == place.namespace, S.app == place.app, S.user == place.user)
-    return {bytes(found) for found in connection.execute(of_user.where(last.in_(wanted))).scalars()}
+    return {bytes(body) for body in connection.execute(of_user.where(last.in_(remaining))).scalars()}
 
 
 def withdraw(  # noqa: PLR0913 - where, and which
     db: Database,
     connection: Connection,
-    place: Place,
+    place: SessionPlace,
     *,
     since: int = 0,
     before: int | None = None,
@@ -232,28 +238,28 @@ def withdraw(  # noqa: PLR0913 - where, and which
         return None
     session = hold(connection, place)
     _expect(session, expect)
-    here = (ITEM.session == session.number) & (ITEM.seq >= since) & ITEM.gone.is_(None)
+    chosen = (ITEM.session == session.number) & (ITEM.seq >= since) & ITEM.gone.is_(None)
     if before is not None:
-        here &= ITEM.seq < before
+        chosen &= ITEM.seq < before
     # an id that is free again may come again
-    connection.execute(update(schema.session_items).where(here).values(gone=session.revision + 1, id=None))
+    connection.execute(update(schema.session_items).where(chosen).values(gone=session.revision + 1, id=None))
     return _changed(db, connection, session, 1, None)
 
 
-def pop(db: Database, connection: Connection, place: Place) -> Item | None:
+def pop(db: Database, connection: Connection, place: SessionPlace) -> Item | None:
     """Take back the last item and return it; None if there is none."""
     session = get(connection, place)
     if session is None:
         return None
     session = hold(connection, place)
-    found = read(connection, session, last=1)
-    if not found:
+    items = read(connection, session, last=1)
+    if not items:
         return None
-    withdraw(db, connection, place, since=found[0].seq)
-    return found[0]
+    withdraw(db, connection, place, since=items[0].seq)
+    return items[0]
 
 
-def purge(connection: Connection, place: Place) -> None:
+def purge(connection: Connection, place: SessionPlace) -> None:
     """Delete for good what was withdrawn: it cannot be read at earlier revisions any more."""
     session = get(connection, place)
     if session is not None:
@@ -262,15 +268,15 @@ def purge(connection: Connection, place: Place) -> None:
 
 
 def state(connection: Connection, namespace: str, *scopes: tuple[str, ...]) -> list[dict[str, bytes]]:
-    """What is kept under each of these scopes: encoded values by key."""
+    """Return what is kept under each of these scopes: encoded values by key."""
     named = [_scope(scope) for scope in scopes]
-    found: dict[str, dict[str, bytes]] = {scope: {} for scope in named}
-    wanted = list(found)
+    values: dict[str, dict[str, bytes]] = {scope: {} for scope in named}
+    distinct = list(values)
     query = select(STATE.scope, STATE.key, STATE.value).where(STATE.namespace == namespace).order_by(STATE.key)
-    for first in range(0, len(wanted), SCOPES):
-        for row in connection.execute(query.where(STATE.scope.in_(wanted[first : first + SCOPES]))):
-            found[row.scope][row.key] = bytes(row.value)
-    return [found[scope] for scope in named]
+    for first in range(0, len(distinct), SCOPES):
+        for row in connection.execute(query.where(STATE.scope.in_(distinct[first : first + SCOPES]))):
+            values[row.scope][row.key] = bytes(row.value)
+    return [values[scope] for scope in named]
 
 
 def keep_state(connection: Connection, namespace: str, scope: tuple[str, ...], values: Mapping[str, bytes]) -> None:
@@ -295,14 +301,14 @@ def _scope(path: Iterable[str]) -> str:
     return json.dumps(list(path), ensure_ascii=False)
 
 
-def _insert(db: Database, connection: Connection, place: Place, at: float | None) -> bool:
+def _insert(db: Database, connection: Connection, place: SessionPlace, at: float | None) -> bool:
     now = db.sync_clock(connection) if at is None else at
     row = {**place.names, "revision": 0, "created_at": now, "updated_at": now}
     return bool(connection.execute(db.insert_or_ignore(schema.session_heads), row).rowcount == 1)
 
 
-def hold(connection: Connection, place: Place) -> Session:
-    """The session; nobody else writes to it until the end of the transaction. Raises SessionNotFound."""
+def hold(connection: Connection, place: SessionPlace) -> Session:
+    """Return the session; nobody else writes to it until the end of the transaction. Raises SessionNotFound."""
     session = _session(_HOLD.fetch(connection, place.names))
     if session is None:
         raise SessionNotFound(place.id)
@@ -315,7 +321,7 @@ def _session(row: Any) -> Session | None:
 
 def _made(row: Any) -> Session:
     number, namespace, app, user, name, revision, created_at, updated_at = row
-    return Session(number, Place(namespace, app, user, name), revision, created_at, updated_at)
+    return Session(number, SessionPlace(namespace, app, user, name), revision, created_at, updated_at)
 
 
 def _expect(session: Session, expect: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Snapshots: a framework's saved state of a thread, versioned; a channel that did not change costs nothing.
+"""Save a framework's state of a thread in versions; a channel that did not change costs nothing.
 
 A snapshot has an id, a parent, the version of each of its channels, and what the framework wants back (``body``,
 ``metadata``: encoded, opaque here). What a channel holds at a version is stored once, under that version; small
@@ -6,8 +6,8 @@ values stand in the snapshot itself; a list is a rope (see ``ropes``), so a vers
 more item. ``writes`` are what tasks have written on top of a snapshot and the framework has not applied yet.
 
 Ids of snapshots sort by the order in which they were made; the newest is the greatest. The functions run on the
-caller's connection, so they commit together with the journal's record of them. Reading is in ``snapshot_reads``,
-deleting and copying in ``snapshot_prune``.
+caller's connection, so they commit together with the journal's record of them. Reading is in ``reads``,
+deleting and copying in ``prune``.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ PLAIN, PIECE, ROPE = b"v", b"p", b"r"
 
 
 class PiecesGone(Exception):
-    """The version that a list was cut against was deleted meanwhile: it must be given whole."""
+    """Raised when the version that a list was cut against was deleted meanwhile: it must be given whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A line of snapshots: the runtime's namespace, the thread, and the framework's own name within the thread."""
+class SnapshotPlace:
+    """Line of snapshots: the runtime's namespace, the thread, and the framework's own name within the thread."""
 
     namespace: str
     thread: str
     ns: str
 
     def of(self, table: Table) -> ColumnElement[bool]:
-        """The rows of a table that belong here."""
+        """Return the condition for the rows of a table that belong here."""
         c = table.c
         return (c.namespace == self.namespace) & (c.thread == self.thread) & (c.ns == self.ns)
 
     @property
     def key(self) -> dict[str, str]:
-        """The columns that every row here begins with."""
+        """Return the columns that every row here begins with."""
         return {"namespace": self.namespace, "thread": self.thread, "ns": self.ns}
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A list that was stored: at which version, and its rope; what the next version is cut against."""
+    """List that was stored: at which version, and its rope. The next version is cut against it."""
 
     version: Version
     rope: Rope
@@ -76,14 +76,14 @@ class Cut:
 
     @classmethod
     def of(cls, version: Version, rope: Rope, tag: str) -> Cut:
-        """The list at a version; ``tag`` (at most 255 bytes) is the caller's word for what kind of list."""
+        """Return the list at a version. ``tag`` (at most 255 bytes) is the caller's word for what kind of list."""
         name = tag.encode()
         return cls(version, rope, tag, ROPE + bytes([len(name)]) + name + ropes.descriptor(rope))
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A snapshot on its way to the database. Each channel is given once, by one of the methods."""
+    """Snapshot on its way to the database. Each channel is given once, by one of the methods."""
 
     id: str
     parent: str | None
@@ -96,20 +96,20 @@ class Draft:
     based_on: dict[str, Cut] = field(default_factory=dict)
 
     def known(self, channel: str, version: Version) -> None:
-        """A channel that is empty, or whose value is stored under this version already."""
+        """Set a channel that is empty, or whose value is stored under this version already."""
         self.channels[channel] = [version]
 
     def small(self, channel: str, version: Version, encoded: bytes) -> None:
-        """A value of some bytes of UTF-8, to stand in every snapshot that has this version."""
+        """Set a value of some bytes of UTF-8, to stand in every snapshot that has this version."""
         self.channels[channel] = [version, encoded.decode()]
 
     def value(self, channel: str, version: Version, encoded: bytes) -> None:
-        """A value, new at this version."""
+        """Set a value, new at this version."""
         self.channels[channel] = [version]
         self.cells[channel, version] = value_cell(encoded, self.pieces)
 
     def listed(self, channel: str, cut: Cut, pieces: Mapping[bytes, bytes], base: Cut | None) -> None:
-        """A list, new at this version; ``pieces`` are those that ``base`` does not have."""
+        """Set a list, new at this version; ``pieces`` are those that ``base`` does not have."""
         self.channels[channel] = [cut.version]
         self.cells[channel, cut.version] = cut.cell
         self.pieces.update(pieces)
@@ -119,7 +119,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What a task wrote to a channel. ``idx`` is its place in the task; negative ones are the framework's own."""
+    """Write of a task to a channel. ``idx`` is its place in the task; negative ones are the framework's own."""
 
     task: str
     idx: int
@@ -129,7 +129,7 @@ class Write:
 
 
 def value_cell(encoded: bytes, pieces: dict[bytes, bytes]) -> bytes:
-    """What stands in a row for a value; a large one is added to ``pieces``."""
+    """Return what stands in a row for a value; a large one is added to ``pieces``."""
     if len(encoded) <= INLINE:
         return PLAIN + encoded
     digest = ropes.digest_of(encoded)
@@ -138,12 +138,12 @@ def value_cell(encoded: bytes, pieces: dict[bytes, bytes]) -> bytes:
 
 
 def version_key(version: Version) -> str:
-    """A version as text, numbers marked: 1 and "1" are two."""
+    """Return a version as text, numbers marked: 1 and "1" are two."""
     return version if isinstance(version, str) else f"#{version!r}"
 
 
 def _inserting(table: Table, *replaced: str) -> Prepared:
-    """An INSERT that leaves an existing row as it is, or replaces these columns of it."""
+    """Return an INSERT that leaves an existing row as it is, or replaces these columns of it."""
 
     def make(dialect: str) -> CompilerElement:
         statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
@@ -172,7 +172,7 @@ _CELL = Prepared(
 )
 
 
-def put(db: Database, connection: Connection, place: Place, draft: Draft) -> None:
+def put(db: Database, connection: Connection, place: SnapshotPlace, draft: Draft) -> None:
     """Store a snapshot; one of the same id is replaced. What is stored under a version stays as it is.
 
     Raises PiecesGone if a list was cut against a version that is not there any more.
@@ -197,7 +197,7 @@ def put(db: Database, connection: Connection, place: Place, draft: Draft) -> Non
 def put_writes(  # noqa: PLR0913 - where, on what, what, how
     db: Database,
     connection: Connection,
-    place: Place,
+    place: SnapshotPlace,
     snapshot: str,
     *,
     writes: Sequence[Write],
@@ -226,19 +226,22 @@ def put_writes(  # noqa: PLR0913 - where, on what, what, how
     (_REWRITE if replace else _WRITE).run(connection, rows)
 
 
-def _keep_pieces(connection: Connection, place: Place, pieces: Mapping[bytes, bytes]) -> None:
+def _keep_pieces(connection: Connection, place: SnapshotPlace, pieces: Mapping[bytes, bytes]) -> None:
     at = {"namespace": place.namespace, "thread": place.thread}
     _PIECE.run(connection, [{**at, "digest": digest, "piece": piece} for digest, piece in sorted(pieces.items())])
 
 
-def share(db: Database, connection: Connection, place: Place) -> None:
-    """Until the end of the transaction, nobody deletes pieces of this thread."""
+def share(db: Database, connection: Connection, place: SnapshotPlace) -> None:
+    """Keep everybody from deleting pieces of this thread until the end of the transaction."""
     if not db.is_sqlite:  # there a write transaction is alone anyway
         connection.execute(select(func.pg_advisory_xact_lock_shared(_lock(place.namespace, place.thread))))
 
 
 def seize(db: Database, connection: Connection, namespace: str, thread: str) -> None:
-    """Until the end of the transaction, nobody refers to pieces of this thread anew. One thread a transaction."""
+    """Keep everybody from referring to pieces of this thread anew until the end of the transaction.
+
+    One thread a transaction.
+    """
     if not db.is_sqlite:
         connection.execute(select(func.pg_advisory_xact_lock(_lock(namespace, thread))))
 

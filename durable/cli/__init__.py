@@ -1,4 +1,4 @@
-"""The command line: ``durable``. Only this package imports typer and rich.
+"""Command line ``durable``. Only this package imports typer and rich.
 
 Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage.
 """
@@ -45,7 +45,7 @@ app.command("doctor")(verb(doctor.diagnose))
 
 
 def main() -> None:
-    """The entry point of ``durable`` and of ``python -m durable``."""
+    """Run ``durable``, also for ``python -m durable``."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,15 +1,16 @@
-"""Verbs about what waits for a person: the inbox, and the decisions on it."""
+"""Decide what waits for a person: the verbs of the inbox."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from durable.checkpoint.records import Interrupt, InterruptKind, InterruptStatus
+from durable.checkpoint.records import Interrupt, InterruptName, InterruptStatus
 from durable.cli import plain
 from durable.cli.render import cell, clean, moment, short, table
 from durable.cli.session import Session, chosen, one_of, parsed, person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import KINDS
 
 Id = Annotated[
     str, typer.Argument(metavar="INTERRUPT", help="The interrupt's id, as `durable approvals list` shows it.")
@@ -26,7 +27,7 @@ Role = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The person who decides, and in which roles."""
+    """Person who decides, and in which roles."""
 
     by: str | None
     roles: list[str] | None
@@ -37,7 +38,7 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
     session: Session,
     *,
     state: Annotated[str, typer.Option("--status", help=f"{one_of(InterruptStatus)}, or all.")] = "open",
-    kind: Annotated[str | None, typer.Option(help=f"{one_of(InterruptKind)}.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"{one_of(InterruptName)}.")] = None,
     tool: Annotated[str | None, typer.Option(help="Only about this tool.")] = None,
     execution: Annotated[str | None, typer.Option(metavar="ID", help="Only of this execution.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
@@ -46,47 +47,50 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
     if state != "all":
         chosen(state, InterruptStatus, "--status")
     if kind is not None:
-        chosen(kind, InterruptKind, "--kind")
+        chosen(kind, InterruptName, "--kind")
     filters: dict[str, Any] = {"kind": kind, "tool": tool, "execution_id": execution, "limit": limit}
     with session.runtime() as runtime:
-        found = runtime.interrupts(status=None if state == "all" else state, **filters)
-        told = [plain.interrupt(one) for one in found]
-    made = table(
+        interrupts = runtime.interrupts(status=None if state == "all" else state, **filters)
+        documents = [plain.interrupt(interrupt) for interrupt in interrupts]
+    rows = table(
         "interrupt", "kind", "what", "execution", "asked (UTC)", "", fixed=("interrupt", "kind", "asked (UTC)")
     )
-    for one, shown in zip(found, told, strict=True):
-        made.add_row(
-            cell(one.id),
-            cell(one.kind),
+    for interrupt, shown in zip(interrupts, documents, strict=True):
+        rows.add_row(
+            cell(interrupt.id),
+            cell(interrupt.kind),
             cell(_what(shown)),
-            cell(one.execution_id),
-            moment(one.created_at),
-            cell(_state(one), "dim"),
+            cell(interrupt.execution_id),
+            moment(interrupt.created_at),
+            cell(_state(interrupt), "dim"),
         )
-    session.output.tell(told, lambda console: console.print(made if found else "nothing waits for a decision"))
+    session.output.write(
+        documents, lambda console: console.print(rows if interrupts else "nothing waits for a decision")
+    )
 
 
 def _what(shown: dict[str, Any]) -> str:
     subject = shown["subject"]
-    if shown["kind"] == "drift":
-        recorded, now = subject.get("recorded", {}), subject.get("now", {})
+    kind = KINDS[shown["kind"]]
+    if kind.shows_both_sides:
+        recorded = subject.get("recorded", {})
+        now = subject.get("now", {})
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:
-        doubt = "did it happen? " if shown["kind"] == "in_doubt" else ""
-        why = f" ({shown['rule']})" if shown["kind"] in {"in_doubt", "repeat"} and shown["rule"] else ""
-        return f"{doubt}{shown['tool']} {short(shown['arguments'], 200)}{why}"
-    asked = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
+        why = f" ({shown['rule']})" if kind.says_why and shown["rule"] else ""
+        return f"{kind.words}{shown['tool']} {short(shown['arguments'], 200)}{why}"
+    question = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
     choices = (subject.get("schema") or {}).get("enum") if isinstance(subject, dict) else None
-    return f"{asked} {short(choices, 120)}" if choices else str(asked)
+    return f"{question} {short(choices, 120)}" if choices else str(question)
 
 
-def _state(one: Interrupt) -> str:
-    if one.status == "open":
-        expires = f"expires {moment(one.expires_at)}" if one.expires_at is not None else ""
-        needed = f"{one.required} must agree" if one.required > 1 else ""
-        handed = ", ".join(f"{handed['by']} handed it to {handed['to']}" for handed in one.terms.delegations)
-        return "; ".join(part for part in (", ".join(one.terms.approvers), handed, needed, expires) if part)
-    return one.status + (f" by {one.decided_by}" if one.decided_by else "")
+def _state(interrupt: Interrupt) -> str:
+    if interrupt.status == "open":
+        expires = f"expires {moment(interrupt.expires_at)}" if interrupt.expires_at is not None else ""
+        needed = f"{interrupt.required} must agree" if interrupt.required > 1 else ""
+        handed = ", ".join(f"{handed['by']} handed it to {handed['to']}" for handed in interrupt.terms.delegations)
+        return "; ".join(part for part in (", ".join(interrupt.terms.approvers), handed, needed, expires) if part)
+    return interrupt.status + (f" by {interrupt.decided_by}" if interrupt.decided_by else "")
 
 
 def approve(session: Session, id_: Id, *, by: By = None, role: Role = None, comment: Comment = None) -> None:
@@ -104,11 +108,11 @@ def edit(  # noqa: PLR0913 - the answer, and who gives it
     comment: Comment = None,
 ) -> None:
     """Run the call with other arguments."""
-    given = parsed(arguments, "the arguments")
-    if not isinstance(given, dict):
+    edited = parsed(arguments, "the arguments")
+    if not isinstance(edited, dict):
         msg = 'the arguments are a JSON object: {"name": value}'
         raise typer.BadParameter(msg)
-    _decide(session, id_, Decision.edit(given), Who(by, role, comment))
+    _decide(session, id_, Decision.edit(edited), Who(by, role, comment))
 
 
 def reject(  # noqa: PLR0913 - the answer, and who gives it
@@ -150,8 +154,8 @@ def delegate(  # noqa: PLR0913 - who hands it to whom
     giver = person(by)
     with session.runtime(roles={giver: role or ()}) as runtime:
         runtime.delegate(id_, to=to, by=giver, comment=comment)
-        told = plain.interrupt(runtime.interrupt(id_))
-    session.output.tell(told, lambda console: console.print(clean(f"{id_}: handed to {to} by {giver}")))
+        document = plain.interrupt(runtime.interrupt(id_))
+    session.output.write(document, lambda console: console.print(clean(f"{id_}: handed to {to} by {giver}")))
 
 
 def resolve(  # noqa: PLR0913 - the answers of the verb
@@ -181,21 +185,21 @@ def resolve(  # noqa: PLR0913 - the answers of the verb
         "--undo": Decision.undo() if undo else None,
         "--cancel": Decision.cancel(reason) if cancel else None,
     }
-    given = [answer for answer in answers.values() if answer is not None]
-    if len(given) != 1:
+    decisions = [answer for answer in answers.values() if answer is not None]
+    if len(decisions) != 1:
         msg = f"give exactly one of {', '.join(answers)}"
         raise typer.BadParameter(msg)
-    _decide(session, id_, given[0], Who(by, role, comment))
+    _decide(session, id_, decisions[0], Who(by, role, comment))
 
 
 def _decide(session: Session, id_: str, decision: Decision, who: Who) -> None:
     by = person(who.by)
     with session.runtime(roles={by: who.roles or ()}) as runtime:
         counts = runtime.decide(id_, decision, by=by, comment=who.comment)
-        found = runtime.interrupt(id_)
-        told = plain.interrupt(found) | {"counts": counts}
-    said = f"{id_}: {decision.kind} by {by}" + ("" if counts else " (as before)")
-    after = f"; execution {found.execution_id} goes on as soon as a worker claims it"
-    if found.status == "open":
-        after = f"; {found.required} persons must give the same answer, it waits for the others"
-    session.output.tell(told, lambda console: console.print(clean(said + after)))
+        interrupt = runtime.interrupt(id_)
+        document = plain.interrupt(interrupt) | {"counts": counts}
+    summary = f"{id_}: {decision.kind} by {by}" + ("" if counts else " (as before)")
+    after = f"; execution {interrupt.execution_id} goes on as soon as a worker claims it"
+    if interrupt.status == "open":
+        after = f"; {interrupt.required} persons must give the same answer, it waits for the others"
+    session.output.write(document, lambda console: console.print(clean(summary + after)))

@@ -1,4 +1,4 @@
-"""The checks of ``durable doctor``: each says what was found, and what to do about it."""
+"""Check what ``durable doctor`` looks at: each check says what it found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from durable.checkpoint.codec.view import view
 from durable.checkpoint.inbox import interrupts
 from durable.cli.history import who
 from durable.cli.render import took
+from durable.inbox.kinds import kind_of
 from durable.live.owner import is_dead
 
 if TYPE_CHECKING:
@@ -51,27 +52,27 @@ class Check:
 
 
 def python() -> Check:
-    """The interpreter."""
-    told = f"{platform.python_version()} ({sys.executable})"
+    """Check the interpreter."""
+    version = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info[:2] < _OLDEST:
-        return Check("fail", "python", told, "use Python 3.11 or newer")
-    return Check("ok", "python", told)
+        return Check("fail", "python", version, "use Python 3.11 or newer")
+    return Check("ok", "python", version)
 
 
 def packages() -> Iterator[Check]:
-    """This package and what it works with, found without importing any of it."""
-    wanted = _wanted()
+    """Check this package and what it works with, without importing any of it."""
+    required = _wanted()
     for name in (US, *_OTHERS):
         version = _version(name)
         if version is None:
             if name == US:
                 yield Check("warn", US, "not installed, running from its source", f"pip install {US}")
             continue
-        asked = wanted.get(name, "")
-        if _fits(version, asked):
+        bounds = required.get(name, "")
+        if _fits(version, bounds):
             yield Check("ok", name, version)
         else:
-            remedy = f"tested with {asked}: pip install '{name}{asked}'"
+            remedy = f"tested with {bounds}: pip install '{name}{bounds}'"
             yield Check("warn", name, version, remedy)
 
 
@@ -87,18 +88,18 @@ def _wanted() -> dict[str, str]:
         lines = importlib.metadata.requires(US) or []
     except importlib.metadata.PackageNotFoundError:
         return {}
-    found: dict[str, str] = {}
+    bounds: dict[str, str] = {}
     for line in lines:
         match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)", line)
         if match:
-            found.setdefault(match[1].lower(), match[2].strip())
-    return found
+            bounds.setdefault(match[1].lower(), match[2].strip())
+    return bounds
 
 
-def _fits(version: str, asked: str) -> bool:
-    have = _numbers(version)
-    for operator, bound in re.findall(r"(>=|<)\s*([0-9.]+)", asked):
-        if (operator == ">=" and have < _numbers(bound)) or (operator == "<" and have >= _numbers(bound)):
+def _fits(version: str, bounds: str) -> bool:
+    numbers = _numbers(version)
+    for operator, bound in re.findall(r"(>=|<)\s*([0-9.]+)", bounds):
+        if (operator == ">=" and numbers < _numbers(bound)) or (operator == "<" and numbers >= _numbers(bound)):
             return False
     return True
 
@@ -108,9 +109,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def start_costs() -> Iterator[Check]:
-    """How long a fresh process takes until a worker could begin, bare and with each adapter that is installed.
+    """Measure how long a fresh process takes until a worker could begin, bare and with each adapter that is installed.
 
-    That is what each new worker, and each crash, costs.
+    Each new worker, and each crash, costs that much.
     """
     yield _start_cost("worker start", "durable")
     for package, module in ADAPTERS.items():
@@ -121,10 +122,10 @@ def start_costs() -> Iterator[Check]:
 def _start_cost(name: str, module: str) -> Check:
     began = time.monotonic()
     command = [sys.executable, "-c", f"import {module}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
     seconds = time.monotonic() - began
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["?"])[-1]
+    if finished.returncode:
+        last = (finished.stderr.strip().splitlines() or ["?"])[-1]
         return Check("fail", name, last, f"`python -c 'import {module}'` must work in this environment")
     if seconds > _SLOW_START:
         return Check("warn", name, took(seconds), "slow disk or a cold cache? Keep workers running")
@@ -132,12 +133,12 @@ def _start_cost(name: str, module: str) -> Check:
 
 
 def database(db: Database, namespace: str) -> list[Check]:
-    """Everything about the database and what runs on it. Raises StorageError if it cannot be asked."""
+    """Check everything about the database and what runs on it. Raises StorageError if it cannot be asked."""
     where = db.url.render_as_string(hide_password=True)
     health.ask(db)  # the first answer has the cost of connecting
     answer = health.ask(db)
     slow = answer.took > _SLOW_ANSWER
-    found = [
+    findings = [
         Check(
             "warn" if slow else "ok",
             "database",
@@ -148,46 +149,46 @@ def database(db: Database, namespace: str) -> list[Check]:
         _clock(answer),
     ]
     if db.is_sqlite:
-        found.append(_space(db))
+        findings.append(_space(db))
     schema = migrations.current(db)
     if schema != migrations.HEAD:
         remedy = "durable db upgrade" if schema is None or schema in migrations.KNOWN else f"pip install -U {US}"
-        return [*found, Check("fail", "schema", f"{schema or 'none'}, needed is {migrations.HEAD}", remedy)]
-    return [*found, Check("ok", "schema", schema), _owners(db, namespace), _doubts(db, namespace)]
+        return [*findings, Check("fail", "schema", f"{schema or 'none'}, needed is {migrations.HEAD}", remedy)]
+    return [*findings, Check("ok", "schema", schema), _owners(db, namespace), _doubts(db, namespace)]
 
 
 def _settings(db: Database) -> list[Check]:
-    told = health.settings(db)
-    line = ", ".join(f"{name} {value}" for name, value in told.items())
+    settings = health.settings(db)
+    line = ", ".join(f"{name} {value}" for name, value in settings.items())
     bad = []
     if db.is_sqlite:
-        if told["journal_mode"] != "wal":
+        if settings["journal_mode"] != "wal":
             bad.append("the file is not in WAL mode: is it on a network file system? Put it on a local disk")
-        if told["synchronous"] not in {"FULL", "EXTRA"}:
+        if settings["synchronous"] not in {"FULL", "EXTRA"}:
             bad.append("synchronous=FULL, or steps are forgotten at power loss")
     else:
         bad.extend(
             f"{name}=on, or acknowledged steps are forgotten at a crash of the server"
             for name in ("fsync", "synchronous_commit", "full_page_writes")
-            if told[name] == "off"
+            if settings[name] == "off"
         )
     return [Check("warn" if bad else "ok", "durability", line, "; ".join(bad))]
 
 
-def _clock(answer: health.Answer) -> Check:
+def _clock(answer: health.Reply) -> Check:
     skew = abs(answer.skew)
-    told = f"database and machine differ by {took(skew)}"
+    difference = f"database and machine differ by {took(skew)}"
     if skew > _SKEW:
-        return Check("warn", "clocks", told, "run NTP on both: leases do not depend on it, timestamps in logs do")
-    return Check("ok", "clocks", told)
+        return Check("warn", "clocks", difference, "run NTP on both: leases do not depend on it, timestamps in logs do")
+    return Check("ok", "clocks", difference)
 
 
 def _space(db: Database) -> Check:
     free = shutil.disk_usage(Path(db.url.database or ".").resolve().parent).free
-    told = f"{free / 2**30:.1f} GiB free"
+    space = f"{free / 2**30:.1f} GiB free"
     if free < _LOW_SPACE:
-        return Check("warn", "disk", told, "free some: a full disk stops every execution")
-    return Check("ok", "disk", told)
+        return Check("warn", "disk", space, "free some: a full disk stops every execution")
+    return Check("ok", "disk", space)
 
 
 def _owners(db: Database, namespace: str) -> Check:
@@ -204,8 +205,8 @@ def _owners(db: Database, namespace: str) -> Check:
 def _doubts(db: Database, namespace: str) -> Check:
     with db.read() as connection:
         waiting = interrupts.find(connection, namespace, view, status=("open",))
-    doubts = sum(one.kind in {"in_doubt", "drift"} for one in waiting)
-    told = f"{doubts} in doubt or drifted, {len(waiting) - doubts} other questions open"
+    doubts = sum(kind_of(interrupt).needs_operator for interrupt in waiting)
+    counts = f"{doubts} in doubt or drifted, {len(waiting) - doubts} other questions open"
     if doubts:
-        return Check("warn", "inbox", told, "durable approvals list, then durable resolve INTERRUPT ...")
-    return Check("ok", "inbox", told)
+        return Check("warn", "inbox", counts, "durable approvals list, then durable resolve INTERRUPT ...")
+    return Check("ok", "inbox", counts)

@@ -1,4 +1,4 @@
-"""Verbs about the database: upgrade its schema, check what is stored."""
+"""Upgrade the database's schema, and check what is stored."""
 
 from contextlib import closing
 from typing import Any
@@ -15,41 +15,44 @@ def upgrade(session: Session) -> None:
         before = migrations.current(db)
         migrations.upgrade(db)
         where = db.url.render_as_string(hide_password=True)
-    told = {"database": where, "from": before, "to": migrations.HEAD, "changed": before != migrations.HEAD}
-    said = (
+    document = {"database": where, "from": before, "to": migrations.HEAD, "changed": before != migrations.HEAD}
+    change = (
         f"is at version {migrations.HEAD}" if before == migrations.HEAD else f"{before or 'new'} -> {migrations.HEAD}"
     )
-    session.output.tell(told, lambda console: console.print(f"{where}: {said}"))
+    session.output.write(document, lambda console: console.print(f"{where}: {change}"))
 
 
 def check(session: Session) -> None:
     """Verify the file, the digest chain of every journal and every blob, and count what there is; all namespaces."""
     with closing(session.database()) as db:
-        found = migrations.current(db)
+        version = migrations.current(db)
         counts: dict[str, dict[str, int]] = {}
         problems: list[str] = []
-        if found != migrations.HEAD:
+        if version != migrations.HEAD:
             problems.append(
-                f"the schema has version {found or 'none'}, {migrations.HEAD} is needed: durable db upgrade"
+                f"the schema has version {version or 'none'}, {migrations.HEAD} is needed: durable db upgrade"
             )
         else:
             with db.read() as connection:
                 counts = health.counts(connection)
             problems.extend(health.problems(db))
         where = db.url.render_as_string(hide_password=True)
-    told = {"database": where, "schema": found, "head": migrations.HEAD, "counts": counts, "problems": problems}
+    document = {"database": where, "schema": version, "head": migrations.HEAD, "counts": counts, "problems": problems}
 
     def text(console: Any) -> None:
         rows = {name: _counted(of) for name, of in counts.items()}
-        fields(console, {"database": where, "schema": found, **rows})
+        fields(console, {"database": where, "schema": version, **rows})
         for problem in problems:
             console.print(f"PROBLEM {clean(problem)}", style="bold red")
 
-    session.output.tell(told, text)
+    session.output.write(document, text)
     if problems:
         msg = f"{len(problems)} problems found; restore a backup, or look at them with `durable history --verify`"
         raise JournalCorrupt(msg)
 
 
-def _counted(of: dict[str, int]) -> str:
-    return ", ".join(str(number) if what == "total" else f"{number} {what}" for what, number in of.items()) or "0"
+def _counted(numbers: dict[str, int]) -> str:
+    return (
+        ", ".join(str(number) if status == "total" else f"{number} {status}" for status, number in numbers.items())
+        or "0"
+    )

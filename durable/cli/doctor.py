@@ -1,4 +1,4 @@
-"""``durable doctor``: is everything here as it should be, and if not, what to do."""
+"""Diagnose (``durable doctor``): is everything as it should be here, and if not, what to do."""
 
 from contextlib import closing
 from dataclasses import asdict
@@ -14,13 +14,13 @@ from durable.errors import DurableError
 
 def diagnose(session: Session) -> None:
     """Check Python, packages, the database, clocks, workers and open doubts. Exit 1 if something is broken."""
-    found = [checks.python(), *checks.packages(), *checks.start_costs(), *_database(session)]
-    broken = any(one.status == "fail" for one in found)
-    made = table("", "check", "found", "remedy", fixed=("", "check"))
-    for one in found:
-        made.add_row(status(one.status), cell(one.name), cell(one.found), cell(one.remedy))
-    told: dict[str, Any] = {"ok": not broken, "checks": [asdict(one) for one in found]}
-    session.output.tell(told, lambda console: console.print(made))
+    findings = [checks.python(), *checks.packages(), *checks.start_costs(), *_database(session)]
+    broken = any(finding.status == "fail" for finding in findings)
+    rows = table("", "check", "found", "remedy", fixed=("", "check"))
+    for finding in findings:
+        rows.add_row(status(finding.status), cell(finding.name), cell(finding.found), cell(finding.remedy))
+    document: dict[str, Any] = {"ok": not broken, "checks": [asdict(finding) for finding in findings]}
+    session.output.write(document, lambda console: console.print(rows))
     if broken:
         raise typer.Exit(1)
 

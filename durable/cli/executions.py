@@ -1,4 +1,4 @@
-"""Verbs about executions: start, list, show, history, cancel, retry, fork."""
+"""Start, list, show, cancel, retry and fork executions, and read their history."""
 
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ def start(  # noqa: PLR0913 - the options of the verb
     session: Session,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The app to run.")],
     *,
-    given: Annotated[str, typer.Option("--input", metavar="JSON", help="JSON, @file, or - for stdin.")] = "null",
+    input_: Annotated[str, typer.Option("--input", metavar="JSON", help="JSON, @file, or - for stdin.")] = "null",
     id_: Annotated[str | None, typer.Option("--id", help="The same id again is the same execution.")] = None,
     thread: Annotated[str | None, typer.Option(help="At most one open execution per thread.")] = None,
     queue: Annotated[str, typer.Option(help="Whose workers run it.")] = "default",
@@ -35,21 +35,23 @@ def start(  # noqa: PLR0913 - the options of the verb
     ] = None,
 ) -> None:
     """Record an execution; a worker that knows NAME runs it."""
-    value = parsed(given, "--input")
+    value = parsed(input_, "--input")
     options: dict[str, Any] = {"id": id_, "thread": thread, "queue": queue, "priority": priority}
     options |= {"deadline": deadline, "tags": pairs(tag, "--tag")}
     if app is not None:
         runtime = load_runtime(app, session)
         runtime.app(name)
-        _told_start(session, runtime.start(name, value, **options))
+        _show_started(session, runtime.start(name, value, **options))
         return
     with session.runtime(create=True) as runtime:
-        _told_start(session, runtime.start(name, value, **options))
+        _show_started(session, runtime.start(name, value, **options))
 
 
-def _told_start(session: Session, handle: Handle) -> None:
-    found = handle.execution()
-    session.output.tell(plain.execution(found), lambda console: console.print(clean(f"{found.id} {found.status}")))
+def _show_started(session: Session, handle: Handle) -> None:
+    execution = handle.execution()
+    session.output.write(
+        plain.execution(execution), lambda console: console.print(clean(f"{execution.id} {execution.status}"))
+    )
 
 
 def list_all(  # noqa: PLR0913 - the filters of the verb
@@ -65,66 +67,78 @@ def list_all(  # noqa: PLR0913 - the filters of the verb
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """List executions, newest first."""
-    for wanted in state or ():
-        chosen(wanted, Status, "--status")
+    for status_name in state or ():
+        chosen(status_name, Status, "--status")
     with session.runtime() as runtime:
         filters: dict[str, Any] = {"app": app, "thread": thread, "tags": pairs(tag, "--tag"), "limit": limit}
-        found = runtime.executions(status=tuple(state or ()), **filters)
-    made = table("id", "app", "status", "thread", "created (UTC)", "", fixed=("id", "status", "created (UTC)"))
-    for one in found:
-        about = cell(_about(one), "dim")
-        made.add_row(cell(one.id), cell(one.app), status(one.status), cell(one.thread), moment(one.created_at), about)
-    session.output.tell(
-        [plain.execution(one) for one in found],
-        lambda console: console.print(made if found else "no executions"),
+        found_executions = runtime.executions(status=tuple(state or ()), **filters)
+    rows = table("id", "app", "status", "thread", "created (UTC)", "", fixed=("id", "status", "created (UTC)"))
+    for execution in found_executions:
+        about = cell(_about(execution), "dim")
+        rows.add_row(
+            cell(execution.id),
+            cell(execution.app),
+            status(execution.status),
+            cell(execution.thread),
+            moment(execution.created_at),
+            about,
+        )
+    session.output.write(
+        [plain.execution(execution) for execution in found_executions],
+        lambda console: console.print(rows if found_executions else "no executions"),
     )
 
 
-def _about(found: Execution) -> str:
-    if found.error is not None:
-        return f"{found.error.get('type', '')}: {found.error.get('message', '')}"[:100]
-    if found.status == "running":
-        gone = " (gone)" if is_dead(found.lease_owner or "") else ""
-        return f"epoch {found.epoch}, {histories.who(found.lease_owner)}{gone}"
-    if found.status == "suspended" and found.run_after is not None:
-        return f"until {moment(found.run_after)}"
-    return f"cancelling: {found.cancel_reason}" if found.cancel_reason and not found.ended else ""
+def _about(execution: Execution) -> str:
+    if execution.error is not None:
+        return f"{execution.error.get('type', '')}: {execution.error.get('message', '')}"[:100]
+    if execution.status == "running":
+        gone = " (gone)" if is_dead(execution.lease_owner or "") else ""
+        return f"epoch {execution.epoch}, {histories.who(execution.lease_owner)}{gone}"
+    if execution.status == "suspended" and execution.run_after is not None:
+        return f"until {moment(execution.run_after)}"
+    return f"cancelling: {execution.cancel_reason}" if execution.cancel_reason and not execution.ended else ""
 
 
 def show(session: Session, id_: Id) -> None:
     """Show one execution: its state, input, output, error, and what it waits for."""
     with session.runtime() as runtime:
         handle = runtime.get(id_)
-        found = handle.execution()
-        waits = [one for one in handle.interrupts() if one.status in {"open", "decided"}]
-        told = plain.whole_execution(found, waits)
+        execution = handle.execution()
+        waits = [interrupt for interrupt in handle.interrupts() if interrupt.status in {"open", "decided"}]
+        document = plain.whole_execution(execution, waits)
 
     def text(console: Any) -> None:
         fields(
             console,
             {
-                "id": found.id,
-                "app": found.app + (f" {found.app_version}" if found.app_version else ""),
-                "status": status(found.status),
-                "thread": found.thread,
-                "queue": f"{found.queue}, priority {found.priority}",
-                "tags": ", ".join(f"{key}={value}" for key, value in found.tags.items()),
-                "epoch": f"{found.epoch}, attempt {found.attempts}",
-                "owner": found.lease_owner,
-                "lease until": moment(found.lease_expires_at),
-                "created": moment(found.created_at),
-                "started": moment(found.started_at),
-                "finished": moment(found.finished_at),
-                "deadline": moment(found.deadline_at),
-                "cancel": found.cancel_reason,
-                "error": None if found.error is None else f"{found.error['type']}: {found.error['message']}",
-                "input": whole(told["input"]),
-                "output": None if found.output is None else whole(told["output"]),
-                "waits for": "\n".join(f"{one.kind} {one.id} ({one.status}) at {one.step_key}" for one in waits),
+                "id": execution.id,
+                "app": execution.app + (f" {execution.app_version}" if execution.app_version else ""),
+                "status": status(execution.status),
+                "thread": execution.thread,
+                "queue": f"{execution.queue}, priority {execution.priority}",
+                "tags": ", ".join(f"{key}={value}" for key, value in execution.tags.items()),
+                "epoch": f"{execution.epoch}, attempt {execution.attempts}",
+                "owner": execution.lease_owner,
+                "lease until": moment(execution.lease_expires_at),
+                "created": moment(execution.created_at),
+                "started": moment(execution.started_at),
+                "finished": moment(execution.finished_at),
+                "deadline": moment(execution.deadline_at),
+                "cancel": execution.cancel_reason,
+                "error": None
+                if execution.error is None
+                else f"{execution.error['type']}: {execution.error['message']}",
+                "input": whole(document["input"]),
+                "output": None if execution.output is None else whole(document["output"]),
+                "waits for": "\n".join(
+                    f"{interrupt.kind} {interrupt.id} ({interrupt.status}) at {interrupt.step_key}"
+                    for interrupt in waits
+                ),
             },
         )
 
-    session.output.tell(told, text)
+    session.output.write(document, text)
 
 
 def history(
@@ -141,30 +155,37 @@ def history(
     """Show what happened in an execution, in order: its journal."""
     with session.runtime() as runtime:
         handle = runtime.get(id_)
-        broken: JournalCorrupt | None = None
-        length = 0
-        try:
-            length = handle.verify() if verify else 0
-        except JournalCorrupt as exc:
-            broken = exc
+        length, broken = _verified_length(handle) if verify else (0, None)
         try:
             records = handle.history()
         except CorruptPayload as exc:
             raise broken or exc from exc
         head = records[length - 1].digest.hex() if length else ""
-        verified: dict[str, Any] | None = {"length": length, "head": head} if length else None
-        told = {"execution_id": id_, "records": [plain.record(one) for one in records], "verified": verified}
-        found = handle.execution()
-        lines = histories.lines(records, gone=found.status == "running" and is_dead(found.lease_owner or ""))
+        execution = handle.execution()
+    verified: dict[str, Any] | None = {"length": length, "head": head} if length else None
+    document = {"execution_id": id_, "records": [plain.record(record) for record in records], "verified": verified}
+    lines = histories.lines(records, gone=_is_gone(execution))
 
     def text(console: Any) -> None:
         console.print(histories.shown(histories.brief(lines) if brief else lines))
         if verified is not None:
             console.print(f"the chain of {verified['length']} records is intact, its head is {head[:16]}")
 
-    session.output.tell(told, text)
+    session.output.write(document, text)
     if broken is not None:
         raise broken
+
+
+def _verified_length(handle: Handle) -> tuple[int, JournalCorrupt | None]:
+    try:
+        return handle.verify(), None
+    except JournalCorrupt as exc:
+        return 0, exc
+
+
+def _is_gone(execution: Execution) -> bool:
+    """True if the process that drives the execution is known to be dead."""
+    return execution.status == "running" and is_dead(execution.lease_owner or "")
 
 
 def cancel(
@@ -181,7 +202,7 @@ def cancel(
     with session.runtime() as runtime:
         handle = runtime.get(id_)
         handle.cancel(reason, compensate=compensate)
-        _told_state(session, handle, "is asked to end; its worker does so before the next step")
+        _show_state(session, handle, "is asked to end; its worker does so before the next step")
 
 
 def retry(session: Session, id_: Id) -> None:
@@ -189,7 +210,7 @@ def retry(session: Session, id_: Id) -> None:
     with session.runtime() as runtime:
         handle = runtime.get(id_)
         handle.retry()
-        _told_state(session, handle, "")
+        _show_state(session, handle, "")
 
 
 def fork(
@@ -205,17 +226,17 @@ def fork(
 ) -> None:
     """Begin another execution with the records of this one up to SEQ; what happened beyond is not repeated silently."""
     if app is not None:
-        _told_start(session, load_runtime(app, session).get(id_).fork(at=at, id=new))
+        _show_started(session, load_runtime(app, session).get(id_).fork(at=at, id=new))
         return
     with session.runtime() as runtime:
-        _told_start(session, runtime.get(id_).fork(at=at, id=new))
+        _show_started(session, runtime.get(id_).fork(at=at, id=new))
 
 
-def _told_state(session: Session, handle: Handle, if_running: str) -> None:
-    found = handle.execution()
-    note = f" ({if_running})" if found.status == "running" and if_running else ""
-    if found.status == "pending" and found.cancel_reason is not None:
+def _show_state(session: Session, handle: Handle, if_running: str) -> None:
+    execution = handle.execution()
+    note = f" ({if_running})" if execution.status == "running" and if_running else ""
+    if execution.status == "pending" and execution.cancel_reason is not None:
         note = " (is asked to end; a worker of its app undoes what it has done first)"
-    session.output.tell(
-        plain.execution(found), lambda console: console.print(clean(f"{found.id} {found.status}{note}"))
+    session.output.write(
+        plain.execution(execution), lambda console: console.print(clean(f"{execution.id} {execution.status}{note}"))
     )

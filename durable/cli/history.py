@@ -1,4 +1,4 @@
-"""A journal as people read it: one line a record, and one more for what left no record, a crash."""
+"""Show a journal as people read it: one line a record, and one more for a crash, which left no record."""
 
 from __future__ import annotations
 
@@ -8,6 +8,31 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from durable.cli.render import STYLES, cell, moment, short, table, took
+from durable.record.events import (
+    Attempted,
+    Cancelled,
+    Claimed,
+    Compensating,
+    Failed,
+    GraphCheckpoint,
+    InterruptClosed,
+    InterruptOpened,
+    LetGo,
+    MustWait,
+    Note,
+    OutcomeUnknown,
+    Signal,
+    Started,
+    StepDone,
+    StepFailed,
+    StepRetry,
+    StepStarted,
+    Succeeded,
+    Suspended,
+    TaskWrites,
+    Timer,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +40,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from durable.checkpoint.records import Record
+    from durable.record.events import Described, Event
 
 _LONG_ID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f-]{27}\b")
-_LET_GO = frozenset({"suspended", "released", "abandoned"})
 _STYLES = {
     "claimed": "cyan",
     "step_failed": "red",
@@ -31,7 +56,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: ``seq`` is empty for a crash, ``seconds`` where nothing was measured."""
+    """One line of a history. ``seq`` is empty for a crash, ``seconds`` where nothing was measured."""
 
     seq: int | None
     epoch: int
@@ -42,40 +67,46 @@ class Line:
 
 
 def lines(records: Iterable[Record], *, gone: bool = False) -> list[Line]:
-    """What happened, in order; ``gone`` if the process that owns it now is known to be dead."""
+    """Return what happened, in order.
+
+    ``gone`` says that the process that owns the execution now is known to be dead.
+    """
     reading = _Reading()
-    found = [line for record in records for line in reading.lines(record)]
-    return [*found, reading.crash(found[-1].epoch)] if gone and found else found
+    result = [line for record in records for line in reading.lines(record)]
+    return [*result, reading.crash(result[-1].epoch)] if gone and result else result
 
 
-def brief(found: list[Line]) -> list[Line]:
-    """The lines without checkpoints and without steps that only hold others, as a graph's nodes; keys without these."""
-    places = {line.step.rpartition("/")[0] for line in found}
-    kept = [line for line in found if line.kind != "checkpoint" and (not line.step or line.step not in places)]
-    return [replace(line, step=line.step.rpartition("/")[2]) for line in kept]
+def brief(lines: list[Line]) -> list[Line]:
+    """Return the lines without checkpoints and without steps that only hold others, such as a graph's nodes.
+
+    Keys lose the names of these outer steps.
+    """
+    places = {line.step.rpartition("/")[0] for line in lines}
+    short_lines = [line for line in lines if line.kind != "checkpoint" and (not line.step or line.step not in places)]
+    return [replace(line, step=line.step.rpartition("/")[2]) for line in short_lines]
 
 
-def shown(found: list[Line]) -> Table:
-    """The lines as a table; each claim begins a section."""
-    made = table("seq", "epoch", "kind", "step", "what", "took", fixed=("seq", "kind", "took"))
+def shown(lines: list[Line]) -> Table:
+    """Return the lines as a table; each claim begins a section."""
+    rows = table("seq", "epoch", "kind", "step", "what", "took", fixed=("seq", "kind", "took"))
     before = ""
-    for line in found:
+    for line in lines:
         if line.kind == "crash" or (line.kind == "claimed" and before != "crash"):
-            made.add_section()
+            rows.add_section()
         before = line.kind
         cells = (line.seq, line.epoch, line.kind, line.step, line.what, took(line.seconds))
-        made.add_row(*(cell(value, _STYLES.get(line.kind, "")) for value in cells))
-    return made
+        rows.add_row(*(cell(value, _STYLES.get(line.kind, "")) for value in cells))
+    return rows
 
 
 def who(owner: object) -> str:
-    """An owner's host and process, without what makes the name unique."""
+    """Return an owner's host and process, without what makes the name unique."""
     parts = str(owner or "").split(":")
     return ":".join(parts[:2]) if len(parts) > 1 else parts[0]
 
 
 class _Reading:
-    """What has been read so far: who owned it last, what is finished, what is in flight, what was asked when."""
+    """State while a journal is read: its last owner, what is finished, what is in flight, what was asked when."""
 
     def __init__(self) -> None:
         self.owner = ""
@@ -85,57 +116,53 @@ class _Reading:
         self.asked: dict[str, float] = {}
 
     def lines(self, record: Record) -> list[Line]:
-        meta, step = record.meta, _step(record)
-        if record.kind == "claimed":
-            return self._claimed(record)
-        seconds = meta.get("seconds")
-        if record.kind == "interrupt_opened":
-            self.asked[meta["interrupt"]] = record.at
-        elif record.kind == "interrupt_closed" and meta.get("interrupt") in self.asked:
-            seconds = record.at - self.asked[meta["interrupt"]]
-        self._follow(record)
-        return [Line(record.seq, record.epoch, record.kind, step, _said(record), seconds)]
+        event = unpack(record)
+        if isinstance(event, Claimed):
+            return self._claimed(record, event)
+        seconds = event.seconds if isinstance(event, Attempted) else None
+        if isinstance(event, InterruptOpened):
+            self.asked[event.interrupt] = record.at
+        elif isinstance(event, InterruptClosed) and event.interrupt in self.asked:
+            seconds = record.at - self.asked[event.interrupt]
+        self._follow(record.step_key, event)
+        return [Line(record.seq, record.epoch, record.kind, _step(record, event), _said(record, event), seconds)]
 
     def crash(self, epoch: int) -> Line:
-        """The line for an owner that ended without a word."""
+        """Return the line for an owner that ended without a word."""
         lost = ", ".join(sorted(self.in_flight.values()))
-        what = f"{who(self.owner)} did not let go" + (f"; outcome unknown: {lost}" if lost else "")
-        return Line(None, epoch, "crash", "", what)
+        text = f"{who(self.owner)} did not let go" + (f"; outcome unknown: {lost}" if lost else "")
+        return Line(None, epoch, "crash", "", text)
 
-    def _claimed(self, record: Record) -> list[Line]:
+    def _claimed(self, record: Record, event: Claimed) -> list[Line]:
         crashed = not self.let_go
-        found = [self.crash(record.epoch - 1)] if crashed else []
-        self.owner, self.let_go = str(record.meta.get("owner", "")), False
-        verb = "recovered by" if crashed else "by" if record.epoch == 1 else "continued by"
+        before = [self.crash(record.epoch - 1)] if crashed else []
+        self.owner = event.owner
+        self.let_go = False
+        verb = "continued by"
+        if crashed:
+            verb = "recovered by"
+        elif record.epoch == 1:
+            verb = "by"
         replayed = f"; {len(self.finished)} finished steps are replayed, not run" if self.finished else ""
-        return [*found, Line(record.seq, record.epoch, "claimed", "", f"{verb} {who(self.owner)}{replayed}")]
+        return [*before, Line(record.seq, record.epoch, "claimed", "", f"{verb} {who(self.owner)}{replayed}")]
 
-    def _follow(self, record: Record) -> None:
-        key = record.step_key
-        if record.kind in {"succeeded", "failed", "cancelled"} or record.meta.get("event") in _LET_GO:
+    def _follow(self, key: str | None, event: Event) -> None:
+        if isinstance(event, (Succeeded, Failed, Cancelled, LetGo)):
             self.let_go = True
             self.in_flight.clear()
         if key is None:
             return
-        if record.kind == "step_started":
-            self.in_flight[key] = str(record.meta.get("name", key))
-        elif record.kind in {"step_done", "step_failed", "step_retry", "signal"}:
+        if isinstance(event, StepStarted):
+            self.in_flight[key] = event.name or key
+        elif isinstance(event, (StepDone, StepFailed, StepRetry, Signal)):
             self.in_flight.pop(key, None)
-            if record.kind != "step_retry":
+            if not isinstance(event, StepRetry):
                 self.finished.add(key)
 
 
-def _step(record: Record) -> str:
-    """The step's key with its long ids cut short: whole, they are in ``--json``."""
-    key = record.step_key or ("" if record.kind == "checkpoint" else str(record.meta.get("step", "")))
-    return _LONG_ID.sub(lambda found: found.group(1), key)
-
-
-def _checkpoint(record: Record) -> str:
-    meta = record.meta
-    if "task" in meta:
-        return f"writes to {meta.get('channels')}"
-    return f"superstep {meta.get('step')} ({meta.get('source')})"
+def _step(record: Record, event: Event) -> str:
+    """Return the step's key with its long ids cut short. They are whole in ``--json``."""
+    return _LONG_ID.sub(lambda match: match.group(1), record.step_key or event.about or "")
 
 
 class _Words(str):
@@ -145,7 +172,7 @@ class _Words(str):
 
 
 def _gist(value: Any) -> Any:
-    """What a message says, instead of all that it is; other values as they are."""
+    """Return what a message says, instead of all that it is. Other values are returned as they are."""
     if isinstance(value, list):
         return _gist(value[0]) if len(value) == 1 else [_gist(item) for item in value]
     if not isinstance(value, dict):
@@ -153,14 +180,18 @@ def _gist(value: Any) -> Any:
     inner = value.get("message", value.get("messages"))
     if inner is not None and "$type" not in value:
         return _gist(inner)
-    if "content" in value and "$type" in value:
-        calls = [call.get("name") for call in value.get("tool_calls") or () if isinstance(call, dict)]
-        return _Words(f"calls {', '.join(map(str, calls))}") if calls else _unwrapped(value["content"])
-    return value
+    return _gist_of_message(value) if "content" in value and "$type" in value else value
+
+
+def _gist_of_message(message: dict[str, Any]) -> Any:
+    calls = [call.get("name") for call in message.get("tool_calls") or () if isinstance(call, dict)]
+    if calls:
+        return _Words(f"calls {', '.join(map(str, calls))}")
+    return _unwrapped(message["content"])
 
 
 def _unwrapped(content: Any) -> Any:
-    """The data in a message's text, where it is JSON: to be shown once, not as a text in a text."""
+    """Return the data in a message's text where it is JSON, so that it is shown once and not as a text in a text."""
     if not isinstance(content, str) or not content.startswith(("{", "[")):
         return content
     try:
@@ -169,106 +200,100 @@ def _unwrapped(content: Any) -> Any:
         return content
 
 
-def _said(record: Record) -> str:
-    say = _SAY.get(record.kind)
+def _said(record: Record, event: Event) -> str:
+    match event:
+        case StepDone() | Signal():
+            return _done(record, event)
+        case Note():
+            return _note(event)
+    say = _SAY.get(type(event))
     if say is not None:
-        return say(record)
+        return say(event)
     return short(dict(record.meta), 100) if record.meta else ""
 
 
-def _name(record: Record) -> str:
-    return str(record.meta.get("name", ""))
+def _failure(error: Described | None) -> str:
+    return f"{error['type']}: {error['message']}" if error else ""
 
 
-def _failure(meta: Mapping[str, Any]) -> str:
-    error = meta.get("error") or {}
-    return f"{error.get('type')}: {error.get('message')}" if error else ""
+def _started(event: Started) -> str:
+    return f"app {event.app}" + (f", thread {event.thread}" if event.thread else "")
 
 
-def _started(record: Record) -> str:
-    thread = record.meta.get("thread")
-    return f"app {record.meta.get('app')}" + (f", thread {thread}" if thread else "")
-
-
-def _step_started(record: Record) -> str:
-    return f"{_name(record)} ({record.meta.get('effect')}), attempt {record.meta.get('attempt')}"
-
-
-def _step_done(record: Record) -> str:
-    meta, name = record.meta, _name(record)
-    if "result_lost" in meta:
-        return f"{name} is done, its result is lost: {meta['result_lost']}"
-    how = " (reconciled)" if meta.get("reconciled") else f" (said {meta['by']})" if meta.get("by") else ""
+def _done(record: Record, event: StepDone | Signal) -> str:
+    name = event.name or ""
+    how = ""
+    if isinstance(event, StepDone):
+        if event.result_lost is not None:
+            return f"{name} is done, its result is lost: {event.result_lost}"
+        how = _how(event)
     gist = _gist(record.value())
     return f"{name}{how} -> {gist if isinstance(gist, _Words) else short(gist, 60)}"
 
 
-def _step_failed(record: Record) -> str:
-    meta = record.meta
-    if "rejected" in meta:
-        return f"{_name(record)} {'not allowed' if meta.get('not_allowed') else 'rejected'}: {meta['rejected']}"
-    return f"{_name(record)} failed: {_failure(meta)}"
+def _how(event: StepDone) -> str:
+    if event.reconciled:
+        return " (reconciled)"
+    return f" (said {event.by})" if event.by else ""
 
 
-def _step_retry(record: Record) -> str:
-    if record.meta.get("waits_inside"):
-        return f"{_name(record)} waits for a call inside of it"
-    return f"{_name(record)} failed: {_failure(record.meta)}; again at {moment(record.meta.get('not_before'))}"
+def _step_failed(event: StepFailed) -> str:
+    name = event.name or ""
+    if event.rejected is not None:
+        return f"{name} {'not allowed' if event.not_allowed else 'rejected'}: {event.rejected}"
+    return f"{name} failed: {_failure(event.error)}"
 
 
-def _opened(record: Record) -> str:
-    name = f"the budget, {record.meta['budget']}" if "budget" in record.meta else _name(record)
-    return f"{record.meta.get('interrupt_kind')} {record.meta.get('interrupt')} asked" + (
-        f" for {name}" if name else ""
-    )
+def _step_retry(event: StepRetry) -> str:
+    if event.waits_inside:
+        return f"{event.name} waits for a call inside of it"
+    return f"{event.name} failed: {_failure(event.error)}; again at {moment(event.not_before)}"
 
 
-def _closed(record: Record) -> str:
-    meta = record.meta
-    why = "".join(f", {key}: {meta[key]}" for key in ("reason", "comment") if meta.get(key))
-    why += "".join(f", handed to {one['to']} by {one['by']}" for one in meta.get("delegations", ()))
-    return f"{meta.get('decision')} by {meta.get('by', 'nobody')}{why}"
+def _opened(event: InterruptOpened) -> str:
+    name = event.name if event.budget is None else f"the budget, {event.budget}"
+    return f"{event.interrupt_kind} {event.interrupt} asked" + (f" for {name}" if name else "")
 
 
-def _note(record: Record) -> str:
-    meta, event = record.meta, str(record.meta.get("event", ""))
-    if event == "suspended":
-        waits = [*meta.get("interrupts", ()), *(f"signal {name}" for name in meta.get("signals", ()))]
-        if meta.get("until") is not None:
-            waits.append(moment(meta["until"]))
-        return "waits for " + ", ".join(waits)
-    if event == "compensating":
-        return f"undoes {', '.join(meta['tools'])}; then {_ending(meta['ending'])}"
-    if event == "outcome_unknown":
-        return f"outcome unknown: {_failure(meta)}"
-    if event in {"rate_limited", "circuit_open"}:
-        return f"{event.replace('_', ' ')}: {meta.get('of')}, again at {moment(meta.get('until'))}"
-    more = {key: value for key, value in meta.items() if key not in _UNSAID}
-    return event.replace("_", " ") + (f" {short(more)}" if more else "")
+def _closed(event: InterruptClosed) -> str:
+    why = f", reason: {event.reason}" if event.reason else ""
+    why += f", comment: {event.comment}" if event.comment else ""
+    for delegation in event.delegations or ():
+        why += f", handed to {delegation['to']} by {delegation['by']}"
+    return f"{event.decision} by {event.by or 'nobody'}{why}"
 
 
-def _ending(ending: Mapping[str, Any]) -> str:
-    return f"{ending['status']}: {ending.get('reason') or _failure(ending)}"
+def _note(event: Note) -> str:
+    name = event.event.replace("_", " ")
+    match event:
+        case Suspended():
+            waits = [*event.interrupts, *(f"signal {signal}" for signal in event.signals)]
+            return "waits for " + ", ".join(waits if event.until is None else [*waits, moment(event.until)])
+        case Compensating():
+            ending = event.ending
+            return f"undoes {', '.join(event.tools)}; then {ending.status}: {ending.reason or _failure(ending.error)}"
+        case OutcomeUnknown():
+            return f"{name}: {_failure(event.error)}"
+        case MustWait():
+            return f"{name}: {event.of}, again at {moment(event.until)}"
+    more = {field: value for field, value in event.said().items() if field != "step"}
+    return name + (f" {short(more)}" if more else "")
 
 
-def _undone(record: Record) -> str:
-    tools = record.meta.get("compensated")
-    return f"; undone: {', '.join(tools)}" if tools else ""
+def _undone(event: Failed | Cancelled) -> str:
+    return f"; undone: {', '.join(event.compensated)}" if event.compensated else ""
 
 
-_UNSAID = frozenset({"event", "step", "traceparent", "trace_root"})
-_SAY: Mapping[str, Callable[[Record], str]] = {
-    "started": _started,
-    "checkpoint": _checkpoint,
-    "step_started": _step_started,
-    "step_done": _step_done,
-    "signal": _step_done,
-    "step_failed": _step_failed,
-    "step_retry": _step_retry,
-    "interrupt_opened": _opened,
-    "interrupt_closed": _closed,
-    "timer": lambda record: f"until {moment(record.meta.get('due_at'))}",
-    "note": _note,
-    "failed": lambda record: _failure(record.meta) + _undone(record),
-    "cancelled": lambda record: str(record.meta.get("reason", "")) + _undone(record),
+_SAY: Mapping[type[Event], Callable[[Any], str]] = {
+    Started: _started,
+    GraphCheckpoint: lambda event: f"superstep {event.step} ({event.source})",
+    TaskWrites: lambda event: f"writes to {event.channels}",
+    StepStarted: lambda event: f"{event.name} ({event.effect}), attempt {event.attempt}",
+    StepFailed: _step_failed,
+    StepRetry: _step_retry,
+    InterruptOpened: _opened,
+    InterruptClosed: _closed,
+    Timer: lambda event: f"until {moment(event.due_at)}",
+    Failed: lambda event: _failure(event.error) + _undone(event),
+    Cancelled: lambda event: event.reason + _undone(event),
 }

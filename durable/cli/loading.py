@@ -1,4 +1,4 @@
-"""A runtime by its name, ``module:attribute``, as ``durable worker`` gets it."""
+"""Load a runtime by its name, ``module:attribute``, as ``durable worker`` does."""
 
 import importlib
 import inspect
@@ -14,10 +14,11 @@ from durable.runtime import Runtime
 
 
 def load_runtime(name: str, session: Session) -> Runtime:
-    """The runtime, its module imported as if python ran in this folder; wrong usage if there is none of that name.
+    """Return the runtime; its module is imported as if python ran in this folder.
 
-    The attribute is a Runtime, or a function without arguments that returns one. ``--db`` is what ``Runtime()`` without
-    a url takes. Raises InvalidConfiguration if the runtime is on another database or namespace than asked for.
+    It is wrong usage if there is none of that name. The attribute is a Runtime, or a function without arguments that
+    returns one. ``--db`` is what ``Runtime()`` without a url takes. Raises InvalidConfiguration if the runtime is on
+    another database or namespace than asked for.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
@@ -52,16 +53,16 @@ def _module(name: str, folder: str) -> Any:
 
 
 def _attribute(module: Any, attribute: str) -> Runtime:
-    found: Any = module
+    target: Any = module
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = ", ".join(key for key, value in vars(module).items() if isinstance(value, Runtime)) or "none"
-            msg = f"{module.__name__} has no {attribute!r}; runtimes in it: {known}"
+        if not hasattr(target, part):
+            runtimes = ", ".join(key for key, value in vars(module).items() if isinstance(value, Runtime)) or "none"
+            msg = f"{module.__name__} has no {attribute!r}; runtimes in it: {runtimes}"
             raise typer.BadParameter(msg)
-        found = getattr(found, part)
-    if inspect.isfunction(found) and not inspect.signature(found).parameters:
-        found = found()
-    if not isinstance(found, Runtime):
-        msg = f"{module.__name__}:{attribute} is a {type(found).__name__}, not a durable.Runtime"
+        target = getattr(target, part)
+    if inspect.isfunction(target) and not inspect.signature(target).parameters:
+        target = target()
+    if not isinstance(target, Runtime):
+        msg = f"{module.__name__}:{attribute} is a {type(target).__name__}, not a durable.Runtime"
         raise typer.BadParameter(msg)
-    return found
+    return target

@@ -1,4 +1,4 @@
-"""What ``--json`` prints: plain dicts with the same keys in every release, and in every one of them.
+"""Print plain dicts for ``--json``, with the same keys in every release.
 
 Instants (``*_at``) are epoch seconds on the database's clock. Payloads are shown as plain JSON, whatever their types.
 """
@@ -54,37 +54,37 @@ _INTERRUPT = (
 )
 
 
-def execution(found: Execution) -> dict[str, Any]:
-    """An execution without its payloads."""
-    told = {name: getattr(found, name) for name in _EXECUTION}
-    return told | {"tags": dict(found.tags), "error": None if found.error is None else dict(found.error)}
+def execution(row: Execution) -> dict[str, Any]:
+    """Return an execution without its payloads."""
+    fields = {name: getattr(row, name) for name in _EXECUTION}
+    return fields | {"tags": dict(row.tags), "error": None if row.error is None else dict(row.error)}
 
 
-def whole_execution(found: Execution, waits: list[Interrupt]) -> dict[str, Any]:
-    """An execution with its input, its output and its open interrupts."""
-    told = {"input": found.input, "output": found.output, "interrupts": [interrupt(one) for one in waits]}
-    return execution(found) | told
+def whole_execution(row: Execution, waits: list[Interrupt]) -> dict[str, Any]:
+    """Return an execution with its input, its output and its open interrupts."""
+    payloads = {"input": row.input, "output": row.output, "interrupts": [interrupt(waiting) for waiting in waits]}
+    return execution(row) | payloads
 
 
-def record(found: Record) -> dict[str, Any]:
-    """One record of a journal."""
+def record(row: Record) -> dict[str, Any]:
+    """Return one record of a journal."""
     return {
-        "seq": found.seq,
-        "epoch": found.epoch,
-        "kind": found.kind,
-        "step_key": found.step_key,
-        "at": found.at,
-        "meta": dict(found.meta),
-        "value": found.value(),
-        "digest": found.digest.hex(),
+        "seq": row.seq,
+        "epoch": row.epoch,
+        "kind": row.kind,
+        "step_key": row.step_key,
+        "at": row.at,
+        "meta": dict(row.meta),
+        "value": row.value(),
+        "digest": row.digest.hex(),
     }
 
 
-def interrupt(found: Interrupt) -> dict[str, Any]:
-    """An interrupt with what it asks, and its answer."""
-    told = {name: getattr(found, name) for name in _INTERRUPT}
-    return told | {
-        "votes": [dict(vote) for vote in found.votes],
-        "approvers": list(found.terms.approvers),
-        "delegations": [dict(one) for one in found.terms.delegations],
+def interrupt(row: Interrupt) -> dict[str, Any]:
+    """Return an interrupt with what it asks, and its answer."""
+    fields = {name: getattr(row, name) for name in _INTERRUPT}
+    return fields | {
+        "votes": [dict(vote) for vote in row.votes],
+        "approvers": list(row.terms.approvers),
+        "delegations": [dict(delegation) for delegation in row.terms.delegations],
     }

@@ -1,4 +1,4 @@
-"""Text for people: tables, colours where they are wanted, and nothing stored that a terminal would obey.
+"""Print text for people: tables, colours where they are wanted, and nothing stored that a terminal would obey.
 
 Colour never carries meaning alone. NO_COLOR and a pipe take it away; a pipe gets lines as wide as they need.
 """
@@ -39,26 +39,26 @@ _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 class Output:
-    """Where a verb's answer goes: text, or one JSON document."""
+    """Output of a verb: text, or one JSON document."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.console = Console(highlight=False, markup=False, emoji=False, width=_width())
 
-    def tell(self, plain: Any, text: Callable[[Console], object]) -> None:
-        """The answer, in the form that was asked for."""
+    def write(self, plain: Any, text: Callable[[Console], object]) -> None:
+        """Write the answer in the form that was asked for."""
         if self.as_json:
             sys.stdout.write(json.dumps(plain, indent=2, default=str) + "\n")
         else:
             text(self.console)
 
     def refused(self, error: DurableError) -> None:
-        """Why not, on stderr."""
+        """Print why not, on stderr."""
         if self.as_json:
-            said = json.dumps({"error": {"type": type(error).__name__, "message": str(error)}})
+            line = json.dumps({"error": {"type": type(error).__name__, "message": str(error)}})
         else:
-            said = f"durable: {clean(str(error))}"
-        sys.stderr.write(said + "\n")
+            line = f"durable: {clean(str(error))}"
+        sys.stderr.write(line + "\n")
 
 
 def _width() -> int | None:
@@ -69,7 +69,7 @@ def _width() -> int | None:
 
 
 def clean(text: str) -> str:
-    """The text with everything escaped that would move a cursor, ring a bell or turn the direction of writing."""
+    """Return the text, escaping what would move a cursor, ring a bell or turn the direction of writing."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -78,33 +78,33 @@ def clean(text: str) -> str:
 
 
 def cell(value: object, style: str = "") -> Text:
-    """A value as the text of a table cell."""
+    """Return a value as the text of a table cell."""
     return Text("" if value is None else clean(str(value)), style=style)
 
 
 def status(value: str) -> Text:
-    """A status in its colour."""
+    """Return a status in its colour."""
     return cell(value, STYLES.get(value, ""))
 
 
 def short(value: Any, limit: int = 80) -> str:
-    """A value as one line of JSON, cut where it is too long."""
+    """Return a value as one line of JSON, cut where it is too long."""
     line = json.dumps(value, ensure_ascii=False, default=str)
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def whole(value: Any) -> str:
-    """A value as JSON on as many lines as it needs."""
+    """Return a value as JSON on as many lines as it needs."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def moment(at: float | None) -> str:
-    """An instant as people write it, in UTC."""
+    """Return an instant as people write it, in UTC."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def took(seconds: float | None) -> str:
-    """A duration with the unit that fits."""
+    """Return a duration with the unit that fits."""
     if seconds is None:
         return ""
     for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
@@ -114,19 +114,19 @@ def took(seconds: float | None) -> str:
 
 
 def table(*columns: str, fixed: tuple[str, ...] = ()) -> Table:
-    """An empty table; ``fixed`` columns are never wrapped."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """Return an empty table; ``fixed`` columns are never wrapped."""
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        made.add_column(name, no_wrap=name in fixed, overflow="fold", justify="right" if name == "took" else "left")
-    return made
+        rows.add_column(name, no_wrap=name in fixed, overflow="fold", justify="right" if name == "took" else "left")
+    return rows
 
 
-def fields(console: Console, told: Mapping[str, object]) -> None:
-    """Names and values below each other; what is empty is left out."""
+def fields(console: Console, values: Mapping[str, object]) -> None:
+    """Print names and values below each other. What is empty is left out."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in told.items():
+    for name, value in values.items():
         if value is not None and value not in ("", {}, []):
             grid.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
     console.print(grid)

@@ -1,4 +1,4 @@
-"""What every verb shares: which database, which namespace, which form of output, and how a refusal ends.
+"""Share what every verb needs: which database, which namespace, which form of output, and how a refusal ends.
 
 A DurableError is a refusal: its message goes to stderr and the exit code is 1, without a traceback.
 """
@@ -31,10 +31,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 
 class ViewingRuntime(Runtime):
-    """A runtime that knows none of your types: what is stored is shown as plain JSON."""
+    """Runtime that knows none of your types: what is stored is shown as plain JSON."""
 
     def load(self, stored: bytes) -> Any:
-        """The stored value as it can be shown. Raises JournalCorrupt if its blob is missing."""
+        """Return the stored value as it can be shown. Raises JournalCorrupt if its blob is missing."""
         return view(blobs.fetch(self.database, stored))
 
 
@@ -47,7 +47,10 @@ class Session:
     output: Output
 
     def database(self, *, create: bool = False) -> Database:
-        """The database, not yet connected. Raises InvalidConfiguration if it would have to be created and may not."""
+        """Return the database, not yet connected.
+
+        Raises InvalidConfiguration if it would have to be created and may not.
+        """
         db = Database(self.url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
         missing = health.missing_file(db)
         if missing is not None and not create:
@@ -60,12 +63,14 @@ class Session:
 
     @contextmanager
     def runtime(self, *, create: bool = False, roles: Mapping[str, Sequence[str]] | None = None) -> Iterator[Runtime]:
-        """A runtime for this one call. A schema that is behind is not upgraded by looking at it."""
+        """Yield a runtime for this one call. A schema that is behind is not upgraded by looking at it."""
         db = self.database(create=create)
         try:
-            found = migrations.current(db)
-            if not create and (found is None or (found in migrations.KNOWN and found != migrations.HEAD)):
-                msg = f"the schema has version {found or 'none'}, {migrations.HEAD} is needed: run `durable db upgrade`"
+            version = migrations.current(db)
+            if not create and (version is None or (version in migrations.KNOWN and version != migrations.HEAD)):
+                msg = (
+                    f"the schema has version {version or 'none'}, {migrations.HEAD} is needed: run `durable db upgrade`"
+                )
                 raise InvalidConfiguration(msg)
             yield ViewingRuntime(database=db, namespace=self.namespace, roles=roles)
         finally:
@@ -73,7 +78,7 @@ class Session:
 
 
 def verb(fn: Callable[..., None]) -> Callable[..., None]:
-    """A command of ``fn(session, **options)``, with --db, --namespace and --json added to its options."""
+    """Return a command of ``fn(session, **options)``, with --db, --namespace and --json added to its options."""
 
     @functools.wraps(fn, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def command(*, db: Url = None, namespace: Namespace = "default", json: Json = False, **options: Any) -> None:
@@ -92,8 +97,11 @@ def verb(fn: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def parsed(text: str, what: str) -> Any:
-    """JSON from the command line, from a file (``@path``) or from stdin (``-``); else it is wrong usage."""
+def parsed(text: str, label: str) -> Any:
+    """Return JSON from the command line, from a file (``@path``) or from stdin (``-``).
+
+    Anything else is wrong usage.
+    """
     try:
         if text == "-":
             text = typer.get_text_stream("stdin").read()
@@ -102,41 +110,41 @@ def parsed(text: str, what: str) -> Any:
                 text = file.read()
         return json.loads(text)
     except OSError as exc:
-        msg = f"{what}: {exc}"
+        msg = f"{label}: {exc}"
         raise typer.BadParameter(msg) from exc
     except ValueError as exc:
-        msg = f"{what} is not JSON ({exc}); a string needs its quotes: '\"text\"'"
+        msg = f"{label} is not JSON ({exc}); a string needs its quotes: '\"text\"'"
         raise typer.BadParameter(msg) from exc
 
 
-def pairs(given: list[str] | None, what: str) -> dict[str, str]:
-    """``key=value`` options as a dict; else it is wrong usage."""
-    found = {}
-    for one in given or ():
-        key, equals, value = one.partition("=")
+def pairs(options: list[str] | None, label: str) -> dict[str, str]:
+    """Return ``key=value`` options as a dict. Anything else is wrong usage."""
+    values = {}
+    for option in options or ():
+        key, equals, value = option.partition("=")
         if not equals or not key:
-            msg = f"{what} {one!r} is not of the form key=value"
+            msg = f"{label} {option!r} is not of the form key=value"
             raise typer.BadParameter(msg)
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def one_of(choices: Any) -> str:
-    """The values of a Literal, as a list for people."""
+    """Return the values of a Literal, as a list for people."""
     return ", ".join(get_args(choices))
 
 
-def chosen(given: str, choices: Any, what: str) -> None:
-    """Whether it is one of the values of a Literal; else it is wrong usage."""
-    if given not in get_args(choices):
-        msg = f"{what} {given!r} is not one of {one_of(choices)}"
+def chosen(value: str, choices: Any, label: str) -> None:
+    """Refuse a value that is none of a Literal's: wrong usage."""
+    if value not in get_args(choices):
+        msg = f"{label} {value!r} is not one of {one_of(choices)}"
         raise typer.BadParameter(msg)
 
 
 def person(by: str | None) -> str:
-    """Who decides: as given, else the user of this machine; else it is wrong usage."""
-    found = by or os.environ.get("USER") or os.environ.get("LOGNAME")
-    if not found:
+    """Return who decides: as given, else the user of this machine. Wrong usage if neither is known."""
+    name = by or os.environ.get("USER") or os.environ.get("LOGNAME")
+    if not name:
         msg = "who decides? The history keeps the name: give --by NAME, or set $USER"
         raise typer.BadParameter(msg)
-    return found
+    return name

@@ -1,4 +1,4 @@
-"""``durable worker``: run what is recorded, until SIGTERM or Ctrl-C; then finish the current steps and let go."""
+"""Run what is recorded (``durable worker``) until SIGTERM or Ctrl-C; then finish the current steps and let go."""
 
 import logging
 import sys
@@ -31,7 +31,7 @@ def work(
         raise InvalidConfiguration(msg)
     queues = tuple(queue or ("default",))
     owner = runtime.leases.owner.name
-    told = {
+    document = {
         "event": "started",
         "owner": owner,
         "database": runtime.database.url.render_as_string(hide_password=True),
@@ -41,14 +41,8 @@ def work(
         "concurrency": concurrency,
     }
     apps = ", ".join(sorted(runtime.apps))
-    session.output.tell(
-        told,
-        lambda console: console.print(
-            clean(
-                f"worker {who(owner)} on {told['database']}: {apps}; queues {', '.join(queues)}; {concurrency} at once"
-            )
-        ),
-    )
+    line = f"worker {who(owner)} on {document['database']}: {apps}; queues {', '.join(queues)}; {concurrency} at once"
+    session.output.write(document, lambda console: console.print(clean(line)))
     sys.stdout.flush()
     with runtime:
         runtime.worker(concurrency=concurrency, queues=queues, poll=poll).run()

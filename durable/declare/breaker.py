@@ -1,7 +1,7 @@
-"""Breakers: something outside that keeps failing is left alone for a while, by all workers of a database together.
+"""Breakers: leave something outside that keeps failing alone for a while, by all workers of a database together.
 
 While its circuit is open a call does not start, is no attempt, and holds no worker: its execution is let go and comes
-back when the circuit may be tried again. One call is then let through, and what becomes of it decides.
+back when the circuit may be tried again. Then one call is let through, and its outcome decides.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Breaker:
             checked(self.name, "the name of a breaker")
 
     def counts(self, error: BaseException) -> bool:
-        """Whether this error says something about who was called."""
+        """True if this error says something about who was called."""
         if not isinstance(error, self.on) or isinstance(error, (*self.never, ToolRejected)):
             return False
         status = status_of(error)

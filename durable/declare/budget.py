@@ -24,7 +24,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one execution may do: ``steps`` of all kinds, ``tool_calls``, ``model_calls``, ``tokens``, ``money``.
+    """Limits of one execution: ``steps`` of all kinds, ``tool_calls``, ``model_calls``, ``tokens``, ``money``.
 
     ``money`` is in the currency of ``prices``: of each model, by name or pattern, what a million tokens of ``input``
     and of ``output`` cost. Without ``approval`` an execution that has used its budget up fails with BudgetExceeded;
@@ -47,9 +47,7 @@ class Budget:
                 msg = f"Budget({name}={limit!r}): use a number above zero, or None"
                 raise InvalidConfiguration(msg)
         for model, price in self.prices.items():
-            if set(price) != _PRICED or not all(value >= 0 for value in price.values()):
-                msg = f"prices[{model!r}]: give input and output, what a million tokens cost"
-                raise InvalidConfiguration(msg)
+            _check_price(model, price)
         if self.money is not None and not self.prices:
             msg = "Budget(money=...) needs prices={model: {'input': ..., 'output': ...}}"
             raise InvalidConfiguration(msg)
@@ -59,15 +57,22 @@ class Budget:
 
     @property
     def gate(self) -> Approval | None:
-        """Who is asked when it is used up; None if nobody is."""
+        """Return who is asked when it is used up; None if nobody is."""
         return Approval() if self.approval is True else self.approval or None
 
     def price(self, model: str) -> Mapping[str, float]:
-        """What a million tokens of a model cost. Raises InvalidConfiguration for a model that has no price."""
-        found = self.prices.get(model) or next(
-            (price for pattern, price in self.prices.items() if fnmatchcase(model, pattern)), None
-        )
-        if found is None:
-            msg = f"the budget has a limit of money and no price for the model {model!r}; add it to Budget(prices=...)"
-            raise InvalidConfiguration(msg)
-        return found
+        """Return what a million tokens of a model cost. Raises InvalidConfiguration for a model that has no price."""
+        price = self.prices.get(model)
+        if price:
+            return price
+        for pattern, price in self.prices.items():
+            if fnmatchcase(model, pattern):
+                return price
+        msg = f"the budget has a limit of money and no price for the model {model!r}; add it to Budget(prices=...)"
+        raise InvalidConfiguration(msg)
+
+
+def _check_price(model: str, price: Mapping[str, float]) -> None:
+    if set(price) != _PRICED or not all(value >= 0 for value in price.values()):
+        msg = f"prices[{model!r}]: give input and output, what a million tokens cost"
+        raise InvalidConfiguration(msg)

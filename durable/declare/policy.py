@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from durable.checkpoint.records import Terms
+from durable.declare.effects import EFFECTS, Effect, EffectName, effect_of
 from durable.declare.retry import NO_RETRY, Retry
 from durable.declare.rules import Rule, applies, checked_rule
 from durable.errors import InvalidConfiguration
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from durable.declare.rate import Rate
     from durable.declare.rules import Facts
 
-Effect = Literal["read", "idempotent", "transactional", "once"]
-_EFFECTS = frozenset(get_args(Effect))
 OnRepeat = Literal["ask", "reuse", "again"]
 
 KEY_TTL = 24 * 3600.0
@@ -28,14 +28,14 @@ KEY_TTL = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call needs a decision; ``rule`` is why, in words for people."""
+    """Need for a decision; ``rule`` is why, in words for people."""
 
     rule: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person must say yes to the call, with exactly these arguments.
+    """Require that a person says yes to the call, with exactly these arguments.
 
     ``when`` limits it to the calls for which it is true: an expression in CEL, as ``"arguments.amount > 100"``, or a
     function of the arguments, or of the arguments and the Facts (``durable.declare.rules``). A rule that raises asks.
@@ -60,8 +60,7 @@ class Approval:
     def __post_init__(self) -> None:
         if self.when is not None:
             checked_rule(self.when)
-        names = {name for name in self.approvers if not name.startswith("role:")}
-        if self.quorum < 1 or (names == set(self.approvers) and self.approvers and len(names) < self.quorum):
+        if self.quorum < 1 or self.quorum > self._most_voters():
             msg = f"quorum={self.quorum}: use at least 1, and at most as many as there are approvers"
             raise InvalidConfiguration(msg)
         escalates = self.on_expiry == "escalate"
@@ -72,8 +71,13 @@ class Approval:
             msg = "on_expiry='escalate' needs expires_in=seconds"
             raise InvalidConfiguration(msg)
 
+    def _most_voters(self) -> float:
+        """Return how many persons may vote at most. There is no limit where a role, or nobody, is named."""
+        names = {name for name in self.approvers if not name.startswith("role:")}
+        return len(names) if names and names == set(self.approvers) else math.inf
+
     def asks(self, facts: Facts) -> Asked | None:
-        """Whether this call needs a decision, and by which rule."""
+        """Return by which rule this call needs a decision; None if it needs none."""
         rule = self.rule or (self.when if isinstance(self.when, str) else None)
         if self.when is None:
             return Asked(rule)
@@ -83,7 +87,7 @@ class Approval:
             return Asked(f"{rule or 'the rule'} could not be evaluated: {type(exc).__name__}: {exc}")
 
     def terms(self, requester: str | None) -> Terms:
-        """Who may decide on a call of an execution that this person asked for."""
+        """Return who may decide on a call of an execution that this person asked for."""
         barred = None if self.requester_may_approve else requester
         return Terms(self.approvers, barred, self.escalate_to, self.expires_in)
 
@@ -109,7 +113,7 @@ class ToolPolicy:
     runtime.
     """
 
-    effect: Effect = "once"
+    effect: EffectName = "once"
     approval: Approval | bool | None = None
     timeout: float | None = None
     retry: Retry | None = None
@@ -129,28 +133,33 @@ class ToolPolicy:
             checked_rule(self.allowed_when)
         if self.on_repeat is not None:
             checked_on_repeat(self.on_repeat)
-        if self.effect not in _EFFECTS:
-            msg = f"effect={self.effect!r}: use one of {', '.join(get_args(Effect))}"
+        if self.effect not in EFFECTS:
+            msg = f"effect={self.effect!r}: use one of {', '.join(EFFECTS)}"
             raise InvalidConfiguration(msg)
         if self.timeout is not None and not 0 < self.timeout <= threading.TIMEOUT_MAX:
             msg = f"timeout={self.timeout!r}: use seconds above zero that a thread can wait, or None"
             raise InvalidConfiguration(msg)
 
     @property
+    def does(self) -> Effect:
+        """Return what the effect asks of a call's record: its row of the table."""
+        return effect_of(self.effect)
+
+    @property
     def gate(self) -> Approval | None:
-        """The approval this policy asks for, if any."""
+        """Return the approval this policy asks for; None if it asks for none."""
         if self.approval is True:
             return Approval()
         return self.approval or None
 
     @property
     def guarded(self) -> bool:
-        """Whether something else than a person is asked before each call."""
+        """True if something else than a person is asked before each call."""
         return self.allowed_when is not None or self.rate is not None or self.breaker is not None
 
     @property
     def retries(self) -> Retry:
-        """The retry rule; without one a failure is final at once."""
+        """Return the retry rule. Without one a failure is final at once."""
         return self.retry or NO_RETRY
 
 

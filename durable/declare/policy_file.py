@@ -1,4 +1,4 @@
-"""What may stand in a file of policies: plain values only, each key known, each value of its type."""
+"""Read a file of policies: plain values only, each key known, each value of its type."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from durable.declare.breaker import Breaker
 from durable.declare.budget import Budget
+from durable.declare.effects import EffectName
 from durable.declare.policies import Policies
-from durable.declare.policy import KEY_TTL, Approval, Effect, OnRepeat, ToolPolicy
+from durable.declare.policy import KEY_TTL, Approval, OnRepeat, ToolPolicy
 from durable.declare.rate import Rate
 from durable.declare.retry import Retry
 from durable.errors import InvalidConfiguration
@@ -53,16 +54,16 @@ class _Approval(_Strict):
     requester_may_approve: bool = False
 
     def made(self) -> Approval:
-        told = self.model_dump() | {"approvers": tuple(self.approvers), "escalate_to": tuple(self.escalate_to)}
-        return Approval(**told)
+        values = self.model_dump() | {"approvers": tuple(self.approvers), "escalate_to": tuple(self.escalate_to)}
+        return Approval(**values)
 
 
-def _approval(given: bool | _Approval | None) -> Approval | bool | None:  # noqa: FBT001 - as it stands in the file
-    return given.made() if isinstance(given, _Approval) else given
+def _approval(value: bool | _Approval | None) -> Approval | bool | None:  # noqa: FBT001 - as it stands in the file
+    return value.made() if isinstance(value, _Approval) else value
 
 
 class _Tool(_Strict):
-    effect: Effect = "once"
+    effect: EffectName = "once"
     approval: bool | _Approval | None = None
     allowed_when: str | None = None
     timeout: float | None = None
@@ -107,16 +108,16 @@ class _Budget(_Strict):
 
 
 class PolicyFile(_Strict):
-    """The whole file."""
+    """Content of a file of policies."""
 
     tools: dict[str, _Tool] = {}
     budget: _Budget | None = None
 
     def policies(self) -> Policies:
-        """The policies by key, and the budget. Raises InvalidConfiguration."""
-        made = Policies({key: tool.made() for key, tool in self.tools.items()})
-        made.budget = None if self.budget is None else self.budget.made()
-        return made.checked()
+        """Return the policies by key, and the budget. Raises InvalidConfiguration."""
+        policies = Policies({key: tool.made() for key, tool in self.tools.items()})
+        policies.budget = None if self.budget is None else self.budget.made()
+        return policies.checked()
 
 
 def read(path: Path) -> Policies:

@@ -26,17 +26,20 @@ def declare(tool: str, policy: ToolPolicy) -> None:
 
 
 def reference(fn: Callable[..., Any]) -> str:
-    """Its name as a journal keeps it, "module.qualified_name"."""
-    found: Any = fn
-    while isinstance(found, functools.partial):
-        found = found.func
-    name = getattr(found, "__qualname__", type(found).__qualname__)
-    return f"{getattr(found, '__module__', type(found).__module__)}.{name}"
+    """Return its name as a journal keeps it, "module.qualified_name"."""
+    inner: Any = fn
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    return f"{getattr(inner, '__module__', type(inner).__module__)}.{name}"
 
 
 def declared(tool: str, name: str) -> ToolPolicy | None:
-    """The policy of this tool with ``compensate`` of this reference; None if there is none, or not clear which."""
-    known = _declared.get(name, {})
-    if tool in known:
-        return known[tool]
-    return next(iter(known.values())) if len(known) == 1 else None
+    """Return the policy of this tool with ``compensate`` of this reference.
+
+    None if there is none, or it is not clear.
+    """
+    by_tool = _declared.get(name, {})
+    if tool in by_tool:
+        return by_tool[tool]
+    return next(iter(by_tool.values())) if len(by_tool) == 1 else None

@@ -51,12 +51,12 @@ class Retry:
             raise InvalidConfiguration(msg)
 
     def delay(self, attempt: int, error: BaseException, *, key: str, now: float) -> float | None:
-        """Seconds to wait before the next attempt after ``attempt`` failed; None if that was the last."""
+        """Return the seconds to wait before the next attempt after ``attempt`` failed; None if that was the last."""
         if attempt >= self.attempts or not isinstance(error, self.on) or isinstance(error, self.never):
             return None
-        asked = retry_after(error, now=now)
-        if asked is not None:
-            return asked
+        demanded = retry_after(error, now=now)
+        if demanded is not None:
+            return demanded
         try:
             wait = min(self.maximum, self.initial * self.factor ** (attempt - 1))
         except OverflowError:
@@ -72,22 +72,22 @@ _UNAUTHORIZED = 401
 
 
 def expired_token(error: BaseException) -> bool:
-    """Whether the other side did nothing, because it does not know who asks."""
+    """True if the other side did nothing, because it does not know who asks."""
     return status_of(error) == _UNAUTHORIZED
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status an error carries, as httpx, requests, aiohttp, urllib and the SDKs of models name it."""
-    for found in (error, getattr(error, "response", None)):
+    """Return the HTTP status an error carries, as httpx, requests, aiohttp, urllib and the SDKs of models name it."""
+    for carrier in (error, getattr(error, "response", None)):
         for name in ("status_code", "status", "code"):
-            value = getattr(found, name, None)
+            value = getattr(carrier, name, None)
             if isinstance(value, int) and not isinstance(value, bool):
                 return int(value)
     return None
 
 
 def retry_after(error: BaseException, *, now: float) -> float | None:
-    """What the other side asked for, in seconds: ``error.retry_after``, or the header of the error or its response."""
+    """Return the seconds the other side asked for: ``error.retry_after``, or a header of the error or its response."""
     value = getattr(error, "retry_after", None)
     if value is None:
         headers = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None) or {}

@@ -18,7 +18,7 @@ from durable.errors import InvalidConfiguration
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule sees of a call.
+    """Facts of a call that a rule sees.
 
     ``agent`` is the agent that makes it, the app's name where the framework names none; ``tags`` are those of the
     execution. ``calls("refund")`` is how many calls of that tool this execution has made so far, finished or on their
@@ -44,23 +44,23 @@ def checked_rule(rule: Rule) -> None:
 
 
 def applies(rule: Rule, facts: Facts) -> bool:
-    """Whether the rule is true of this call. Raises whatever it raises: an unknown name, a value of another type."""
+    """True if the rule is true of this call. Raises whatever it raises: an unknown name, a value of another type."""
     if not isinstance(rule, str):
         return bool(rule(facts.arguments, facts) if _takes_facts(rule) else rule(facts.arguments))
     import cel  # noqa: PLC0415 - only where a rule is an expression
 
-    known = {
+    variables = {
         "tool": facts.tool,
         "arguments": facts.arguments,
         "agent": facts.agent,
         "app": facts.app,
         "tags": dict(facts.tags),
     }
-    found = _compiled(rule).execute(cel.Context(variables=known, functions={"calls": facts.calls}))
-    if not isinstance(found, bool):
-        msg = f"the rule {rule!r} came to {found!r}, not to true or false"
+    verdict = _compiled(rule).execute(cel.Context(variables=variables, functions={"calls": facts.calls}))
+    if not isinstance(verdict, bool):
+        msg = f"the rule {rule!r} came to {verdict!r}, not to true or false"
         raise TypeError(msg)
-    return found
+    return verdict
 
 
 def _takes_facts(rule: Callable[..., bool]) -> bool:
@@ -69,7 +69,9 @@ def _takes_facts(rule: Callable[..., bool]) -> bool:
     except (TypeError, ValueError):  # a callable that does not say
         return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [one for one in parameters if one.kind in positional and one.default is one.empty]
+    required = [
+        parameter for parameter in parameters if parameter.kind in positional and parameter.default is parameter.empty
+    ]
     return len(required) > 1
 
 

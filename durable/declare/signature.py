@@ -34,21 +34,21 @@ _PLAIN_VALUES = frozenset({str, int, float, bool, type(None)})
 
 
 def plain(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that ``@tool`` was put on; any other function itself."""
+    """Return the function that ``@tool`` was put on; any other function itself."""
     return getattr(fn, PLAIN, fn)
 
 
 def policy_of(fn: object) -> ToolPolicy | None:
-    """The policy that ``@tool`` gave to this object, or to the function inside a framework's tool."""
-    for found in (fn, getattr(fn, "func", None), getattr(fn, "coroutine", None), getattr(fn, "__wrapped__", None)):
-        policy = getattr(found, ATTRIBUTE, None)
+    """Return the policy that ``@tool`` gave to this object, or to the function inside a framework's tool."""
+    for carrier in (fn, getattr(fn, "func", None), getattr(fn, "coroutine", None), getattr(fn, "__wrapped__", None)):
+        policy = getattr(carrier, ATTRIBUTE, None)
         if isinstance(policy, ToolPolicy):
             return policy
     return None
 
 
 def context_parameter(fn: Callable[..., Any]) -> str | None:
-    """The name of the parameter annotated ToolContext, if there is one."""
+    """Return the name of the parameter annotated ToolContext; None if there is none."""
     try:
         return _context_parameter(fn)
     except TypeError:  # a callable that cannot be hashed is not remembered
@@ -61,7 +61,7 @@ def _signature(fn: Callable[..., Any]) -> inspect.Signature:
 
 
 def signature(fn: Callable[..., Any]) -> inspect.Signature:
-    """``inspect.signature``, once for each function. Raises ValueError where there is none."""
+    """Return ``inspect.signature``, made once for each function. Raises ValueError where there is none."""
     try:
         return _signature(fn)
     except TypeError:
@@ -91,7 +91,10 @@ def _is_context(annotation: Any) -> bool:
 
 
 def _names_context(annotation: str, fn: Callable[..., Any]) -> bool:
-    """By its name, where another annotation does not resolve; frameworks have a ToolContext of their own."""
+    """True if the annotation means our ToolContext by its name, where another annotation does not resolve.
+
+    Frameworks have a ToolContext of their own.
+    """
     meant = getattr(fn, "__globals__", {}).get("ToolContext", Injected)
     return _is_context(meant) and annotation.removesuffix(" | None").endswith("ToolContext")
 
@@ -99,7 +102,7 @@ def _names_context(annotation: str, fn: Callable[..., Any]) -> bool:
 def with_context(
     fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Injected
 ) -> dict[str, Any]:
-    """The keyword arguments, with the context filled in where the function asks for it and the caller gave none."""
+    """Return the keyword arguments, with the context filled in if the function takes it and the caller gave none."""
     name = context_parameter(fn)
     if name is None or name in kwargs:
         return dict(kwargs)
@@ -110,7 +113,10 @@ def with_context(
 
 
 def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call by parameter name, without the context: what is hashed, recorded and decided upon."""
+    """Return the arguments of a call by parameter name, without the context.
+
+    These are hashed, recorded and decided upon.
+    """
     try:
         arguments = dict(signature(fn).bind_partial(*args, **kwargs).arguments)
     except (TypeError, ValueError):
@@ -120,7 +126,7 @@ def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, An
 
 
 def left_out(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of the parameters that a call with these arguments leaves out, where they are plain values."""
+    """Return the defaults of parameters that a call with these arguments leaves out, where they are plain values."""
     try:
         defaults = _defaults(fn)
     except TypeError:
@@ -145,7 +151,7 @@ def _defaults(fn: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def unbound(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What ``bound`` was given: positional and keyword arguments of a call with these."""
+    """Return positional and keyword arguments of a call with these: the reverse of ``bound``."""
     try:
         call = inspect.BoundArguments(signature(fn), OrderedDict(arguments))
     except (TypeError, ValueError):
@@ -159,8 +165,8 @@ def hide_context(wrapper: Any, fn: Callable[..., Any]) -> None:
     if name is None:
         return
     whole = signature(fn)
-    kept = [parameter for key, parameter in whole.parameters.items() if key != name]
-    wrapper.__signature__ = whole.replace(parameters=kept)
+    shown = [parameter for key, parameter in whole.parameters.items() if key != name]
+    wrapper.__signature__ = whole.replace(parameters=shown)
     wrapper.__annotations__ = {key: value for key, value in fn.__annotations__.items() if key != name}
     # inspect follows __wrapped__ for annotations in frameworks that unwrap; the hidden parameter must not come back
     del wrapper.__wrapped__

@@ -6,7 +6,7 @@ from durable.checkpoint.errors import DurableError
 
 
 class InvalidDecision(DurableError):
-    """The decision does not fit the interrupt."""
+    """This decision does not fit the interrupt."""
 
 
 class NotAllowedToDecide(DurableError):
@@ -17,4 +17,4 @@ class NotAllowedToDecide(DurableError):
 
 
 class ArgumentsChanged(DurableError):
-    """The call does not have the arguments that were decided upon."""
+    """This call does not have the arguments that were decided upon."""

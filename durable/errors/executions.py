@@ -6,7 +6,7 @@ from durable.checkpoint.errors import DurableError
 
 
 class ExecutionFailed(DurableError):
-    """The execution ended with an error."""
+    """This execution ended with an error."""
 
     def __init__(self, execution_id: str, status: str, error_type: str, message: str) -> None:
         self.execution_id = execution_id
@@ -18,7 +18,7 @@ class ExecutionFailed(DurableError):
 
 
 class ExecutionCancelled(DurableError):
-    """The execution was cancelled."""
+    """This execution was cancelled."""
 
     def __init__(self, execution_id: str, reason: str) -> None:
         self.execution_id = execution_id
@@ -26,12 +26,12 @@ class ExecutionCancelled(DurableError):
 
 
 class CompensationFailed(DurableError):
-    """A call could not be undone; what was to be undone after it was not touched."""
+    """One call could not be undone; what was to be undone after it was not touched."""
 
-    def __init__(self, tool: str, why: str, rest: list[str]) -> None:
+    def __init__(self, tool: str, why: str, remaining: list[str]) -> None:
         self.tool = tool
-        self.rest = rest
-        untouched = f"not undone either: {', '.join(rest)}" if rest else "it was the last one"
+        self.rest = remaining
+        untouched = f"not undone either: {', '.join(remaining)}" if remaining else "it was the last one"
         super().__init__(
             f"{tool} could not be compensated: {why}; {untouched}; `durable history` shows what was undone, "
             "`durable retry` tries this one again and goes on"
@@ -39,28 +39,28 @@ class CompensationFailed(DurableError):
 
 
 class ExecutionSuspended(DurableError):
-    """The execution waits for a decision, a signal or a time."""
+    """This execution waits for a decision, a signal or a time."""
 
     def __init__(self, execution_id: str, interrupts: list[str]) -> None:
         self.execution_id = execution_id
         self.interrupts = interrupts
-        asked = f"decide {', '.join(sorted(interrupts))}" if interrupts else "nothing is to be decided"
+        remedy = f"decide {', '.join(sorted(interrupts))}" if interrupts else "nothing is to be decided"
         super().__init__(
-            f"execution {execution_id!r} waits and holds nothing meanwhile ({asked}; `durable show` tells what for); "
+            f"execution {execution_id!r} waits and holds nothing meanwhile ({remedy}; `durable show` tells what for); "
             "then call again with this execution id, or let a worker go on"
         )
 
 
 class DeadlineExceeded(DurableError):
-    """The execution's deadline has passed; no further step was started."""
+    """This execution's deadline has passed; no further step was started."""
 
 
 class BudgetExceeded(DurableError):
-    """The execution has used up its budget; no further step was started."""
+    """This execution has used up its budget; no further step was started."""
 
     def __init__(self, execution_id: str, spent: str, why: str = "raise the budget, then `durable retry`") -> None:
         super().__init__(f"execution {execution_id!r} has used up its budget ({spent}): {why}")
 
 
 class NoExecution(DurableError):
-    """There is no durable execution here; call this from inside a tool, a step or a durable function."""
+    """No durable execution is running here; call this from inside a tool, a step or a durable function."""

@@ -1,4 +1,4 @@
-"""The root of the tree, and what is control flow."""
+"""Root of the tree, and what is control flow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from durable.checkpoint.errors import DurableError
 
 
 class InvalidId(DurableError):
-    """The id is empty, longer than 255 characters or contains control characters."""
+    """This id is empty, longer than 255 characters or contains control characters."""
 
 
 class Unsupported(DurableError):
@@ -16,8 +16,8 @@ class Unsupported(DurableError):
 class UnknownApp(DurableError):
     """No app of this name is registered in this process."""
 
-    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
-        listed = ", ".join(sorted(known)) or "none"
+    def __init__(self, name: str, registered: tuple[str, ...] = ()) -> None:
+        listed = ", ".join(sorted(registered)) or "none"
         super().__init__(
             f"no app named {name!r} is registered with this runtime (registered: {listed}); "
             "import the module that wraps it before starting, resuming or running a worker"
@@ -25,11 +25,11 @@ class UnknownApp(DurableError):
 
 
 class Suspended(BaseException):
-    """The execution waits for an answer, a signal or a time; this process is to let go of it."""
+    """This execution waits for an answer, a signal or a time; this process is to let go of it."""
 
 
 class Cancelled(BaseException):
-    """The execution was cancelled; unwind."""
+    """This execution was cancelled; unwind."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

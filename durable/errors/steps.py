@@ -6,7 +6,7 @@ from durable.checkpoint.errors import DurableError
 
 
 class StepFailed(DurableError):
-    """A step failed in an earlier attempt; its recorded error is replayed."""
+    """This step failed in an earlier attempt; its recorded error is replayed."""
 
     def __init__(self, step_key: str, error_type: str, message: str) -> None:
         self.step_key = step_key
@@ -15,7 +15,7 @@ class StepFailed(DurableError):
 
 
 class StepTimeout(DurableError):
-    """A step did not end within its timeout; what it did outside is unknown."""
+    """This step did not end within its timeout; what it did outside is unknown."""
 
     def __init__(self, step_key: str, seconds: float) -> None:
         self.step_key = step_key
@@ -23,7 +23,7 @@ class StepTimeout(DurableError):
 
 
 class StepAborted(DurableError):
-    """A step ended with SystemExit or another BaseException; what it did outside is unknown."""
+    """This step ended with SystemExit or another BaseException; what it did outside is unknown."""
 
     def __init__(self, step_key: str, raised: str) -> None:
         self.step_key = step_key
@@ -34,7 +34,7 @@ class StepAborted(DurableError):
 
 
 class ResultLost(DurableError):
-    """The step was done, but its result could not be stored; it is not run again."""
+    """This step was done, but its result could not be stored; it is not run again."""
 
     def __init__(self, step_key: str, reason: str) -> None:
         self.step_key = step_key
@@ -42,7 +42,7 @@ class ResultLost(DurableError):
 
 
 class ToolRejected(DurableError):
-    """A person rejected the call."""
+    """Somebody rejected the call."""
 
     def __init__(self, tool: str, reason: str) -> None:
         self.tool = tool
@@ -51,7 +51,7 @@ class ToolRejected(DurableError):
 
 
 class ToolNotAllowed(ToolRejected):
-    """A policy does not allow the call; it did not run."""
+    """This call is not allowed by a policy; it did not run."""
 
     def __init__(self, tool: str, reason: str) -> None:
         super().__init__(tool, reason)

@@ -1,4 +1,4 @@
-"""What a worker is to supply, and does not: secrets and dependencies."""
+"""Errors of a worker that was not supplied with what a tool needs: secrets and dependencies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from durable.checkpoint.errors import DurableError
 
 
 class SecretUndeclared(DurableError, KeyError):
-    """A secret that the tool's policy does not name."""
+    """This secret is not named by the tool's policy."""
 
     __str__ = DurableError.__str__  # a KeyError's would put the message into quotes
 
@@ -29,7 +29,7 @@ class SecretMissing(DurableError, KeyError):
 
 
 class DependencyFailed(DurableError):
-    """The factory of a dependency raised; no step has started, the execution waits and tries again."""
+    """This dependency's factory raised; no step has started, the execution waits and tries again."""
 
     def __init__(self, name: str, error: BaseException) -> None:
         self.name = name

@@ -12,6 +12,7 @@ from durable.checkpoint.inbox import interrupts, votes
 from durable.declare.ids import checked, text
 from durable.errors import AlreadyDecided, ArgumentsChanged, DecisionExpired, NotAllowedToDecide
 from durable.inbox import who_may
+from durable.inbox.kinds import kind_of
 
 if TYPE_CHECKING:
     from durable.checkpoint.records import Interrupt
@@ -41,7 +42,7 @@ def decide(runtime: Services, interrupt_id: str, decision: Decision, given: Give
         by,
         who_may.decides(by, runtime.roles_of(by)),
         comment,
-        alone=decision.kind in {"reject", "cancel"},
+        alone=decision.kind in kind_of(interrupt).alone,
     )
     db = runtime.database
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from durable.errors import InvalidConfiguration, InvalidDecision
+from durable.inbox.kinds import KINDS, kind_of
 from durable.inbox.schemas import misfit
 
 if TYPE_CHECKING:
@@ -22,14 +23,7 @@ class Decision:
     value: Any = None
     reason: str | None = None
 
-    FITS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "approval": ("approve", "edit", "reject", "respond"),
-        "question": ("respond", "reject"),
-        "choice": ("respond", "reject"),
-        "in_doubt": ("happened", "did_not_happen", "cancel"),
-        "drift": ("approve", "cancel"),
-        "repeat": ("reuse", "again", "undo", "cancel"),
-    }
+    FITS: ClassVar[Mapping[str, tuple[str, ...]]] = {kind.name: kind.answers for kind in KINDS.values()}
 
     @classmethod
     def approve(cls) -> Decision:
@@ -83,46 +77,43 @@ class Decision:
 
     def check(self, interrupt: Interrupt) -> None:
         """Raise InvalidDecision if this answer does not fit that question."""
-        fits = self.FITS[interrupt.kind]
-        if interrupt.kind == "approval" and interrupt.tool is None:  # of a budget: there is no call to be changed
-            fits = ("approve", "reject")
-        if interrupt.kind == "repeat" and not interrupt.subject.get("undo"):  # the tool does not say how
-            fits = ("reuse", "again", "cancel")
-        if self.kind not in fits:
+        kind = kind_of(interrupt)
+        if self.kind not in kind.answers:
             msg = (
-                f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {interrupt.kind}; "
-                f"use one of {', '.join(fits)}"
+                f"{self.kind!r} does not answer interrupt {interrupt.id!r}, which is {kind.name}; "
+                f"use one of {', '.join(kind.answers)}"
             )
             raise InvalidDecision(msg)
         if self.kind == "reject" and not (self.reason or "").strip():
             msg = "a rejection needs a reason: the agent is told it, and the history keeps it"
             raise InvalidDecision(msg)
         if self.kind == "edit" and isinstance(interrupt.arguments, dict):
-            unknown = sorted(set(self.value) - set(interrupt.arguments), key=repr)
-            missing = sorted(set(interrupt.arguments) - set(self.value), key=repr)
-            if unknown or missing:
-                msg = (
-                    f"edited arguments must be those of {interrupt.tool!r}; unknown: {unknown or 'none'}, "
-                    f"missing: {missing or 'none'}"
-                )
-                raise InvalidDecision(msg)
-            if (why := misfit(interrupt.subject.get("schema"), self.value)) is not None:
-                msg = f"the edited arguments do not fit the schema of {interrupt.tool!r}: {why}"
-                raise InvalidDecision(msg)
-        if self.kind == "respond" and interrupt.kind in {"question", "choice"}:
+            self._check_edited(interrupt, interrupt.arguments)
+        if self.kind == "respond" and not kind.has_call:
             self._check_schema(interrupt)
+
+    def _check_edited(self, interrupt: Interrupt, arguments: Mapping[str, Any]) -> None:
+        unknown = sorted(set(self.value) - set(arguments), key=repr)
+        missing = sorted(set(arguments) - set(self.value), key=repr)
+        if unknown or missing:
+            msg = (
+                f"edited arguments must be those of {interrupt.tool!r}; unknown: {unknown or 'none'}, "
+                f"missing: {missing or 'none'}"
+            )
+            raise InvalidDecision(msg)
+        reason = misfit(interrupt.subject.get("schema"), self.value)
+        if reason is not None:
+            msg = f"the edited arguments do not fit the schema of {interrupt.tool!r}: {reason}"
+            raise InvalidDecision(msg)
 
     def _check_schema(self, interrupt: Interrupt) -> None:
         schema = interrupt.subject.get("schema")
         if not schema:
             return
-        from jsonschema import ValidationError, validate  # noqa: PLC0415 - only where an answer is given
-
-        try:
-            validate(self.value, schema)
-        except ValidationError as exc:
-            msg = f"the answer does not fit the question's schema: {exc.message}"
-            raise InvalidDecision(msg) from exc
+        reason = misfit(schema, self.value)
+        if reason is not None:
+            msg = f"the answer does not fit the question's schema: {reason}"
+            raise InvalidDecision(msg)
 
 
 def check_schema(schema: Any) -> None:

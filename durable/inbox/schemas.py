@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from durable.declare.patterns import linear
 from durable.declare.signature import context_parameter, signature
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -30,11 +31,11 @@ def misfit(schema: Mapping[str, Any] | None, arguments: Any) -> str | None:
         validator.check_schema(dict(schema))
     except SchemaError:
         return None  # a framework's own dialect
-    found = best_match(validator(schema).iter_errors(arguments))
-    if found is None:
+    error = best_match(linear(validator)(schema).iter_errors(arguments))
+    if error is None:
         return None
-    place = ".".join(str(part) for part in found.absolute_path)
-    return f"{place}: {found.message}" if place else found.message
+    place = ".".join(str(part) for part in error.absolute_path)
+    return f"{place}: {error.message}" if place else error.message
 
 
 def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:

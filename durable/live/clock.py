@@ -1,4 +1,4 @@
-"""Waiting inside a process. What is compared between machines is the database's time, never this."""
+"""Wait inside a process. What is compared between machines is the database's time, never this."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 
 class Clock:
-    """Monotonic seconds and sleeps; a test passes another one in."""
+    """Clock of a process: monotonic seconds and sleeps. A test passes another one in."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow, also while this process is stopped."""
+        """Return seconds that only grow, also while this process is stopped."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

@@ -31,17 +31,19 @@ CLOSING = 10.0
 
 
 class Dependencies(Mapping[str, Any]):
-    """What a tool finds in ``ToolContext.dependencies``. Raises KeyError for a name that nobody gave.
+    """Dependencies as a tool finds them in ``ToolContext.dependencies``.
 
-    Raises Unsupported for one of an async factory where no async tool runs.
+    Raises KeyError for a name that nobody gave, and Unsupported for one of an async factory where no async tool runs.
     """
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        self._values = {name: value for name, value in (given or {}).items() if not _is_factory(value)}
-        factories = {name: _checked(name, value) for name, value in (given or {}).items() if name not in self._values}
+    def __init__(self, declared: Mapping[str, Any] | None = None) -> None:
+        self._values = {name: value for name, value in (declared or {}).items() if not _is_factory(value)}
+        factories = {
+            name: _checked(name, value) for name, value in (declared or {}).items() if name not in self._values
+        }
         self._async = {name: fn for name, fn in factories.items() if _is_async(fn)}
         self._left = {name: fn for name, fn in factories.items() if name not in self._async}
-        self._names = tuple(given or ())
+        self._names = tuple(declared or ())
         self._stack = ExitStack()
         self._lock = threading.RLock()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Keeper] = weakref.WeakKeyDictionary()
@@ -82,20 +84,20 @@ class Dependencies(Mapping[str, Any]):
                 del self._left[name]
 
     def _made(self, factory: Callable[[], Any]) -> Any:
-        made = factory()
-        if inspect.isgenerator(made):
-            return self._stack.enter_context(contextmanager(lambda: made)())
+        product = factory()
+        if inspect.isgenerator(product):
+            return self._stack.enter_context(contextmanager(lambda: product)())
         if inspect.isgeneratorfunction(_innermost(factory)):  # of which contextlib has made a context manager
-            return self._stack.enter_context(made)
-        if inspect.iscoroutine(made):
-            made.close()
+            return self._stack.enter_context(product)
+        if inspect.iscoroutine(product):
+            product.close()
             msg = "it returned a coroutine: make the factory itself an async function"
             raise TypeError(msg)
-        return made
+        return product
 
     @property
     def ready(self) -> bool:
-        """Whether nothing has to be made here before a tool may run."""
+        """True if nothing has to be made here before a tool may run."""
         return not self._left and (not self._async or self._here() is not None)
 
     async def ready_here(self) -> None:
@@ -125,13 +127,18 @@ class Dependencies(Mapping[str, Any]):
 
 
 class _Keeper:
-    """Those of one event loop: made, kept and closed by one task on it, which ends with the loop at the latest."""
+    """Keeper of one event loop's dependencies: one task on it makes, keeps and closes them.
+
+    The task ends with the loop at the latest.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, factories: Mapping[str, Callable[[], Any]]) -> None:
         self.values: dict[str, Any] = {}
         self.made: asyncio.Future[None] = loop.create_future()
         self.kept = False
-        self._loop, self._over, self._ended = loop, asyncio.Event(), threading.Event()
+        self._loop = loop
+        self._over = asyncio.Event()
+        self._ended = threading.Event()
         # in no execution: it outlives the one whose tool is the first to need it
         self.task = loop.create_task(self._keep(factories), context=contextvars.Context())
         self.task.add_done_callback(lambda _: self._ended.set())
@@ -171,10 +178,10 @@ class _Keeper:
 
 
 async def _made_on_loop(factory: Callable[[], Any], stack: AsyncExitStack) -> Any:
-    made = factory()
-    if inspect.isasyncgen(made):
-        return await stack.enter_async_context(asynccontextmanager(lambda: made)())
-    return await (made if inspect.isawaitable(made) else stack.enter_async_context(made))
+    product = factory()
+    if inspect.isasyncgen(product):
+        return await stack.enter_async_context(asynccontextmanager(lambda: product)())
+    return await (product if inspect.isawaitable(product) else stack.enter_async_context(product))
 
 
 def _running() -> asyncio.AbstractEventLoop | None:
@@ -194,10 +201,10 @@ def _is_async(factory: Callable[[], Any]) -> bool:
 
 
 def _innermost(factory: Callable[[], Any]) -> Any:
-    found: Any = factory
-    while isinstance(found, functools.partial):
-        found = found.func
-    return inspect.unwrap(found)
+    inner: Any = factory
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    return inspect.unwrap(inner)
 
 
 def _checked(name: str, factory: Callable[[], Any]) -> Callable[[], Any]:

@@ -24,7 +24,7 @@ log = logging.getLogger("durable")
 
 
 class Held(Protocol):
-    """A claimed execution, as far as its lease is concerned."""
+    """Claimed execution, as far as its lease is concerned."""
 
     execution: Execution
     journal: Journal
@@ -33,7 +33,7 @@ class Held(Protocol):
 
 
 class Leases:
-    """Renews what this runtime owns, every third of the ttl, on one daemon thread that ends when nothing is owned."""
+    """Renew what this runtime owns, every third of the ttl, on one daemon thread that ends when nothing is owned."""
 
     def __init__(self, database: Database, clock: Clock, owner: Owner) -> None:
         self.owner = owner
@@ -60,7 +60,7 @@ class Leases:
             self._changed.notify_all()
 
     def held(self) -> list[Any]:
-        """The segments this process drives now."""
+        """Return the segments this process drives now."""
         with self._changed:
             return list(self._segments.values())
 
@@ -88,11 +88,11 @@ class Leases:
             asked_at = self._clock.monotonic()
             epochs = {key: segment.journal.epoch for key, segment in segments.items()}
             db = self._database
-            kept = db.transact(lambda connection: claims.renew(db, connection, self.owner, epochs))
+            renewed = db.transact(lambda connection: claims.renew(db, connection, self.owner, epochs))
             for key, segment in segments.items():
-                if key in kept:
+                if key in renewed:
                     segment.renewed_at = asked_at
-                    segment.cancel_reason = segment.cancel_reason or kept[key]
+                    segment.cancel_reason = segment.cancel_reason or renewed[key]
                 elif segment in self.held():
                     segment.journal.lost = True
 

@@ -1,4 +1,4 @@
-"""Who owns: a name for this process that no other has, and whether the process behind a name is still there.
+"""Name this process as no other is named, and tell if the process behind a name is still there.
 
 A process that was killed on this very machine need not be waited for: its lease counts as expired at once. For any
 other machine only the lease tells.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """This machine's boot and process namespace, hashed: two containers never share it."""
+    """Return this machine's boot and process namespace, hashed: two containers never share it."""
     parts = [platform.node()]
     for source in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         path = Path(source)
@@ -26,7 +26,7 @@ def machine() -> str:
 
 
 def born(pid: int) -> str:
-    """When the process was started, in clock ticks since boot: tells it from a later one of the same number."""
+    """Return when the process was started, in clock ticks since boot: a later process of the same number differs."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -34,13 +34,13 @@ def born(pid: int) -> str:
 
 
 def owner_name() -> str:
-    """``host:pid:born:machine:nonce`` of this process; another one for each runtime."""
+    """Return ``host:pid:born:machine:nonce`` of this process, another one for each runtime."""
     pid = os.getpid()
     return f"{platform.node()[:60]}:{pid}:{born(pid)}:{machine()}:{secrets.token_hex(4)}"
 
 
 def is_dead(name: str) -> bool:
-    """Whether the owner was a process of this machine that is gone. False whenever that cannot be known."""
+    """True if the owner was a process of this machine that is gone. False whenever that cannot be known."""
     parts = name.split(":")
     if len(parts) != 5 or parts[3] != machine():  # noqa: PLR2004 - the five parts of owner_name
         return False

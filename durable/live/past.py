@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from durable.checkpoint import executions
 from durable.checkpoint.journal import journal
-from durable.checkpoint.records import NewRecord
 from durable.record.earlier import beyond, marks
+from durable.record.events import WentBack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def go_back(segment: Segment, origins: Sequence[tuple[str, int]]) -> None:
     known = set(segment.replay.origins)
     new = [[execution_id, seq] for execution_id, seq in dict.fromkeys(origins) if (execution_id, seq) not in known]
     if new:
-        segment.append(NewRecord("note", None, {"event": "went_back", "origin": new}))
+        segment.append(WentBack(origin=new).pack())
 
 
 def marked(segment: Segment, mark: tuple[str, str]) -> Effect | None:

@@ -13,23 +13,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import blobs
 from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
 from durable.live.tool_context import ToolContext
-from durable.record.matching import Arrivals
+from durable.record.events import InterruptClosed
+from durable.record.matching import Matching
 from durable.record.replay import Outcome, Replay
-from durable.record.usage import Ledger
+from durable.record.usage import Usage
 from durable.secrets.logs import redacting
 from durable.secrets.store import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from durable.checkpoint.journal.journal import Journal
-    from durable.checkpoint.records import Execution, Interrupt, Record
+    from durable.checkpoint.records import Execution, Interrupt, NewRecord, Record
     from durable.live.services import Services
+    from durable.record.events import Trace
 
 log = logging.getLogger("durable")
 
@@ -67,26 +68,26 @@ class Segment:
         """Why this segment must end: another process was first, though the journal is still its own."""
         self.stopped: Exception | None = None
         """Why this execution fails, whatever its code makes of that error."""
-        self.ledger = Ledger(self.records)
+        self.usage = Usage(self.records)
         self.left_as = "abandoned"
         self.span: Any = None
         """Where telemetry keeps the span of this segment; nobody else looks into it."""
-        self.unwritten: Mapping[str, Any] = {}
-        """What the first record of this segment carries along."""
+        self.trace: Trace | None = None
+        """The trace context that the first record of this segment carries along; None once it is written."""
         self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
         self.receiving = threading.Lock()
         self._lock = threading.RLock()
-        self._arrivals = Arrivals(self.replay, self._lock)
+        self._matching = Matching(self.replay, self._lock)
 
     @property
     def closing(self) -> bool:
         """Whether no further step may start here."""
-        return self._arrivals.closed
+        return self._matching.closed
 
     def close(self) -> None:
         """Start no further step."""
-        self._arrivals.closed = True
+        self._matching.closed = True
 
     def stop(self, error: Exception) -> Exception:
         """Start no further step: each raises this error, with which the execution fails. Returns it."""
@@ -141,7 +142,7 @@ class Segment:
 
         with self._noticing():
             appended = self.journal.transact(stashing)
-        self.unwritten = {}
+        self.trace = None
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
@@ -152,7 +153,7 @@ class Segment:
         stored = self._stashed(records, kept)
         with self._noticing():
             appended = self.journal.append(*stored, companions=(*kept, *companions))
-        self.unwritten = {}
+        self.trace = None
         with self._lock:
             self.records.extend(appended)
             self.replay.fold(appended)
@@ -171,8 +172,8 @@ class Segment:
         if redactor.knows:
             records = [replace(record, meta=redactor.plain(dict(record.meta))) for record in records]
         stored = [self._stash(record, kept) for record in records]
-        if self.unwritten and stored:
-            stored[0] = replace(stored[0], meta={**stored[0].meta, **self.unwritten})
+        if self.trace is not None and stored:
+            stored[0] = self.trace.carried_by(stored[0])
         return stored
 
     def _stash(self, record: NewRecord, kept: list[Callable[[Any], object]]) -> NewRecord:
@@ -183,34 +184,34 @@ class Segment:
             kept.append(keep)
         return replace(record, value=value)
 
-    def beside(self, path: str, *, branched: bool) -> bool:
+    def unordered(self, path: str, *, branched: bool) -> bool:
         """True if calls in this scope may replay in a different order: the scope has branched."""
         if branched:
             self._branched.add(path)
         return path in self._branched
 
-    def take(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome | None, bool]:
-        """The outcome of a step that comes by now, by its key or by its name's number, and whether it fits the record.
+    def match(self, key: str | None, prefix: str, arguments_hash: str) -> tuple[Outcome | None, bool]:
+        """Match the next call with its record. Returns (outcome, True if the arguments agree).
 
-        None for a number if that is not clear yet: see ``take_late``.
+        None for a number that is not certain yet: see ``match_after_branches``.
         """
         if key is None:
-            return self._arrivals.take(prefix, arguments_hash), True
+            return self._matching.match(prefix, arguments_hash), True
         with self._lock:
             outcome = self.replay.at(key)
             fits = outcome.accepted or outcome.arguments_hash in {"", arguments_hash}
             outcome.taken = outcome.taken or fits
             return outcome, fits
 
-    def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
-        """As ``take``, after a look at what runs side by side.
+    def match_after_branches(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
+        """Match a numbered call when what runs beside it has come by. Blocks.
 
-        May block. Raises Suspended if the segment ends meanwhile.
+        Raises Suspended if the segment ends meanwhile.
         """
-        return self._arrivals.take_late(prefix, arguments_hash, inside)
+        return self._matching.match_after_branches(prefix, arguments_hash, inside)
 
-    def take_gently(self, prefix: str) -> Outcome | None:
-        """The first record of this name, whatever its arguments; None if none is left."""
+    def match_any_input(self, prefix: str) -> Outcome | None:
+        """Match a call with the first record of its name, whatever its arguments; None if none is left."""
         with self._lock:
             outcome = self.replay.left(prefix)
             if outcome is not None:
@@ -218,7 +219,7 @@ class Segment:
             return outcome
 
     def passed_over(self, scope: str) -> Outcome | None:
-        """The first recorded effect on this scope's line that did not come by; None if all did."""
+        """Return the first recorded effect in this scope that the code has skipped; None if there is none."""
         with self._lock:
             return self.replay.passed_over(scope)
 
@@ -258,8 +259,8 @@ class Segment:
         """Take back what was asked at this step, answered or not: it is about another call than is made now."""
         asked = outcome.interrupt
         if asked is not None:
-            record = NewRecord("interrupt_closed", outcome.key, {"interrupt": asked, "decision": "withdrawn"})
-            self.append(record, companions=[interrupts.withdrawing(asked)])
+            closed = InterruptClosed(interrupt=asked, decision="withdrawn")
+            self.append(closed.pack(outcome.key), companions=[interrupts.withdrawing(asked)])
 
     @property
     def waits(self) -> bool:
@@ -268,9 +269,7 @@ class Segment:
 
     def opened(self, interrupt_id: str) -> Interrupt:
         """Read a just opened interrupt back and wait for it."""
-        runtime = self.runtime
-        with runtime.database.read() as connection:
-            interrupt = interrupts.get(connection, runtime.namespace, interrupt_id, runtime.load)
+        interrupt = self.runtime.interrupt(interrupt_id)
         self._asked[interrupt.id] = interrupt
         self.wait_for(interrupt)
         return interrupt
@@ -298,17 +297,21 @@ class Segment:
 
     def working(self) -> AbstractContextManager[None]:
         """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
-        return self._arrivals.working()
+        return self._matching.working()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let nobody wait for this step in the block: its reader holds a chunk. Raises Suspended if it is over."""
+        return self._matching.aside()
 
     @property
     def busy(self) -> int:
         """How many steps are on their way now."""
-        return self._arrivals.busy
+        return self._matching.busy
 
     def quiet(self) -> None:
         """Wait until no step is on its way."""
-        self._arrivals.quiet()
+        self._matching.quiet()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Wait (seconds) until no step is on its way; no further step starts. False if some still are."""
-        return self._arrivals.drain(timeout)
+        return self._matching.drain(timeout)

@@ -13,19 +13,21 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.database import Database
+    from durable.checkpoint.records import Interrupt
     from durable.declare.budget import Budget
     from durable.declare.policies import Policies
     from durable.declare.policy import OnRepeat
     from durable.live.clock import Clock
     from durable.live.dependencies import Dependencies
     from durable.live.leases import Leases
+    from durable.live.pacing import Pacing
     from durable.secrets.store import SecretStore
 
 
 class Observer(Protocol):
     """Whoever is told of the work: ``durable.telemetry``. Its arguments are the segment, call and attempt at hand."""
 
-    def step(self, call: Any) -> AbstractContextManager[object]:
+    def step(self, placed: Any) -> AbstractContextManager[object]:
         """Return a context around one step."""
 
     def attempt(self, pending: Any) -> AbstractContextManager[Any]:
@@ -34,10 +36,10 @@ class Observer(Protocol):
     def completing(self, pending: Any, ended: Any, seconds: float) -> AbstractContextManager[None]:
         """Return a context in which an attempt is recorded."""
 
-    def replayed(self, call: Any, outcome: Any) -> None:
+    def replayed(self, placed: Any) -> None:
         """Take note that a step was answered from the journal."""
 
-    def interrupt_opened(self, segment: Any, interrupt_id: str, kind: str, step_key: str) -> None:
+    def interrupt_opened(self, segment: Any, interrupt_id: str, kind: Any, step_key: str) -> None:
         """Take note that an execution waits for an answer."""
 
     def decided(self, segment: Any, answer: Any) -> None:
@@ -68,6 +70,7 @@ class Services(Protocol):
     max_attempts: int
     dependencies: Dependencies
     on_repeat: OnRepeat
+    pace: Pacing
 
     @property
     def telemetry(self) -> Observer:
@@ -78,6 +81,9 @@ class Services(Protocol):
 
     def undo(self, scope: Any, outcome: Any, effect: Any) -> None:
         """Undo an effect of another execution, in a step below the call that would repeat it."""
+
+    def interrupt(self, interrupt_id: str) -> Interrupt:
+        """Return an interrupt as it stands in the inbox. Raises InterruptNotFound."""
 
     def roles_of(self, person: str) -> tuple[str, ...]:
         """Return the roles that a person has."""

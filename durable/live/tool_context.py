@@ -1,4 +1,4 @@
-"""The context of a tool: what it may know of the call it serves."""
+"""Context of a tool: what it may know of the call it serves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext(Injected):
-    """What a tool may know of the call it serves.
+    """Context of the call that a tool serves.
 
     ``idempotency_key`` is the same on every attempt and worker: hand it to the outside system. ``deadline_at`` is an
     instant in epoch seconds. ``dependencies`` are those of ``Runtime(dependencies=...)``. ``connection`` is the open
@@ -40,7 +40,7 @@ _OUTSIDE = SecretStore()
 
 
 def detached(tool: str, secrets: tuple[str, ...] = ()) -> ToolContext:
-    """A context for a tool that is called outside of any execution: nothing is recorded, the key is used once.
+    """Return a context for a tool that is called outside any execution: nothing is recorded, the key is used once.
 
     Its secrets come from the environment.
     """

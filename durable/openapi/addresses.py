@@ -1,4 +1,4 @@
-"""Which addresses a call may go to: public ones, whatever form they are written in.
+"""Refuse addresses that are not public, whatever form they are written in.
 
 ``ipaddress.is_global`` is not enough: on Python 3.11 it is true for NAT64 (64:ff9b::7f00:1 is 127.0.0.1), 6to4,
 site-local and multicast addresses. So whole ranges are refused through which an IPv4 address can be reached, too.
@@ -42,24 +42,24 @@ _NEVER = tuple(
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether the address is one of the open internet."""
+    """True if the address belongs to the open internet."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return is_public(address.ipv4_mapped)
     return address.is_global and not any(address in net for net in _NEVER)
 
 
 def resolve(host: str, port: int, *, private_hosts: Collection[str] = ()) -> list[str]:
-    """The addresses of a host, looked up once: the connection must go to one of them.
+    """Return the addresses of a host, looked up once. The connection must go to one of them.
 
     Any that is not public refuses the host, unless the host is in ``private_hosts``. Raises AddressRefused,
     ApiUnreachable.
     """
     name = host.strip("[]")
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise ApiUnreachable(host, "its name is not known") from exc
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
     if name.lower() in {each.lower().strip("[]") for each in private_hosts}:
         return addresses
     for address in addresses:

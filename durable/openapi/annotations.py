@@ -21,37 +21,58 @@ JSON_TEXT = str
 
 
 def annotation(schemas: Schemas, schema: Any, name: str, above: tuple[str, ...] = ()) -> Any:
-    """The type of values that fit the schema; ``name`` is what a TypedDict is called."""
+    """Return the type of values that fit the schema. ``name`` is what a TypedDict is called."""
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
     if reference in above or len(above) > _DEEPEST:
         return JSON_TEXT
     below = (*above, reference or name)
-    found = schemas.resolved(schema)
-    if not isinstance(found, Mapping):
+    resolved = schemas.resolved(schema)
+    if not isinstance(resolved, Mapping):
         return JSON_TEXT
-    if choices := found.get("enum") or ([found["const"]] if "const" in found else None):
+    choices = _allowed_values(resolved)
+    if choices:
         return _choice(choices)
     for key in ("anyOf", "oneOf"):
-        if key in found:
-            return _union(schemas, found[key], name, below)
-    kinds = found.get("type", "object" if "properties" in found else None)
-    named = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind not in (None, "null")]
-    inner = JSON_TEXT if len(named) != 1 else _of_kind(schemas, found, named[0], name, below)
-    return Optional[inner] if isinstance(kinds, list) and "null" in kinds else inner  # noqa: UP045 - a value
+        if key in resolved:
+            return _union(schemas, resolved[key], name, below)
+    return _of_kinds(schemas, resolved, name, below)
 
 
-def _of_kind(schemas: Schemas, found: Mapping[str, Any], kind: str, name: str, below: tuple[str, ...]) -> Any:
+def _allowed_values(resolved: Mapping[str, Any]) -> list[Any]:
+    if resolved.get("enum"):
+        return list(resolved["enum"])
+    return [resolved["const"]] if "const" in resolved else []
+
+
+def _kinds(resolved: Mapping[str, Any]) -> list[Any]:
+    """Return the names of the types that a schema allows; ``[None]`` if it names none."""
+    kinds = resolved.get("type", "object" if "properties" in resolved else None)
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
+def _of_kinds(schemas: Schemas, resolved: Mapping[str, Any], name: str, below: tuple[str, ...]) -> Any:
+    named = [kind for kind in _kinds(resolved) if kind not in (None, "null")]
+    inner = JSON_TEXT
+    if len(named) == 1:
+        inner = _of_kind(schemas, resolved, named[0], name, below)
+    listed = resolved.get("type")
+    if isinstance(listed, list) and "null" in listed:
+        return Optional[inner]  # noqa: UP045 - a value
+    return inner
+
+
+def _of_kind(schemas: Schemas, resolved: Mapping[str, Any], kind: str, name: str, below: tuple[str, ...]) -> Any:
     if kind in _PLAIN:
         return _PLAIN[kind]
     if kind == "array":
-        return list[annotation(schemas, found.get("items", True), f"{name}Item", below)]  # type: ignore[misc]  # a value
-    properties = found.get("properties")
+        return list[annotation(schemas, resolved.get("items", True), f"{name}Item", below)]  # type: ignore[misc]  # a value
+    properties = resolved.get("properties")
     if not properties:
         return JSON_TEXT
-    required = found.get("required", [])
+    required = resolved.get("required", [])
     fields = {}
-    for key, one in properties.items():
-        inner = annotation(schemas, one, f"{name}{key.title()}".replace(" ", ""), below)
+    for key, schema in properties.items():
+        inner = annotation(schemas, schema, f"{name}{key.title()}".replace(" ", ""), below)
         fields[key] = Required[inner] if key in required else NotRequired[Optional[inner]]  # noqa: UP045 - a value
     return TypedDict(_identifier(name), fields)  # type: ignore[operator]  # made at run time
 
@@ -65,12 +86,11 @@ def _choice(choices: list[Any]) -> Any:
 
 
 def _union(schemas: Schemas, variants: list[Any], name: str, below: tuple[str, ...]) -> Any:
-    kinds = [schemas.resolved(one) for one in variants]
-    others = [one for one, kind in zip(variants, kinds, strict=True) if kind != {"type": "null"}]
-    inner = [annotation(schemas, one, name, below) for one in others]
-    plain = len(inner) == 1 or all(kind in _PLAIN.values() for kind in inner)
-    whole = Union[tuple(inner)] if plain and inner else JSON_TEXT  # noqa: UP007 - a value
-    return Optional[whole] if len(others) < len(variants) else whole  # noqa: UP045 - a value
+    not_null = [variant for variant in variants if schemas.resolved(variant) != {"type": "null"}]
+    types = [annotation(schemas, variant, name, below) for variant in not_null]
+    plain = len(types) == 1 or all(kind in _PLAIN.values() for kind in types)
+    whole = Union[tuple(types)] if plain and types else JSON_TEXT  # noqa: UP007 - a value
+    return Optional[whole] if len(not_null) < len(variants) else whole  # noqa: UP045 - a value
 
 
 def _identifier(name: str) -> str:
@@ -78,24 +98,33 @@ def _identifier(name: str) -> str:
 
 
 def received(schemas: Schemas, schema: Any, value: Any) -> Any:
-    """A value as the schema means it: JSON texts parsed, and nulls left out that only stand for "not given"."""
-    found = schemas.resolved(schema)
-    if not isinstance(found, Mapping):
+    """Return a value as the schema means it: JSON texts are parsed, and nulls that mean "not given" are left out."""
+    resolved = schemas.resolved(schema)
+    if not isinstance(resolved, Mapping):
         return _parsed(value)
-    kinds = found.get("type", "object" if "properties" in found else None)
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    if isinstance(value, str) and "string" not in kinds and "enum" not in found and "const" not in found:
+    if isinstance(value, str) and not _takes_text(resolved):
         value = _parsed(value)
     if isinstance(value, list):
-        return [received(schemas, found.get("items", True), item) for item in value]
+        return [received(schemas, resolved.get("items", True), item) for item in value]
     if isinstance(value, Mapping):
-        properties, required = found.get("properties", {}), found.get("required", [])
-        return {
-            key: received(schemas, properties[key], item) if key in properties else item
-            for key, item in value.items()
-            if item is not None or key in required or key not in properties or _nullable(schemas, properties[key])
-        }
+        return _received_object(schemas, resolved, value)
     return value
+
+
+def _takes_text(resolved: Mapping[str, Any]) -> bool:
+    return "string" in _kinds(resolved) or "enum" in resolved or "const" in resolved
+
+
+def _received_object(schemas: Schemas, resolved: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    properties = resolved.get("properties", {})
+    required = resolved.get("required", [])
+    fields = {}
+    for key, item in value.items():
+        if key not in properties:
+            fields[key] = item
+        elif item is not None or key in required or _nullable(schemas, properties[key]):
+            fields[key] = received(schemas, properties[key], item)
+    return fields
 
 
 def _parsed(value: Any) -> Any:
@@ -108,11 +137,11 @@ def _parsed(value: Any) -> Any:
 
 
 def _nullable(schemas: Schemas, schema: Any) -> bool:
-    found = schemas.resolved(schema)
-    if not isinstance(found, Mapping):
+    resolved = schemas.resolved(schema)
+    if not isinstance(resolved, Mapping):
         return True
-    kinds = found.get("type")
-    variants = [*found.get("anyOf", []), *found.get("oneOf", [])]
+    kinds = resolved.get("type")
+    variants = [*resolved.get("anyOf", []), *resolved.get("oneOf", [])]
     return (
         (isinstance(kinds, list) and "null" in kinds)
         or kinds == "null"

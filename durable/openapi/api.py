@@ -1,4 +1,4 @@
-"""``api_tools``: from a document to tools. Whatever cannot work is an error here, not at a call."""
+"""Make tools from a document (``api_tools``). Whatever cannot work is an error here, not at a call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from durable.declare.effects import effect_of
 from durable.declare.policy import ToolPolicy
 from durable.declare.retry import Retry
 from durable.errors import InvalidConfiguration
@@ -26,12 +27,12 @@ from durable.secrets.store import SecretStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from durable.declare.policy import Effect
+    from durable.declare.effects import EffectName
     from durable.openapi.document import Document, Source
     from durable.openapi.operations import Operation
     from durable.secrets.resolvers import Sources
 
-_EFFECTS: dict[str, Effect] = {
+_EFFECTS: dict[str, EffectName] = {
     "GET": "read",
     "HEAD": "read",
     "OPTIONS": "read",
@@ -60,7 +61,7 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
     max_bytes: int = 1_000_000,
     private_hosts: Collection[str] = (),
 ) -> list[Callable[..., Any]]:
-    """Tools for the operations of an OpenAPI 3.0, 3.1 or Swagger 2 document: a url, a file, or the parsed document.
+    """Return tools for the operations of an OpenAPI 3.0, 3.1 or Swagger 2 document (a url, a file, or parsed already).
 
     The tools are plain functions, to be given to LangGraph, the OpenAI Agents SDK or Google ADK as they are. GET,
     HEAD and OPTIONS are ``read``, PUT and DELETE ``idempotent``; POST and PATCH are ``once``, unless the operation
@@ -85,9 +86,8 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
     document = load(spec, sha256=sha256, limits=limits)
     chosen = operations(document, include, tuple(exclude), max_tools)
     url = _server(document, base_url)
-    if base_url is None and (elsewhere := own_servers(document, chosen)):
-        msg = f"{', '.join(elsewhere)}: names a server of its own; leave it out, or give base_url= for all of them"
-        raise SpecInvalid(msg)
+    if base_url is None:
+        _check_servers(document, chosen)
     proofs = Credentials(
         document,
         headers=headers or {},
@@ -98,12 +98,17 @@ def api_tools(  # noqa: PLR0913 - the one place where an API is configured
         clock=Clock(),
     )
     _check_policies(policies or {}, chosen)
-    for operation in chosen:
-        _check_hosts(document, url, proofs, operation)
+    _check_hosts(document, url, proofs, chosen)
     _connect(url, limits)
     server = Server(url, Schemas(document), proofs, limits, quoted_keys)
+    return _tools(server, chosen, policies or {})
+
+
+def _tools(server: Server, chosen: list[Operation], policies: Mapping[str, Any]) -> list[Callable[..., Any]]:
     try:
-        return [_tool(server, one, _policy(one, policies or {}, proofs.names)) for one in chosen]
+        return [
+            _tool(server, operation, _policy(operation, policies, server.credentials.names)) for operation in chosen
+        ]
     except RecursionError as exc:
         msg = "a schema is nested too deep"
         raise SpecInvalid(msg) from exc
@@ -119,7 +124,7 @@ def _policy(
     operation: Operation, policies: Mapping[str, ToolPolicy | Mapping[str, Any]], secrets: tuple[str, ...]
 ) -> ToolPolicy:
     effect = _EFFECTS.get(operation.method, "idempotent" if operation.keyed else "once")
-    worth_it = _NOT_DONE if effect == "once" else (*_NOT_DONE, AnswerLost)
+    worth_it = _NOT_DONE if effect_of(effect).settles else (*_NOT_DONE, AnswerLost)
     policy = ToolPolicy(effect=effect, retry=Retry(attempts=4, on=worth_it), secrets=secrets)
     for pattern, change in policies.items():
         if fnmatchcase(operation.name, pattern):
@@ -136,7 +141,7 @@ def _changed(policy: ToolPolicy, change: Mapping[str, Any], pattern: str) -> Too
 
 
 def _check_policies(policies: Iterable[str], chosen: list[Operation]) -> None:
-    """A name that is misspelt must not leave an operation without its approval."""
+    """Raise InvalidConfiguration for a pattern that fits no operation: a misspelt name must not lose its approval."""
     names = [operation.name for operation in chosen]
     for pattern in policies:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -149,29 +154,43 @@ def _server(document: Document, base_url: str | None) -> str:
     if url is None:
         msg = "the document names no server; give base_url='https://...'"
         raise InvalidConfiguration(msg)
-    parts = urlsplit(url)
-    wrong = parts.username is not None or parts.query or parts.fragment
-    if parts.scheme not in {"http", "https"} or not parts.hostname or wrong:
-        msg = (
-            f"the server {url!r} is no plain http or https url (no credentials, no query); give base_url='https://...'"
-        )
-        raise InvalidConfiguration(msg)
+    _check_plain(url)
     if base_url is None and not document.trusted and _origin(url) != _origin(document.url or ""):
-        both = f"{_origin(document.url or '')} and names the server {_origin(url)}"
-        msg = f"the document comes from {both}; give base_url=, or pin the document with sha256="
+        origins = f"{_origin(document.url or '')} and names the server {_origin(url)}"
+        msg = f"the document comes from {origins}; give base_url=, or pin the document with sha256="
         raise SpecInvalid(msg)
     return url
 
 
-def _check_hosts(document: Document, url: str, proofs: Credentials, operation: Operation) -> None:
-    """No secret goes to a host that only an unseen document names, and none goes over an open line."""
-    for asked in [url, *proofs.token_urls(operation)]:
-        parts = urlsplit(asked)
-        if asked != url and not document.trusted and _origin(asked) != _origin(url):
-            msg = f"tokens would come from {_origin(asked)}, which is not the server; pin the document with sha256="
+def _check_servers(document: Document, chosen: list[Operation]) -> None:
+    names = own_servers(document, chosen)
+    if names:
+        msg = f"{', '.join(names)}: names a server of its own; leave it out, or give base_url= for all of them"
+        raise SpecInvalid(msg)
+
+
+def _check_plain(url: str) -> None:
+    parts = urlsplit(url)
+    extras = parts.username is not None or parts.query or parts.fragment
+    if parts.scheme not in {"http", "https"} or not parts.hostname or extras:
+        msg = (
+            f"the server {url!r} is no plain http or https url (no credentials, no query); give base_url='https://...'"
+        )
+        raise InvalidConfiguration(msg)
+
+
+def _check_hosts(document: Document, url: str, proofs: Credentials, chosen: list[Operation]) -> None:
+    """Raise if a secret would go to a host that only an unpinned document names, or over a connection without TLS."""
+    token_urls = [token_url for operation in chosen for token_url in proofs.token_urls(operation)]
+    for target in [url, *token_urls]:
+        parts = urlsplit(target)
+        if target != url and not document.trusted and _origin(target) != _origin(url):
+            msg = f"tokens would come from {_origin(target)}, which is not the server; pin the document with sha256="
             raise SpecInvalid(msg)
         if proofs.names and parts.scheme != "https" and parts.hostname not in proofs.open_lines:
-            msg = f"credentials would go to {_origin(asked)} without TLS; use https, or private_hosts for a test server"
+            msg = (
+                f"credentials would go to {_origin(target)} without TLS; use https, or private_hosts for a test server"
+            )
             raise InvalidConfiguration(msg)
 
 

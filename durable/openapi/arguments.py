@@ -1,4 +1,4 @@
-"""A tool's arguments: their names and types in Python, and their way into a checked request."""
+"""Describe a tool's arguments in Python (names and types), and turn them into a checked request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ _DESCRIBED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One argument. Of a body that is an object each property is one of its own, without a ``parameter``."""
+    """One argument of a tool.
+
+    ``parameter`` is None for arguments of the body: each property of a body that is an object is an argument of
+    its own.
+    """
 
     argument: str
     name: str
@@ -41,7 +45,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A checked call, in the forms that a request takes."""
+    """Checked arguments of one call, in the forms that a request takes."""
 
     path: dict[str, str]
     query: list[str]
@@ -51,75 +55,79 @@ class Parts:
 
 
 class Arguments:
-    """What one operation takes."""
+    """Arguments of one operation: its slots, its signature, and the way to a request."""
 
     def __init__(self, schemas: Schemas, operation: Operation) -> None:
-        self._schemas, self._operation = schemas, operation
+        self._schemas = schemas
+        self._operation = operation
         body = operation.body
         self._body = None if body is None else replace(body, schema=_body_schema(schemas, body))
         self._spread = self._body is not None and self._body.has_fields and _is_spread(schemas, self._body.schema)
-        whole = schemas.resolved(self._body.schema) if self._body is not None else {}
-        properties = whole.get("properties", {}) if isinstance(whole, Mapping) else {}
-        self._files = {name for name, schema in properties.items() if schemas.is_file(schema)}
+        self._files = _file_fields(schemas, self._body)
         self.slots = self._named()
+        outside = [slot for slot in self.slots if slot.parameter]
         self._outside = schemas.checker(
             {
                 "type": "object",
-                "properties": {slot.argument: slot.schema for slot in self.slots if slot.parameter},
-                "required": [slot.argument for slot in self.slots if slot.parameter and slot.required],
+                "properties": {slot.argument: slot.schema for slot in outside},
+                "required": [slot.argument for slot in outside if slot.required],
             }
         )
         self._inside: Draft202012Validator | None = None if self._body is None else schemas.checker(_object(self._body))
         self.signature = self._signature()
 
     def _named(self) -> list[Slot]:
-        taken, found = set(_RESERVED), list[Slot]()
+        used = set(_RESERVED)
+        slots: list[Slot] = []
         hidden = self._operation.keyed
-        for one in self._operation.parameters:
-            if one is not hidden:
-                schema = self._schemas.translated(one.schema)
-                name = _free(one.name, one.place, taken)
-                found.append(Slot(name, one.name, schema, one.required, one.description, one))
+        for parameter in self._operation.parameters:
+            if parameter is not hidden:
+                schema = self._schemas.translated(parameter.schema)
+                name = _free(parameter.name, parameter.place, used)
+                slots.append(Slot(name, parameter.name, schema, parameter.required, parameter.description, parameter))
+        return [*slots, *self._body_slots(used)]
+
+    def _body_slots(self, used: set[str]) -> list[Slot]:
         body = self._body
         if body is None:
-            return found
+            return []
         if not self._spread:
-            found.append(Slot(_free("body", "body", taken), "body", body.schema, body.required, body.description))
-            return found
+            return [Slot(_free("body", "body", used), "body", body.schema, body.required, body.description)]
         whole = self._schemas.resolved(body.schema)
+        slots = []
         for name, schema in whole["properties"].items():
-            seen = self._schemas.resolved(schema)
-            described = seen.get("description", "") if isinstance(seen, Mapping) else ""
+            resolved = self._schemas.resolved(schema)
+            description = resolved.get("description", "") if isinstance(resolved, Mapping) else ""
             required = body.required and name in whole.get("required", [])
-            found.append(Slot(_free(name, "body", taken), name, schema, required, described))
-        return found
+            slots.append(Slot(_free(name, "body", used), name, schema, required, description))
+        return slots
 
     def _signature(self) -> inspect.Signature:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        found = []
+        parameters = []
         for slot in sorted(self.slots, key=lambda slot: not slot.required):
-            made = annotation(self._schemas, slot.schema, f"{self._operation.name}_{slot.argument}")
+            kind_of = annotation(self._schemas, slot.schema, f"{self._operation.name}_{slot.argument}")
             if slot.required:
-                found.append(inspect.Parameter(slot.argument, kind, annotation=made))
+                parameters.append(inspect.Parameter(slot.argument, kind, annotation=kind_of))
             else:
-                found.append(inspect.Parameter(slot.argument, kind, annotation=Optional[made], default=None))  # noqa: UP045 - a value
-        return inspect.Signature(found, return_annotation=Any)
+                parameters.append(inspect.Parameter(slot.argument, kind, annotation=Optional[kind_of], default=None))  # noqa: UP045 - a value
+        return inspect.Signature(parameters, return_annotation=Any)
 
     def docstring(self) -> str:
-        """The operation's description, and that of each argument."""
+        """Return the operation's description, followed by that of each argument."""
         lines = [self._operation.description[:_DESCRIBED] or f"{self._operation.method} {self._operation.path}."]
         if self.slots:
             lines += ["", "Args:"]
         for slot in self.slots:
-            said = " ".join(slot.description.split())
+            text = " ".join(slot.description.split())
             if annotation(self._schemas, slot.schema, "x") is JSON_TEXT and not _is_text(self._schemas, slot.schema):
                 shape = json.dumps(self._schemas.resolved(slot.schema), ensure_ascii=False)[:_DESCRIBED]
-                said = f"{said} A text of JSON that fits {shape}".strip()
-            lines.append(f"    {slot.argument}: {said or slot.name}")
+                text = f"{text} A text of JSON that fits {shape}".strip()
+            lines.append(f"    {slot.argument}: {text or slot.name}")
         return "\n".join(lines)
 
     def parts(self, arguments: Mapping[str, Any]) -> Parts:
-        """The arguments checked by the document's schemas, and written as it says. Raises ArgumentsInvalid."""
+        """Check the arguments by the document's schemas and write them as it says. Raises ArgumentsInvalid."""
         try:
             return self._parts(arguments)
         except (ValueError, RecursionError) as exc:  # NaN, a lone surrogate, no end of nesting
@@ -127,30 +135,38 @@ class Arguments:
             raise ArgumentsInvalid(msg) from exc
 
     def _parts(self, arguments: Mapping[str, Any]) -> Parts:
-        given = {
+        values = {
             slot.argument: received(self._schemas, slot.schema, arguments.get(slot.argument))
             for slot in self.slots
             if slot.required or arguments.get(slot.argument) is not None  # null is what a model gives for "not given"
         }
         outside = {
-            slot.argument: given[slot.argument] for slot in self.slots if slot.parameter and slot.argument in given
+            slot.argument: values[slot.argument] for slot in self.slots if slot.parameter and slot.argument in values
         }
         check(self._outside, outside, self._operation.name)
-        parts = Parts({}, [], {}, [], self._content(given))
+        parts = Parts({}, [], {}, [], self._content(values))
         for slot in self.slots:
-            if slot.parameter is not None and slot.argument in given:
-                _write(parts, slot.parameter, given[slot.argument])
+            if slot.parameter is not None and slot.argument in values:
+                _write(parts, slot.parameter, values[slot.argument])
         return parts
 
-    def _content(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _content(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if self._body is None or self._inside is None:
             return {}
-        mine = {slot.name: given[slot.argument] for slot in self.slots if not slot.parameter and slot.argument in given}
-        if not mine and not self._body.required:
+        fields = {
+            slot.name: values[slot.argument] for slot in self.slots if not slot.parameter and slot.argument in values
+        }
+        if not fields and not self._body.required:
             return {}
-        value = mine if self._spread else mine.get("body")
+        value = fields if self._spread else fields.get("body")
         check(self._inside, {"body": value}, self._operation.name)
         return encoding.content(self._body, value, self._files)
+
+
+def _file_fields(schemas: Schemas, body: Body | None) -> set[str]:
+    whole = schemas.resolved(body.schema) if body is not None else {}
+    properties = whole.get("properties", {}) if isinstance(whole, Mapping) else {}
+    return {name for name, schema in properties.items() if schemas.is_file(schema)}
 
 
 def _object(body: Any) -> dict[str, Any]:
@@ -170,7 +186,7 @@ def _write(parts: Parts, parameter: Parameter, value: Any) -> None:
 
 
 def _body_schema(schemas: Schemas, body: Body) -> Any:
-    """The body's schema; that of a text, where we do not know how to write values in its media type (XML, say)."""
+    """Return the body's schema, or that of a text if values cannot be written in its media type (XML, say)."""
     schema = schemas.translated(body.schema)
     whole = schemas.resolved(schema)
     is_text = not isinstance(whole, Mapping) or whole.get("type", "string") == "string"
@@ -192,15 +208,16 @@ def _is_text(schemas: Schemas, schema: Any) -> bool:
     return isinstance(whole, Mapping) and whole.get("type") in ("string", ["string", "null"])
 
 
-def _free(name: str, place: str, taken: set[str]) -> str:
-    """An identifier of Python that is not taken."""
-    found = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or place
-    if keyword.iskeyword(found) or found[0].isdigit():
-        found += "_" if keyword.iskeyword(found) else ""
-        found = f"{place}_{found}" if found[0].isdigit() else found
-    if found in taken:
-        found = f"{found}_{place}"
-    while found in taken:
-        found += "_"
-    taken.add(found)
-    return found
+def _free(name: str, place: str, used: set[str]) -> str:
+    """Return an identifier of Python that is not in ``used``, and add it there."""
+    free = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or place
+    if keyword.iskeyword(free):
+        free += "_"
+    if free[0].isdigit():
+        free = f"{place}_{free}"
+    if free in used:
+        free = f"{free}_{place}"
+    while free in used:
+        free += "_"
+    used.add(free)
+    return free

@@ -1,7 +1,7 @@
-"""Credentials: ``${NAME}`` in headers and for the document's security schemes, resolved at each call.
+"""Resolve credentials at each call: ``${NAME}`` in headers and for the document's security schemes.
 
-A name must be declared, and each secret must be there when the tools are made. What is resolved, and every token that
-is got for it, is known to the runtime's redactor.
+A name must be declared, and each secret must be there when the tools are made. Resolved secrets, and every token that
+they buy, are known to the runtime's redactor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import httpx
 
 from durable.errors import InvalidConfiguration, SecretMissing, SecretUndeclared
 from durable.live.scope import scope
-from durable.openapi.answers import told
+from durable.openapi.answers import error_line
 from durable.openapi.errors import AnswerLost, ApiRefused, ApiUnreachable
 from durable.openapi.wire import Limits, send
 
@@ -41,7 +41,7 @@ _DEFAULT_LIFE = 300.0
 
 @dataclass(slots=True)
 class Proof:
-    """What is added to a request so that the server knows who calls."""
+    """Headers, query parts and cookies that tell the server who calls."""
 
     headers: dict[str, str] = field(default_factory=dict)
     query: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Proof:
 
 
 def names_in(*templates: str) -> tuple[str, ...]:
-    """The names that templates refer to. Raises InvalidConfiguration for a ``${`` that names nothing."""
+    """Return the names that templates refer to. Raises InvalidConfiguration for a ``${`` that names nothing."""
     for template in templates:
         if "${" in _REFERENCE.sub("", template):
             msg = f"{template!r} has a '${{' that names no secret; write ${{NAME}}"
@@ -58,7 +58,7 @@ def names_in(*templates: str) -> tuple[str, ...]:
 
 
 class Credentials:
-    """What a document's operations need, and where it comes from.
+    """Credentials that a document's operations need, and where each comes from.
 
     ``auth`` gives each security scheme its template: the key or token, ``user:password`` for basic, and
     ``client id:client secret`` for OAuth2. Raises SecretUndeclared, SecretMissing, InvalidConfiguration.
@@ -75,55 +75,61 @@ class Credentials:
         limits: Limits,
         clock: Clock,
     ) -> None:
-        self._headers, self._auth = dict(headers), dict(auth)
-        self._store, self._limits, self._clock = store, limits, clock
-        found = document.root.get("securityDefinitions") or document.root.get("components", {}).get("securitySchemes")
-        self._schemes = {name: document.followed(scheme) for name, scheme in (found or {}).items()}
+        self._headers = dict(headers)
+        self._auth = dict(auth)
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._schemes = _security_schemes(document)
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._lock = threading.Lock()
-        self.names = names_in(*self._headers.values(), *self._auth.values())
+        templates = (*self._headers.values(), *self._auth.values())
+        self.names = names_in(*templates)
+        allowed = tuple(declared)
         for name in self.names:
-            if name not in tuple(declared):
+            if name not in allowed:
                 raise SecretUndeclared(name)
             store.resolve(name)
         for name in self._auth:
-            if name not in self._schemes:
-                msg = f"auth[{name!r}]: the document has the security schemes {', '.join(self._schemes) or 'none'}"
-                raise InvalidConfiguration(msg)
-            if _kind(self._schemes[name]) not in _SERVED:
-                msg = (
-                    f"auth[{name!r}]: the scheme {_kind(self._schemes[name])!r} is not supported; give headers={{...}}"
-                )
-                raise InvalidConfiguration(msg)
-        for template in (*self._headers.values(), *self._auth.values()):
+            self._check_scheme(name)
+        for template in templates:
             _filled(template, store.resolve)
 
+    def _check_scheme(self, name: str) -> None:
+        if name not in self._schemes:
+            msg = f"auth[{name!r}]: the document has the security schemes {', '.join(self._schemes) or 'none'}"
+            raise InvalidConfiguration(msg)
+        kind = _kind(self._schemes[name])
+        if kind not in _SERVED:
+            msg = f"auth[{name!r}]: the scheme {kind!r} is not supported; give headers={{...}}"
+            raise InvalidConfiguration(msg)
+
     def needed_by(self, operation: Operation) -> Mapping[str, list[str]]:
-        """The schemes of the first alternative that can be served; calling as nobody is the last one.
+        """Return the schemes of the first alternative that can be served. Calling as nobody is the last choice.
 
         Raises InvalidConfiguration if none can be served.
         """
-        for needed in sorted(operation.security, key=lambda needed: not needed):
-            if all(name in self._auth or self._in_headers(name) for name in needed):
-                return needed
+        for alternative in sorted(operation.security, key=lambda alternative: not alternative):
+            if all(name in self._auth or self._in_headers(name) for name in alternative):
+                return alternative
         if not operation.security:
             return {}
-        ways = " or ".join("+".join(needed) for needed in operation.security)
+        ways = " or ".join("+".join(alternative) for alternative in operation.security)
         msg = f"{operation.name} needs the security scheme {ways}; give auth={{'scheme': '${{NAME}}'}} or headers"
         raise InvalidConfiguration(msg)
 
     @property
     def open_lines(self) -> frozenset[str]:
-        """The hosts that may be sent credentials without TLS."""
+        """Return the hosts that may be sent credentials without TLS."""
         return frozenset(host.lower() for host in self._limits.private_hosts)
 
     def token_urls(self, operation: Operation) -> list[str]:
-        """Where tokens for this operation come from: these hosts are sent a secret."""
+        """Return where tokens for this operation come from. These hosts are sent a secret."""
         flows = (_client_flow(self._schemes[name]) for name in self.needed_by(operation) if name in self._auth)
         return [flow["tokenUrl"] for flow in flows if flow is not None]
 
     def prove(self, operation: Operation) -> Proof:
-        """Everything this operation needs, resolved now.
+        """Return everything this operation needs, resolved now.
 
         Raises SecretMissing, InvalidConfiguration, ApiError if a token is refused.
         """
@@ -139,7 +145,7 @@ class Credentials:
         return proof
 
     def forget_tokens(self) -> bool:
-        """Get new tokens with the next call; False if there were none."""
+        """Forget all tokens, so that the next call gets new ones. False if there were none."""
         with self._lock:
             had = bool(self._tokens)
             self._tokens.clear()
@@ -147,26 +153,27 @@ class Credentials:
 
     def _in_headers(self, name: str) -> bool:
         scheme = self._schemes.get(name, {})
-        wanted = scheme.get("name", "") if scheme.get("type") == "apiKey" else "authorization"
-        return scheme.get("in", "header") == "header" and wanted.lower() in {one.lower() for one in self._headers}
+        header = scheme.get("name", "") if scheme.get("type") == "apiKey" else "authorization"
+        return scheme.get("in", "header") == "header" and header.lower() in {sent.lower() for sent in self._headers}
 
     def _resolver(self) -> Callable[[str], str]:
-        here = scope()
-        if here is None:
+        running = scope()
+        if running is None:
             return self._store.resolve
-        theirs = here.segment.runtime.secrets
+        shared = running.segment.runtime.secrets
         if not self._store.given:
-            return theirs.resolve
+            return shared.resolve
 
         def resolve(name: str) -> str:
             value = self._store.resolve(name)
-            theirs.redactor.add(name, value)
+            shared.redactor.add(name, value)
             return value
 
         return resolve
 
     def _apply(self, proof: Proof, name: str, scopes: list[str], resolve: Callable[[str], str]) -> None:
-        scheme, secret = self._schemes[name], _filled(self._auth[name], resolve)
+        scheme = self._schemes[name]
+        secret = _filled(self._auth[name], resolve)
         match _kind(scheme):
             case "apiKey" if scheme["in"] == "header":
                 proof.headers[scheme["name"]] = secret
@@ -182,14 +189,14 @@ class Credentials:
                 proof.headers["Authorization"] = f"Bearer {secret}"
 
     def _token(self, name: str, scopes: list[str], secret: str) -> str:
-        wanted = (name, " ".join(scopes))
+        cached = (name, " ".join(scopes))
         with self._lock:
-            token, ends = self._tokens.get(wanted, ("", 0.0))
+            token, ends = self._tokens.get(cached, ("", 0.0))
             if not token or self._clock.monotonic() >= ends - _EARLY:
-                token, life = self._ask_token(name, wanted[1], secret)
-                self._tokens[wanted] = (token, self._clock.monotonic() + life)
-        here = scope()  # it may be another runtime's than that of the call which got the token
-        redactor = (self._store if here is None else here.segment.runtime.secrets).redactor
+                token, life = self._ask_token(name, cached[1], secret)
+                self._tokens[cached] = (token, self._clock.monotonic() + life)
+        running = scope()  # it may be another runtime's than that of the call which got the token
+        redactor = (self._store if running is None else running.segment.runtime.secrets).redactor
         redactor.add(f"{name} token", token)
         return token
 
@@ -203,13 +210,20 @@ class Credentials:
         except AnswerLost as exc:  # of the token: the call that needs it was not made
             raise ApiUnreachable(url, f"no token for {name}: {exc}") from exc
         if answer.status in _LATER:
-            raise ApiUnreachable(url, f"no token for {name}: {told('POST', url, answer)}")
-        said: Any = answer.json() if answer.status == httpx.codes.OK else None
-        if not isinstance(said, dict) or not isinstance(said.get("access_token"), str):
-            msg = f"no token for {name}: {told('POST', url, answer)}"
+            raise ApiUnreachable(url, f"no token for {name}: {error_line('POST', url, answer)}")
+        fields: Any = answer.json() if answer.status == httpx.codes.OK else None
+        if not isinstance(fields, dict) or not isinstance(fields.get("access_token"), str):
+            msg = f"no token for {name}: {error_line('POST', url, answer)}"
             raise ApiRefused(msg, answer.status)
-        life = said.get("expires_in")
-        return said["access_token"], float(life) if isinstance(life, (int, float)) else _DEFAULT_LIFE
+        life = fields.get("expires_in")
+        return fields["access_token"], float(life) if isinstance(life, (int, float)) else _DEFAULT_LIFE
+
+
+def _security_schemes(document: Document) -> dict[str, Any]:
+    schemes = document.root.get("securityDefinitions")
+    if not schemes:
+        schemes = document.root.get("components", {}).get("securitySchemes")
+    return {name: document.followed(scheme) for name, scheme in (schemes or {}).items()}
 
 
 def _client_flow(scheme: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -217,16 +231,16 @@ def _client_flow(scheme: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     if scheme.get("flow") == "application":
         return scheme
-    found: Mapping[str, Any] | None = scheme.get("flows", {}).get("clientCredentials")
-    return found
+    flow: Mapping[str, Any] | None = scheme.get("flows", {}).get("clientCredentials")
+    return flow
 
 
 def _filled(template: str, resolve: Callable[[str], str]) -> str:
-    def value(found: re.Match[str]) -> str:
-        secret = resolve(found[1])
+    def value(match: re.Match[str]) -> str:
+        secret = resolve(match[1])
         if not secret.isprintable():
             reason = "it has a line break or another letter that no header can hold"
-            raise SecretMissing(found[1], reason)
+            raise SecretMissing(match[1], reason)
         return secret
 
     filled = _REFERENCE.sub(value, template)

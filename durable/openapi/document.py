@@ -1,9 +1,9 @@
-"""An OpenAPI document: fetched or read, pinned by its hash, checked, and never left through a ``$ref``.
+"""Load an OpenAPI document: fetched or read, pinned by its hash, checked, and never left through a ``$ref``.
 
-The structure of the whole is checked here, by OpenAPI's own schema; what tools are made of is checked where they are
-made. A default or an answer that does not fit its own schema, as many published documents have, is nobody's hindrance.
-A reference to a file or to another host is refused before anything follows it; so are YAML aliases, by which a few
-lines can stand for terabytes.
+The structure of the whole is checked here by OpenAPI's own schema; the parts that tools are made of are checked where
+the tools are made. A default or an example that does not fit its own schema, as in many published documents, is no
+error. A reference to a file or to another host is refused before anything follows it. So are YAML aliases, because a
+few lines of them can stand for terabytes.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class _Yaml(_Safe):  # type: ignore[valid-type,misc]  # of two classes with one 
 
 
 _Yaml.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in {"timestamp", "bool"}]
-    for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in {"timestamp", "bool"}]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 @dataclass(frozen=True)
 class Document:
-    """A valid document of ``version`` 2.0, 3.0 or 3.1.
+    """Valid document of ``version`` 2.0, 3.0 or 3.1.
 
     ``url`` is where it was fetched from; None if the operator gave it.
     """
@@ -69,42 +69,44 @@ class Document:
 
     @property
     def trusted(self) -> bool:
-        """Whether the operator has seen it: then the other hosts that it names are meant."""
+        """True if the operator has seen the document: then the other hosts that it names are meant."""
         return self.url is None or self.pinned
 
     def at(self, pointer: str) -> Any:
-        """What a reference inside of the document, ``#/...``, stands for. Raises SpecInvalid."""
+        """Return what a reference inside the document (``#/...``) stands for. Raises SpecInvalid."""
         if pointer != "#" and not pointer.startswith("#/"):
             msg = f"the reference {pointer} is an anchor, which is not supported; use '#/...'"
             raise SpecInvalid(msg)
-        found: Any = self.root
+        node: Any = self.root
         for part in pointer.removeprefix("#").split("/")[1:]:
             key = unquote(part).replace("~1", "/").replace("~0", "~")
             try:
-                found = found[int(key)] if isinstance(found, list) else found[key]
+                node = node[int(key)] if isinstance(node, list) else node[key]
             except (KeyError, IndexError, ValueError, TypeError):
                 msg = f"the reference {pointer} leads nowhere"
                 raise SpecInvalid(msg) from None
-        return found
+        return node
 
     def followed(self, value: Any) -> Any:
-        """The value, or what its reference, and that one's, stands for. Raises SpecInvalid."""
-        seen: set[str] = set()
-        while isinstance(value, Mapping) and isinstance(pointer := value.get("$ref"), str):
-            if pointer in seen:
+        """Return the value, or what its reference stands for in the end. Raises SpecInvalid."""
+        visited: set[str] = set()
+        while isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
+            pointer = value["$ref"]
+            if pointer in visited:
                 msg = f"the reference {pointer} leads back to itself"
                 raise SpecInvalid(msg)
-            seen.add(pointer)
+            visited.add(pointer)
             value = self.at(pointer)
         return value
 
     @cached_property
     def server(self) -> str | None:
-        """The url of its first server, variables filled in with their defaults; None if it names no host."""
+        """Return the url of its first server, variables filled in with their defaults. None if it names no host."""
         if self.version == "2.0":
             schemes = self.root.get("schemes") or ["https"]
             scheme = "https" if "https" in schemes else schemes[0]
-            host, path = self.root.get("host"), self.root.get("basePath", "/")
+            host = self.root.get("host")
+            path = self.root.get("basePath", "/")
             named = f"{scheme}://{host}{path}" if host else path
         else:
             first = (self.root.get("servers") or [{"url": "/"}])[0]
@@ -116,21 +118,31 @@ class Document:
 
 
 def load(source: Source, *, sha256: str | None, limits: Limits) -> Document:
-    """The document at a url or in a file, or one that was parsed already.
+    """Return the document at a url or in a file, or one that was parsed already.
 
     Raises SpecUnavailable, SpecChanged, SpecInvalid.
     """
-    if isinstance(source, Mapping):
-        url, data = None, json.dumps(source, sort_keys=True, default=str).encode()
-    elif isinstance(source, str) and source.startswith(("http://", "https://")):
-        url, data = source, _fetched(source, limits)
-    else:
-        url, data = None, _read(Path(source))
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and found != sha256.lower():
-        raise SpecChanged(sha256, found)
+    url = source if isinstance(source, str) and source.startswith(("http://", "https://")) else None
+    data = _bytes_of(source, url, limits)
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and digest != sha256.lower():
+        raise SpecChanged(sha256, digest)
     root = source if isinstance(source, Mapping) else _parsed(data)
     version = _version(root)
+    _check(root, version)
+    return Document(root, version, digest, url, sha256 is not None)
+
+
+def _bytes_of(source: Source, url: str | None, limits: Limits) -> bytes:
+    if isinstance(source, Mapping):
+        return json.dumps(source, sort_keys=True, default=str).encode()
+    if url is not None:
+        return _fetched(url, limits)
+    return _read(Path(source))
+
+
+def _check(root: Any, version: str) -> None:
+    """Raise SpecInvalid if a reference leads out of the document, or it does not fit OpenAPI's own schema."""
     for reference in _references(root):
         if not reference.startswith("#"):
             msg = f"the reference {reference!r} leads out of the document; bundle what it needs into one document"
@@ -140,7 +152,6 @@ def load(source: Source, *, sha256: str | None, limits: Limits) -> Document:
         where = "/".join(map(str, wrong.absolute_path)) or "the document"
         msg = f"no valid OpenAPI {version} document: {where}: {wrong.message[:500]}"
         raise SpecInvalid(msg)
-    return Document(root, version, found, url, sha256 is not None)
 
 
 def _fetched(url: str, limits: Limits) -> bytes:
@@ -181,10 +192,10 @@ def _parsed(data: bytes) -> Any:
 
 
 def _version(root: Any) -> str:
-    said = str(root.get("swagger") or root.get("openapi") or "") if isinstance(root, Mapping) else ""
-    version = ".".join(said.split(".")[:2])
+    declared = str(root.get("swagger") or root.get("openapi") or "") if isinstance(root, Mapping) else ""
+    version = ".".join(declared.split(".")[:2])
     if version not in _CHECKERS:
-        msg = f"OpenAPI version {said or 'none'}: Swagger 2.0, OpenAPI 3.0 and 3.1 are supported"
+        msg = f"OpenAPI version {declared or 'none'}: Swagger 2.0, OpenAPI 3.0 and 3.1 are supported"
         raise SpecInvalid(msg)
     return version
 
@@ -192,10 +203,11 @@ def _version(root: Any) -> str:
 def _references(value: Any) -> Iterator[str]:
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, Mapping):
-            if isinstance(reference := one.get("$ref"), str):
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            reference = node.get("$ref")
+            if isinstance(reference, str):
                 yield reference
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node

@@ -1,4 +1,4 @@
-"""Arguments as they are written into a request: OpenAPI's parameter styles and media types.
+"""Write arguments into a request by OpenAPI's parameter styles and media types.
 
 Source: https://spec.openapis.org/oas/v3.1.1#style-values
 """
@@ -28,8 +28,12 @@ _SEPARATORS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": 
 
 
 def in_path(parameter: Parameter, value: Any) -> str:
-    """The text that stands for the parameter in the path. Raises ArgumentsInvalid for one that would leave it."""
-    style, name = parameter.style, quote(parameter.name, safe="")
+    """Return the text that stands for the parameter in the path.
+
+    Raises ArgumentsInvalid if it would change the path.
+    """
+    style = parameter.style
+    name = quote(parameter.name, safe="")
     if style == "simple" or parameter.content:
         text = _joined(parameter, value, ",", quote)
     elif style == "label":
@@ -45,12 +49,12 @@ def in_path(parameter: Parameter, value: Any) -> str:
 def _matrix(parameter: Parameter, name: str, value: Any) -> str:
     if not parameter.explode or not isinstance(value, (list, dict)):
         return f";{name}={_joined(parameter, value, ',', quote)}"
-    pairs = [(name, one) for one in value] if isinstance(value, list) else list(value.items())
-    return "".join(f";{quote(str(key), safe='')}={quote(_text(one), safe='')}" for key, one in pairs)
+    pairs = [(name, item) for item in value] if isinstance(value, list) else list(value.items())
+    return "".join(f";{quote(str(key), safe='')}={quote(_text(item), safe='')}" for key, item in pairs)
 
 
 def in_query(parameter: Parameter, value: Any) -> list[str]:
-    """The parts of the query for one parameter, ``name=value``, quoted."""
+    """Return the parts of the query for one parameter, ``name=value``, quoted."""
     safe = _RESERVED if parameter.reserved else ""
 
     def quoted(text: str, **_: Any) -> str:
@@ -59,25 +63,32 @@ def in_query(parameter: Parameter, value: Any) -> list[str]:
     name = quote(parameter.name, safe="")
     if parameter.content:
         return [f"{name}={quoted(_document(value))}"]
-    if parameter.style == "deepObject" and isinstance(value, (dict, list)):
-        return _deep(name, value, quoted)
-    if isinstance(value, list) and parameter.explode:
-        return [f"{name}={quoted(_text(one))}" for one in value]
-    if isinstance(value, dict) and parameter.explode:
-        return [f"{quote(key, safe='')}={quoted(_text(one))}" for key, one in value.items()]
+    if isinstance(value, (dict, list)):
+        if parameter.style == "deepObject":
+            return _deep(name, value, quoted)
+        if parameter.explode:
+            return _exploded(name, value, quoted)
     return [f"{name}={_joined(parameter, value, _SEPARATORS.get(parameter.style, ','), quoted)}"]
+
+
+def _exploded(name: str, value: dict[str, Any] | list[Any], quoted: Any) -> list[str]:
+    if isinstance(value, list):
+        return [f"{name}={quoted(_text(item))}" for item in value]
+    return [f"{quote(key, safe='')}={quoted(_text(item))}" for key, item in value.items()]
 
 
 def _deep(name: str, value: Any, quoted: Any) -> list[str]:
     if isinstance(value, dict):
-        return [part for key, one in value.items() for part in _deep(f"{name}%5B{quote(key, safe='')}%5D", one, quoted)]
+        return [
+            part for key, item in value.items() for part in _deep(f"{name}%5B{quote(key, safe='')}%5D", item, quoted)
+        ]
     if isinstance(value, list):  # no document says how; it is how servers read it that know deep objects
-        return [part for number, one in enumerate(value) for part in _deep(f"{name}%5B{number}%5D", one, quoted)]
+        return [part for number, item in enumerate(value) for part in _deep(f"{name}%5B{number}%5D", item, quoted)]
     return [f"{name}={quoted(_text(value))}"]
 
 
 def in_header(parameter: Parameter, value: Any) -> str:
-    """The value of a header. Raises ArgumentsInvalid for one that no header can have."""
+    """Return the value of a header. Raises ArgumentsInvalid for a text that no header can hold."""
 
     def as_it_is(text: str, **_: Any) -> str:
         return text
@@ -90,42 +101,46 @@ def in_header(parameter: Parameter, value: Any) -> str:
 
 
 def in_cookie(parameter: Parameter, value: Any) -> str:
-    """``name=value`` of a cookie, quoted."""
+    """Return ``name=value`` of a cookie, quoted."""
     return "; ".join(in_query(parameter, value))
 
 
 def content(body: Body, value: Any, files: Collection[str]) -> dict[str, Any]:
-    """The body as the arguments of an ``httpx.Request``; the ``files`` of a form are given in base64.
+    """Return the body as the arguments of an ``httpx.Request``. The ``files`` of a form are given in base64.
 
     Raises ArgumentsInvalid.
     """
     media_type = body.media_type.partition(";")[0].strip().lower()
+    headers = {"Content-Type": body.media_type}
     if media_type == "application/json" or media_type.endswith("+json"):
-        data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        return {"content": data, "headers": {"Content-Type": body.media_type}}
+        return {"content": _document(value).encode(), "headers": headers}
     if media_type in _FORMS and not isinstance(value, dict):
         msg = "the body is a form: give an object; nothing was sent"
         raise ArgumentsInvalid(msg)
     if media_type == "application/x-www-form-urlencoded":
-        parts = [part for key, one in value.items() for part in in_query(body.field(key), _flat(body, key, one))]
-        return {"content": "&".join(parts).encode(), "headers": {"Content-Type": body.media_type}}
+        return {"content": _url_encoded(body, value), "headers": headers}
     if media_type == "multipart/form-data":
-        return {"files": [part for key, one in value.items() for part in _parts(key, one, is_file=key in files)]}
+        return {"files": [part for key, item in value.items() for part in _parts(key, item, is_file=key in files)]}
     text = _text(value)
     data = _bytes("the body", text) if media_type.startswith(_BINARY) else text.encode()
-    return {"content": data, "headers": {"Content-Type": body.media_type}}
+    return {"content": data, "headers": headers}
+
+
+def _url_encoded(body: Body, fields: Mapping[str, Any]) -> bytes:
+    parts = [part for key, item in fields.items() for part in in_query(body.field(key), _flat(body, key, item))]
+    return "&".join(parts).encode()
 
 
 def _parts(key: str, value: Any, *, is_file: bool) -> list[tuple[str, tuple[str | None, bytes, str | None]]]:
     each = value if isinstance(value, list) else [value]
     if is_file:
-        return [(key, (key, _bytes(key, one), None)) for one in each]
-    kinds = ["application/json" if isinstance(one, (dict, list)) else None for one in each]
-    return [(key, (None, _text(one).encode(), kind)) for one, kind in zip(each, kinds, strict=True)]
+        return [(key, (key, _bytes(key, item), None)) for item in each]
+    kinds = ["application/json" if isinstance(item, (dict, list)) else None for item in each]
+    return [(key, (None, _text(item).encode(), kind)) for item, kind in zip(each, kinds, strict=True)]
 
 
 def _flat(body: Body, key: str, value: Any) -> Any:
-    """A field of a form; one that is an object is written as JSON, unless the document names a style for it."""
+    """Return a form's field as it is written: an object as JSON, unless the document names a style for it."""
     return value if key in body.styles or not isinstance(value, dict) else _document(value)
 
 
@@ -141,11 +156,11 @@ def _joined(parameter: Parameter, value: Any, separator: str, quoted: Any) -> st
     if parameter.content:
         return str(quoted(_document(value), safe=""))
     if isinstance(value, list):
-        return separator.join(quoted(_text(one), safe="") for one in value)
+        return separator.join(quoted(_text(item), safe="") for item in value)
     if isinstance(value, dict):
         inner = "=" if parameter.explode else separator
         return separator.join(
-            f"{quoted(key, safe='')}{inner}{quoted(_text(one), safe='')}" for key, one in value.items()
+            f"{quoted(key, safe='')}{inner}{quoted(_text(item), safe='')}" for key, item in value.items()
         )
     return str(quoted(_text(value), safe=""))
 
@@ -163,7 +178,7 @@ def _document(value: Any) -> str:
 
 
 def url_of(server: str, path: str, parts: Mapping[str, str], query: list[str]) -> httpx.URL:
-    """The url of a call: the path's parameters in their places, below the server's own path."""
+    """Return the url of a call: the path's parameters filled in, below the server's own path."""
     for name, text in parts.items():
         path = path.replace("{" + name + "}", text)
     whole = httpx.URL(server.rstrip("/") + path)

@@ -22,29 +22,29 @@ from durable.errors import DurableError, StepTimeout
 
 
 class SpecError(DurableError):
-    """No tools are made of this OpenAPI document."""
+    """No tools can be made from this OpenAPI document."""
 
 
 class SpecUnavailable(SpecError):
-    """The OpenAPI document cannot be fetched or read."""
+    """This OpenAPI document cannot be fetched or read."""
 
 
 class SpecInvalid(SpecError):
-    """The OpenAPI document is not valid, or asks for what is not supported."""
+    """This OpenAPI document is not valid, or asks for something that is not supported."""
 
 
 class SpecChanged(SpecError):
-    """The OpenAPI document is not the one that was pinned."""
+    """This OpenAPI document is not the one that was pinned."""
 
-    def __init__(self, pinned: str, found: str) -> None:
+    def __init__(self, pinned: str, actual: str) -> None:
         super().__init__(
-            f"the OpenAPI document has the sha256 {found}, pinned is {pinned}; "
+            f"the OpenAPI document has the sha256 {actual}, pinned is {pinned}; "
             "look at what has changed, then pin the new one"
         )
 
 
 class TooManyOperations(SpecError):
-    """The OpenAPI document has more operations than an agent should be given as tools."""
+    """This OpenAPI document has more operations than an agent should be given as tools."""
 
     def __init__(self, count: int, limit: int, names: tuple[str, ...]) -> None:
         super().__init__(
@@ -55,11 +55,11 @@ class TooManyOperations(SpecError):
 
 
 class ApiError(DurableError):
-    """A call of an API did not succeed."""
+    """This API call did not succeed."""
 
 
 class AddressRefused(ApiError):
-    """The host has an address that is not public; nothing was sent."""
+    """This host has an address that is not public; nothing was sent."""
 
     def __init__(self, host: str, address: str) -> None:
         super().__init__(
@@ -76,11 +76,11 @@ class ApiUnreachable(ApiError):
 
 
 class ArgumentsInvalid(ApiError):
-    """The arguments do not fit the document's schema; nothing was sent."""
+    """These arguments do not fit the document's schema; nothing was sent."""
 
 
 class ApiRefused(ApiError):
-    """The server answered with an error."""
+    """This API call was answered with an error."""
 
     def __init__(self, message: str, status: int = 0, problem: object = None) -> None:
         self.status = status
@@ -89,7 +89,7 @@ class ApiRefused(ApiError):
 
 
 class ApiBusy(ApiError):
-    """The server refused the call for now; ``retry_after`` is what it said of when to come again."""
+    """This API call was refused for now; ``retry_after`` is what the server said about when to come again."""
 
     def __init__(self, message: str, status: int = 0, retry_after: str | None = None) -> None:
         self.status = status
@@ -98,8 +98,8 @@ class ApiBusy(ApiError):
 
 
 class AnswerLost(StepTimeout):
-    """An API call was sent and no whole answer came; its outcome is unknown."""
+    """This API call was sent and no whole answer came; its outcome is unknown."""
 
-    def __init__(self, asked: str, reason: str) -> None:
-        self.step_key = asked
-        DurableError.__init__(self, f"{asked} was sent, and no whole answer came: {reason}; its outcome is unknown")
+    def __init__(self, request: str, reason: str) -> None:
+        self.step_key = request
+        DurableError.__init__(self, f"{request} was sent, and no whole answer came: {reason}; its outcome is unknown")

@@ -1,4 +1,4 @@
-"""One operation as a plain function: checked arguments, one exchange, and an answer that an agent can read."""
+"""Make one operation a plain function: checked arguments, one exchange, and an answer that an agent can read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from durable.openapi.credentials import Credentials
     from durable.openapi.operations import Operation
     from durable.openapi.schemas import Schemas
-    from durable.openapi.wire import Answer, Limits
+    from durable.openapi.wire import Limits, Response
 
 
 _ASKED_WITH = {"Accept": "application/json, */*;q=0.5", "User-Agent": "durable-adapters"}
@@ -35,7 +35,7 @@ _ASKED_WITH = {"Accept": "application/json, */*;q=0.5", "User-Agent": "durable-a
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where calls go, and what goes with each of them."""
+    """Address of the API, and what goes with each call to it."""
 
     url: str
     schemas: Schemas
@@ -43,8 +43,8 @@ class Server:
     limits: Limits
     quoted_keys: bool
 
-    def ask(self, operation: Operation, parts: Parts, key: str) -> Answer:
-        """One exchange; a second one with a new token if the server says 401, which means that it did nothing."""
+    def ask(self, operation: Operation, parts: Parts, key: str) -> Response:
+        """Exchange one request. After a 401, which means that nothing was done, ask once more with a new token."""
         answer = send(self._request(operation, parts, key), self.limits)
         if answer.status == httpx.codes.UNAUTHORIZED and self.credentials.forget_tokens():
             answer = send(self._request(operation, parts, key), self.limits)
@@ -56,7 +56,8 @@ class Server:
         headers = dict(_ASKED_WITH) | content.pop("headers", {}) | parts.headers | proof.headers
         if operation.keyed is not None:
             headers[operation.keyed.name] = f'"{key}"' if self.quoted_keys else key
-        if cookies := [*parts.cookies, *proof.cookies]:
+        cookies = [*parts.cookies, *proof.cookies]
+        if cookies:
             headers["Cookie"] = "; ".join(cookies)
         try:
             url = url_of(self.url, operation.path, parts.path, [*parts.query, *proof.query])
@@ -67,37 +68,39 @@ class Server:
 
 
 def function(server: Server, operation: Operation, policy: ToolPolicy) -> Callable[..., Any]:
-    """The operation as a function with its name, signature, annotations and docstring."""
+    """Return the operation as a function with its name, signature, annotations and docstring."""
     arguments = Arguments(server.schemas, operation)
     signature = arguments.signature
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs).arguments
-        here = scope()
-        context = detached(operation.name) if here is None else here.tool_context
+        values = signature.bind(*args, **kwargs).arguments
+        running = scope()
+        context = detached(operation.name) if running is None else running.tool_context
         try:
-            answer = server.ask(operation, arguments.parts(given), context.idempotency_key)
+            answer = server.ask(operation, arguments.parts(values), context.idempotency_key)
             return value_of(operation.method, operation.path, answer)
         except (ApiError, AnswerLost) as error:
             if _comes_again(error, operation, policy, context):
                 raise
-            if here is not None:
-                report_swallowed_error(here, error)
+            if running is not None:
+                report_swallowed_error(running, error)
             return readable(error)
 
     call.__name__ = call.__qualname__ = operation.name
     call.__doc__ = arguments.docstring()
     call.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it from there
-    call.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": Any}
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()} | {
+        "return": Any
+    }
     return call
 
 
 def _comes_again(error: Exception, operation: Operation, policy: ToolPolicy, context: ToolContext) -> bool:
-    """Whether the step goes on after this error: with another attempt, or in doubt."""
-    here = scope()
-    if here is None:
+    """True if the step goes on after this error, with another attempt or in doubt."""
+    running = scope()
+    if running is None:
         return False
-    running = governing(here, operation.name, policy)
-    if isinstance(error, AnswerLost) and running.effect == "once":
+    governed = governing(running, operation.name, policy)
+    if isinstance(error, AnswerLost) and governed.does.settles:
         return True
-    return running.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None
+    return governed.retries.delay(context.attempt, error, key=context.step_key, now=time.time()) is not None

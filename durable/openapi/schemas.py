@@ -1,6 +1,7 @@
-"""Schemas of any OpenAPI version as JSON Schema 2020-12, references and recursion kept, and nothing fetched.
+"""Translate schemas of any OpenAPI version into JSON Schema 2020-12. References and recursion stay.
 
-What is only read from a server (``readOnly``) is left out, as these schemas are for what is sent.
+Nothing is fetched. Properties that are only read from a server (``readOnly``) are left out, because these schemas are
+for what is sent.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -17,6 +17,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import extend
 from referencing import Registry
 
+from durable.declare.patterns import KEYWORDS, compiled
 from durable.openapi.errors import ArgumentsInvalid, SpecInvalid
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _KEPT = frozenset(
 
 
 class Schemas:
-    """The schemas of one document, translated once; those that others refer to are in ``definitions``."""
+    """Schemas of one document, translated once. Those that others refer to are in ``definitions``."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -56,24 +57,37 @@ class Schemas:
         self.definitions: dict[str, Any] = {}
 
     def translated(self, schema: Any) -> Any:
-        """One schema in JSON Schema 2020-12; its references lead into ``#/$defs``. Raises SpecInvalid."""
+        """Return one schema in JSON Schema 2020-12. Its references lead into ``#/$defs``. Raises SpecInvalid."""
         if not isinstance(schema, Mapping):
             return schema if isinstance(schema, bool) else {}
-        if isinstance(pointer := schema.get("$ref"), str):
-            here = {"$ref": f"#/$defs/{self._definition(pointer)}"}
-            beside = {} if self._old else self.translated({key: val for key, val in schema.items() if key != "$ref"})
-            return here | beside
+        if isinstance(schema.get("$ref"), str):
+            return self._translated_reference(schema)
         if "$dynamicRef" in schema:
             msg = f"the reference {schema['$dynamicRef']!r} is dynamic, which is not supported"
             raise SpecInvalid(msg)
         out = self._translated_parts(schema)
-        unsent = set(self._unsent(schema))
-        for part in (out, *(one for one in out.get("allOf", ()) if isinstance(one, dict))):
-            if unsent and "required" in part:
-                part["required"] = [name for name in part["required"] if name not in unsent]
-        if (pattern := out.get("pattern")) is not None:
+        self._require_only_sent(schema, out)
+        pattern = out.get("pattern")
+        if pattern is not None:
             _check_pattern(pattern)
         return self._of_old(schema, out) if self._old else out
+
+    def _translated_reference(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        reference = {"$ref": f"#/$defs/{self._definition(schema['$ref'])}"}
+        if self._old:
+            return reference
+        beside: dict[str, Any] = self.translated({key: value for key, value in schema.items() if key != "$ref"})
+        return reference | beside
+
+    def _require_only_sent(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
+        """Take the names of properties that are only read out of ``required``."""
+        unsent = set(self._unsent(schema))
+        if not unsent:
+            return
+        parts = [out, *(part for part in out.get("allOf", ()) if isinstance(part, dict))]
+        for part in parts:
+            if "required" in part:
+                part["required"] = [name for name in part["required"] if name not in unsent]
 
     def _translated_parts(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {key: value for key, value in schema.items() if key in _KEPT}
@@ -82,10 +96,10 @@ class Schemas:
                 out[key] = self.translated(schema[key])
         for key in _LISTS:
             if key in schema:
-                out[key] = [self.translated(one) for one in schema[key]]
+                out[key] = [self.translated(part) for part in schema[key]]
         for key in _MAPS:
             if key in schema:
-                out[key] = {name: self.translated(one) for name, one in schema[key].items() if self._is_sent(one)}
+                out[key] = {name: self.translated(part) for name, part in schema[key].items() if self._is_sent(part)}
         return out
 
     def _of_old(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
@@ -95,25 +109,24 @@ class Schemas:
         if out.get("type") == "file":
             out |= {"type": "string", "format": "binary"}
         if schema.get("nullable") is True or schema.get("x-nullable") is True:
-            if "enum" in out and None not in out["enum"]:
-                out["enum"] = [*out["enum"], None]
-            if isinstance(out.get("type"), str):
-                out["type"] = [out["type"], "null"]
-            elif any(key in out for key in _LISTS):
-                return {"anyOf": [out, {"type": "null"}]}
+            return _with_null(out)
         return out
 
     def _unsent(self, schema: Any) -> Iterator[str]:
-        """The names of an object's properties that are only read, those of the parts of an ``allOf`` included."""
-        found = self._document.followed(schema)
-        if isinstance(found, Mapping):
-            yield from (name for name, one in found.get("properties", {}).items() if not self._is_sent(one))
-            for part in found.get("allOf", ()):
+        """Return the names of properties that are only read, those of the parts of an ``allOf`` included."""
+        target = self._document.followed(schema)
+        if isinstance(target, Mapping):
+            yield from (
+                name
+                for name, property_schema in target.get("properties", {}).items()
+                if not self._is_sent(property_schema)
+            )
+            for part in target.get("allOf", ()):
                 yield from self._unsent(part)
 
     def _is_sent(self, schema: Any) -> bool:
-        found = self._document.followed(schema)
-        return not (isinstance(found, Mapping) and found.get("readOnly") is True)
+        target = self._document.followed(schema)
+        return not (isinstance(target, Mapping) and target.get("readOnly") is True)
 
     def _definition(self, pointer: str) -> str:
         if pointer not in self._names:
@@ -126,40 +139,64 @@ class Schemas:
         return self._names[pointer]
 
     def resolved(self, schema: Any) -> Any:
-        """A translated schema, its own reference followed and the parts of an ``allOf`` put together."""
-        seen: set[str] = set()
-        while isinstance(schema, Mapping) and "$ref" in schema and schema["$ref"] not in seen:
-            seen.add(schema["$ref"])
-            beside = {key: value for key, value in schema.items() if key != "$ref"}
-            schema = {**self.definitions[schema["$ref"].rpartition("/")[2]], **beside}
-        if not isinstance(schema, Mapping) or "allOf" not in schema:
-            return schema
-        whole = {key: value for key, value in schema.items() if key != "allOf"}
-        for part in map(self.resolved, schema["allOf"]):
-            if isinstance(part, Mapping):
-                own = whole.get("properties", {})
-                properties = {**own, **part.get("properties", {}), **own}
-                required = [*whole.get("required", []), *part.get("required", [])]
-                whole = {**part, **whole, "properties": properties, "required": list(dict.fromkeys(required))}
+        """Return a translated schema with its own reference followed and the parts of an ``allOf`` put together."""
+        target = self._dereferenced(schema)
+        if not isinstance(target, Mapping) or "allOf" not in target:
+            return target
+        whole = {key: value for key, value in target.items() if key != "allOf"}
+        for part in target["allOf"]:
+            whole = _merged(whole, self.resolved(part))
         return {key: value for key, value in whole.items() if value or key not in {"properties", "required"}}
 
+    def _dereferenced(self, schema: Any) -> Any:
+        followed: set[str] = set()
+        while isinstance(schema, Mapping) and "$ref" in schema and schema["$ref"] not in followed:
+            followed.add(schema["$ref"])
+            beside = {key: value for key, value in schema.items() if key != "$ref"}
+            schema = {**self.definitions[schema["$ref"].rpartition("/")[2]], **beside}
+        return schema
+
     def is_file(self, schema: Any) -> bool:
-        """Whether values are bytes that JSON has no form for, or lists of such."""
-        found = self.resolved(schema)
-        if isinstance(found, Mapping) and found.get("type") == "array":
-            return self.is_file(found.get("items", True))
-        if not isinstance(found, Mapping) or "contentEncoding" in found:
+        """True if values are bytes that JSON has no form for, or lists of such."""
+        resolved = self.resolved(schema)
+        if isinstance(resolved, Mapping) and resolved.get("type") == "array":
+            return self.is_file(resolved.get("items", True))
+        if not isinstance(resolved, Mapping) or "contentEncoding" in resolved:
             return False
-        return found.get("format") == "binary" or "contentMediaType" in found
+        return resolved.get("format") == "binary" or "contentMediaType" in resolved
 
     def checker(self, schema: Mapping[str, Any]) -> Draft202012Validator:
-        """What checks values by a translated schema. It fetches nothing. Raises SpecInvalid for what is no schema."""
+        """Return a validator for values of a translated schema. It fetches nothing.
+
+        Raises SpecInvalid for what is no schema.
+        """
         whole = {**_sound(schema), "$defs": self.definitions}
         return _Validator(whole, format_checker=FormatChecker(), registry=Registry())  # type: ignore[no-any-return]  # the class that extend() makes
 
 
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema, changed so that it allows null too."""
+    if "enum" in schema and None not in schema["enum"]:
+        schema["enum"] = [*schema["enum"], None]
+    if isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    elif any(key in schema for key in _LISTS):
+        return {"anyOf": [schema, {"type": "null"}]}
+    return schema
+
+
+def _merged(whole: dict[str, Any], part: Any) -> dict[str, Any]:
+    """Return one schema for both; where they differ, ``whole`` counts."""
+    if not isinstance(part, Mapping):
+        return whole
+    own = whole.get("properties", {})
+    properties = {**own, **part.get("properties", {}), **own}
+    required = [*whole.get("required", []), *part.get("required", [])]
+    return {**part, **whole, "properties": properties, "required": list(dict.fromkeys(required))}
+
+
 def _sound(schema: Any) -> Any:
-    """The schema. Raises SpecInvalid for what is none."""
+    """Return the schema. Raises SpecInvalid if it is none."""
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as exc:
@@ -169,30 +206,15 @@ def _sound(schema: Any) -> Any:
     return schema
 
 
-def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not re.search(_as_python(pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
 def _multiple_of(_: Any, step: float, value: Any, __: Any) -> Iterator[ValidationError]:
-    """In decimal: 19.99 is a multiple of 0.01."""
+    """Check in decimal, where 19.99 is a multiple of 0.01."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         with localcontext(prec=1000):
             if Decimal(str(value)) % Decimal(str(step)):
                 yield ValidationError(f"{value!r} is not a multiple of {step!r}")
 
 
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
-
-
-@cache
-def _as_python(pattern: str) -> re.Pattern[str]:
-    """A pattern of ECMAScript: there ``$`` is the very end, and digits and letters are those of ASCII."""
-    inside, out = False, []
-    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
-        inside = part == "[" or (inside and part != "]")
-        out.append(r"\Z" if part == "$" and not inside else part)
-    return re.compile("".join(out), re.ASCII)
+_Validator: Any = extend(Draft202012Validator, {**KEYWORDS, "multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
 def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str) -> None:
@@ -205,8 +227,10 @@ def check(checker: Draft202012Validator, arguments: Mapping[str, Any], tool: str
 
 
 def _check_pattern(pattern: str) -> None:
+    if compiled(pattern) is not None:
+        return
     try:
-        _as_python(pattern)
+        re.compile(pattern)
     except re.error as exc:
         msg = f"the pattern {pattern!r} cannot be checked: {exc}"
         raise SpecInvalid(msg) from exc

@@ -1,4 +1,4 @@
-"""One HTTP exchange, guarded: the address is checked and pinned, size and time are capped, nothing is followed.
+"""Exchange one HTTP request, guarded: the address is checked and pinned, size and time are capped.
 
 The name is resolved once and the connection goes to the address that was checked, so that a second answer of a name
 server (rebinding) has no effect; TLS still checks the name. Redirects are returned, never followed. Neither proxies
@@ -34,7 +34,7 @@ _REFUSED_BEFORE_SENDING = (httpcore.ConnectError, httpcore.ConnectTimeout, httpc
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an exchange may take: ``seconds`` in all, ``size`` in bytes of the answer, ``private_hosts`` by name."""
+    """Limits of an exchange: ``seconds`` in all, ``size`` in bytes of the answer, ``private_hosts`` by name."""
 
     seconds: float = 30.0
     size: int = 1_000_000
@@ -42,22 +42,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. Header names are in lower case."""
+class Response:
+    """Response of a server. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     def json(self) -> Any:
-        """The content as JSON; None if it is none."""
+        """Return the content as JSON. None if it is none."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
     def text(self) -> str:
-        """The content as text, in the charset that the server names, else UTF-8."""
+        """Return the content as text, in the charset that the server names, else UTF-8."""
         charset = self.headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip(' "')
         try:
             return self.body.decode(charset or "utf-8", "replace")
@@ -66,7 +66,7 @@ class Answer:
 
     @property
     def media_type(self) -> str:
-        """The type of the content, in lower case, without parameters."""
+        """Return the type of the content, in lower case, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -75,7 +75,7 @@ class _Deadline:
         self._ends = time.monotonic() + seconds
 
     def left(self, error: type[Exception]) -> float:
-        """Seconds that are left; raises the error if none are."""
+        """Return the seconds that are left. Raises the error if none are."""
         seconds = self._ends - time.monotonic()
         if seconds <= 0:
             msg = "the time for the call is over"
@@ -84,10 +84,11 @@ class _Deadline:
 
 
 class _Stream(httpcore.NetworkStream):
-    """A stream on which all reads and writes together must not take longer than the deadline."""
+    """Stream whose reads and writes together must not take longer than the deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._inner, self._deadline = inner, deadline
+        self._inner = inner
+        self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline is stricter
         return self._inner.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
@@ -112,7 +113,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the checked addresses of a host and to nothing else."""
+    """Network backend that connects to the checked addresses of a host and to nothing else."""
 
     def __init__(self, limits: Limits) -> None:
         self._private = limits.private_hosts
@@ -127,7 +128,7 @@ class PinnedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """A connection to the first address that answers. Raises AddressRefused, ApiUnreachable."""
+        """Connect to the first address that answers. Raises AddressRefused, ApiUnreachable."""
         failed: Exception = httpcore.ConnectError("it has no address")
         for address in resolve(host, port, private_hosts=self._private):
             seconds = self._deadline.left(httpcore.ConnectTimeout)
@@ -145,7 +146,7 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-def send(request: httpx.Request, limits: Limits) -> Answer:
+def send(request: httpx.Request, limits: Limits) -> Response:
     """Send the request and read its answer.
 
     Raises AddressRefused, ApiUnreachable and ArgumentsInvalid before anything was sent; AnswerLost if it was sent and
@@ -153,38 +154,39 @@ def send(request: httpx.Request, limits: Limits) -> Answer:
     """
     url = request.url
     target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    sent = httpcore.Request(
+    outgoing = httpcore.Request(
         request.method, target, headers=[*_plain(request), (b"Accept-Encoding", b"identity")], content=request.read()
     )
-    asked = f"{request.method} {url.copy_with(query=None)}"
+    summary = f"{request.method} {url.copy_with(query=None)}"
     with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=PinnedBackend(limits)) as pool:
         try:
-            answer = pool.handle_request(sent)
+            answer = pool.handle_request(outgoing)
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-            body = _read(answer, headers.get("content-encoding", "identity"), limits.size, asked)
+            body = _read(answer, headers.get("content-encoding", "identity"), limits.size, summary)
         except httpcore.LocalProtocolError as exc:
-            msg = f"{asked} cannot be written as HTTP: {exc}; nothing was sent"
+            msg = f"{summary} cannot be written as HTTP: {exc}; nothing was sent"
             raise ArgumentsInvalid(msg) from exc
         except _REFUSED_BEFORE_SENDING as exc:
             raise ApiUnreachable(url.host, str(exc) or type(exc).__name__) from exc
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:
-            raise AnswerLost(asked, str(exc) or type(exc).__name__) from exc
-    return Answer(answer.status, headers, body)
+            raise AnswerLost(summary, str(exc) or type(exc).__name__) from exc
+    return Response(answer.status, headers, body)
 
 
 def _plain(request: httpx.Request) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, value in request.headers.raw if name.lower() != b"accept-encoding"]
 
 
-def _read(answer: httpcore.Response, coding: str, size: int, asked: str) -> bytes:
+def _read(answer: httpcore.Response, coding: str, size: int, summary: str) -> bytes:
     if coding.strip().lower() not in {"identity", ""}:  # a small answer may stand for terabytes
-        raise AnswerLost(asked, f"the answer is in the coding {coding!r}, which was not asked for")
-    parts, total = [], 0
+        raise AnswerLost(summary, f"the answer is in the coding {coding!r}, which was not asked for")
+    parts = []
+    total = 0
     try:
         for part in answer.iter_stream():
             total += len(part)
             if total > size:
-                raise AnswerLost(asked, f"the answer is larger than {size} bytes")
+                raise AnswerLost(summary, f"the answer is larger than {size} bytes")
             parts.append(part)
     finally:
         answer.close()

@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from durable.record.replay import EFFECTS, Replay
+from durable.declare.effects import effect_of
+from durable.record.events import ABSENT, Called, Repeated, StepDone, StepFailed, unpack, unpack_if
+from durable.record.kinds import FRAMEWORK
+from durable.record.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from durable.checkpoint.records import Record
     from durable.record.replay import Outcome
-
-INNER = "framework"
-"""The kind of steps that serve a framework itself: they change what it keeps, nothing outside."""
-
 
 COMPENSATION = "compensate"
 """What the key of a step that undoes a call adds to the key of that call."""
@@ -49,49 +48,54 @@ class Effect:
 
 def beyond(execution_id: str, records: Iterable[Record], seq: int) -> list[Effect]:
     """Return the effects of an execution that are not on record up to ``seq``, in the order in which they began."""
-    whole, last, kinds = Replay(), dict[str, "Record"](), dict[str, str]()
+    whole, last = Replay(), dict[str, "Record"]()
+    own: set[str] = set()
     for record in records:
         whole.fold((record,))
-        if record.step_key is not None:
-            last[record.step_key] = record
-            kinds[record.step_key] = str(record.meta.get("kind", ""))
+        if record.step_key is None:
+            continue
+        last[record.step_key] = record
+        event = unpack(record)
+        if isinstance(event, Called) and event.kind == FRAMEWORK.name:  # it changes what the framework keeps
+            own.add(record.step_key)
     return [
         _effect(execution_id, outcome, last[key])
         for key, outcome in whole.steps.items()
-        if key in last and kinds[key] != INNER and _may_count(outcome, last[key], seq) and not _undone(whole, key)
+        if key in last and key not in own and _may_count(outcome, last[key], seq) and not _undone(whole, key)
     ]
 
 
 def marks(records: Iterable[Record]) -> Iterator[tuple[str, str]]:
     """Return the earlier effects that calls of an execution were matched with."""
     for record in records:
-        if "repeats" in record.meta:
-            execution_id, step_key = record.meta["repeats"]
+        event = unpack(record)
+        if isinstance(event, (Called, Repeated)) and event.repeats is not None:
+            execution_id, step_key = event.repeats
             yield (execution_id, step_key)
 
 
 def _may_count(outcome: Outcome, last: Record, seq: int) -> bool:
-    if outcome.effect not in EFFECTS:
+    if not effect_of(outcome.effect).changes_world:
         return False
-    if outcome.progress == "started":
-        return True
-    return last.seq > seq and (_happened(outcome) or _timed_out(outcome))
+    return outcome.is_started or (last.seq > seq and (_happened(outcome) or _timed_out(outcome)))
 
 
 def _undone(whole: Replay, key: str) -> bool:
     undoing = whole.steps.get(f"{key}/{COMPENSATION}")
-    return key.endswith(f"/{COMPENSATION}") or (undoing is not None and undoing.progress == "done")
+    return key.endswith(f"/{COMPENSATION}") or (undoing is not None and undoing.is_done)
 
 
 def _happened(outcome: Outcome) -> bool:
-    if outcome.progress != "done" or outcome.result is None or outcome.repeated == "reuse":
+    done = unpack_if(outcome.result, StepDone)
+    if done is None or outcome.repeated == "reuse":
         return False
-    in_its_place = "by" in outcome.result.meta and outcome.attempts == 0
+    in_its_place = done.by is not ABSENT and outcome.attempts == 0
     return not in_its_place
 
 
 def _timed_out(outcome: Outcome) -> bool:
-    return outcome.progress == "failed" and outcome.result is not None and "unknown" in outcome.result.meta
+    failed = unpack_if(outcome.result, StepFailed)
+    return failed is not None and failed.unknown
 
 
 def _effect(execution_id: str, outcome: Outcome, last: Record) -> Effect:
@@ -101,7 +105,7 @@ def _effect(execution_id: str, outcome: Outcome, last: Record) -> Effect:
         outcome.name,
         outcome.arguments_hash,
         last.at,
-        outcome.result if outcome.progress == "done" else None,
+        outcome.result if outcome.is_done else None,
         outcome.edited,
         outcome.given,
     )

@@ -6,16 +6,15 @@ StepFailed with the recorded type and message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from durable.errors import CodecError, ResultLost, StepFailed, StepTimeout, ToolNotAllowed, ToolRejected
+from durable.record import events
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.records import Record
-
+    from durable.record.events import Described
 
 LONGEST = 10_000
 
@@ -23,7 +22,7 @@ LONGEST = 10_000
 _AT = "__durable_step__"
 
 
-def describe(error: BaseException) -> dict[str, str]:
+def describe(error: BaseException) -> Described:
     """Type and message, as plain JSON; of a message longer than LONGEST characters, the beginning."""
     try:
         message = str(error)
@@ -74,24 +73,26 @@ def origin(error: BaseException | None) -> str | None:
     return None
 
 
-def recorded(record: Record) -> BaseException:
-    """The exception that a ``step_failed`` or lost ``step_done`` record stands for, ready to be raised."""
-    meta: Mapping[str, Any] = record.meta
-    key = record.step_key or ""
-    error: BaseException
-    if "result_lost" in meta:
-        error = ResultLost(key, meta["result_lost"])
-    elif meta.get("rejected") is not None:
-        error = (ToolNotAllowed if meta.get("not_allowed") else ToolRejected)(meta.get("name", ""), meta["rejected"])
-    elif meta.get("timeout") is not None:
-        error = StepTimeout(key, meta["timeout"])
-    else:
-        revived = record.value()
-        said = meta.get("error", {})
-        error = (
-            revived
-            if isinstance(revived, BaseException)
-            else StepFailed(key, said.get("type", "Exception"), said.get("message", ""))
-        )
-    mark(error, key)
+def recorded(record: Record) -> BaseException | None:
+    """Return the exception that the record of an outcome stands for, ready to be raised; None if it has a value."""
+    event, key = events.unpack(record), record.step_key or ""
+    error: BaseException | None = None
+    if isinstance(event, events.StepFailed):
+        error = _failed(record, event, key)
+    elif isinstance(event, events.StepDone) and event.result_lost is not None:
+        error = ResultLost(key, event.result_lost)
+    if error is not None:
+        mark(error, key)
     return error
+
+
+def _failed(record: Record, failed: events.StepFailed, key: str) -> BaseException:
+    if failed.rejected is not None:
+        return (ToolNotAllowed if failed.not_allowed else ToolRejected)(failed.name or "", failed.rejected)
+    if isinstance(failed.timeout, (int, float)):
+        return StepTimeout(key, failed.timeout)
+    revived = record.value()
+    if isinstance(revived, BaseException):
+        return revived
+    described = failed.error or {"type": "Exception", "message": ""}
+    return StepFailed(key, described["type"], described["message"])

@@ -1,4 +1,4 @@
-"""Arrivals: which record a numbered call takes, where branches run side by side and may come by in another order.
+"""Matching: which record a numbered call takes, where branches run side by side and may come by in another order.
 
 A call that fits one of its name's records takes it. One that fits none while records are left may be drift, or the
 branch to which the record belongs is late: the call waits until that branch has come by, or until none is on its
@@ -37,7 +37,7 @@ class _Late:
     inside: tuple[str, ...]
 
 
-class Arrivals:
+class Matching:
     """The steps of a segment that are on their way, and those that wait for their turn. Thread-safe."""
 
     def __init__(self, replay: Replay, lock: threading.RLock) -> None:
@@ -61,6 +61,25 @@ class Arrivals:
                 self.busy -= 1
                 self._changed.notify_all()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Count the step that runs now as none while the block runs, whose end nobody can know: a reader holds a chunk.
+
+        Raises Suspended after the block if no step may go on any more.
+        """
+        self._count(-1)
+        try:
+            yield
+        finally:
+            self._count(1)
+        if self.closed:
+            raise Suspended
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self.busy += change
+            self._changed.notify_all()
+
     def quiet(self) -> None:
         """Wait until no step is on its way."""
         with self._changed:
@@ -72,8 +91,8 @@ class Arrivals:
             self.closed = True
             return self._changed.wait_for(lambda: self.busy == 0, timeout)
 
-    def take(self, prefix: str, arguments_hash: str) -> Outcome | None:
-        """The outcome for this call if that is clear now: a record that fits, or a new one where no record is left."""
+    def match(self, prefix: str, arguments_hash: str) -> Outcome | None:
+        """Return the outcome for this call if it is certain now: a record that fits, or a new one if none is left."""
         with self._changed:
             found = self._replay.fitting(prefix, arguments_hash)
             if found is None and self._replay.left(prefix) is None and not self._first_late(prefix):
@@ -83,8 +102,8 @@ class Arrivals:
                 self._changed.notify_all()
             return found
 
-    def take_late(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
-        """The outcome when it is clear; the second value is False if it is a record that does not fit: drift.
+    def match_after_branches(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
+        """Wait until the matching record is certain. Returns (outcome, False) when nothing matches: drift.
 
         ``inside`` are the keys of the steps in whose bodies the call is made. Raises Suspended if the segment ends
         meanwhile.

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from durable.record.events import (
+    Compensating,
+    InterruptClosed,
+    StepDone,
+    StepFailed,
+    StepRetry,
+    StepStarted,
+    unpack,
+    unpack_if,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from durable.checkpoint.records import Record
-
-_HARMLESS = ("never_entered", "waits_inside")
 
 
 def clean_points(records: Sequence[Record]) -> list[int]:
@@ -21,7 +30,7 @@ def clean_points(records: Sequence[Record]) -> list[int]:
     under_way: set[str] = set()
     points = []
     for place, record in enumerate(records):
-        if record.kind == "note" and record.meta.get("event") == "compensating":
+        if unpack_if(record, Compensating) is not None:
             break  # what was done is undone from here on
         _follow(under_way, record)
         after = records[place + 1] if place + 1 < len(records) else None
@@ -41,18 +50,18 @@ def _follow(under_way: set[str], record: Record) -> None:
     key = record.step_key
     if key is None:
         return
-    if record.kind in {"step_done", "step_failed"}:
-        under_way.discard(key)
-    elif record.kind == "step_started":
-        under_way.add(key)
-    elif record.kind == "step_retry" and any(word in record.meta for word in _HARMLESS):
-        under_way.discard(key)
-    elif record.kind == "step_retry":
-        under_way.add(key)
+    match unpack(record):
+        case StepRetry() as retry if not (retry.never_entered or retry.waits_inside):
+            under_way.add(key)
+        case StepStarted():
+            under_way.add(key)
+        case StepRetry() | StepDone() | StepFailed():
+            under_way.discard(key)
 
 
 def _go_together(record: Record, after: Record | None) -> bool:
     """True if these records were appended as one: a decision, and what it led to."""
-    if after is None or record.kind != "interrupt_closed" or record.epoch != after.epoch:
+    if after is None or record.epoch != after.epoch or record.step_key != after.step_key:
         return False
-    return record.step_key == after.step_key and after.kind in {"step_started", "step_done", "step_failed"}
+    led_to = isinstance(unpack(after), (StepStarted, StepDone, StepFailed))
+    return led_to and isinstance(unpack(record), InterruptClosed)

@@ -10,17 +10,38 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from durable.declare.effects import effect_of
+from durable.record.events import (
+    Attempted,
+    Called,
+    Cancelled,
+    Checkpoint,
+    Claimed,
+    Compensating,
+    Failed,
+    Forked,
+    GoesBack,
+    InterruptClosed,
+    InterruptOpened,
+    LetGo,
+    Repeated,
+    StepRetry,
+    StepStarted,
+    Succeeded,
+    TaskWrites,
+    Timer,
+    unpack,
+)
+from durable.record.progress import FORGOTTEN, after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from durable.checkpoint.records import Record
-
-Progress = Literal["new", "started", "done", "failed", "retry"]
-
-EFFECTS = frozenset({"once", "idempotent", "transactional"})
-"""What changes the world outside: a call of these is never made under another name instead."""
+    from durable.record.events import Event, PlannedEnding
+    from durable.record.progress import Progress
 
 
 @dataclass(slots=True)
@@ -50,6 +71,49 @@ class Outcome:
     repeated: str = ""
     """What was settled about that: reuse, again or undo."""
 
+    @property
+    def is_new(self) -> bool:
+        """True if nothing of it was recorded, or all of it counts no more."""
+        return self.progress == "new"
+
+    @property
+    def is_started(self) -> bool:
+        """True if an attempt has begun, and nothing is on record of what it came to."""
+        return self.progress == "started"
+
+    @property
+    def is_to_be_retried(self) -> bool:
+        """True if an attempt has failed, and another one is due at ``not_before``."""
+        return self.progress == "retry"
+
+    @property
+    def is_done(self) -> bool:
+        """True if it has a result."""
+        return self.progress == "done"
+
+    @property
+    def has_failed(self) -> bool:
+        """True if it has failed for good."""
+        return self.progress == "failed"
+
+    @property
+    def ended(self) -> bool:
+        """True if its result or its failure is on record."""
+        return self.is_done or self.has_failed
+
+    def follow(self, kind: str) -> bool:
+        """Go on to the state to which a record of this kind leads; False if it leads nowhere from here."""
+        reached = after(self.progress, kind)
+        if reached is None:
+            return False
+        self.progress = reached
+        return True
+
+    def forget(self) -> None:
+        """Be new again: what it failed in is tried again."""
+        if self.follow(FORGOTTEN):
+            self.attempts, self.result = 0, None
+
 
 @dataclass(slots=True)
 class Replay:
@@ -61,7 +125,7 @@ class Replay:
     steps: dict[str, Outcome] = field(default_factory=dict)
     numbered: dict[str, list[Outcome]] = field(default_factory=dict)
     has_checkpoint: bool = False
-    ending: Mapping[str, Any] | None = None
+    ending: PlannedEnding | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
     origins: list[tuple[str, int]] = field(default_factory=list)
@@ -108,15 +172,19 @@ class Replay:
         return known[first] if first < len(known) else None
 
     def passed_over(self, scope: str) -> Outcome | None:
-        """The first effect of this scope's own line that the code has not come to, though it is on record.
+        """Return the first recorded effect in this scope that the code has skipped.
 
         Where the line makes a call that is new, the code has another call in its place. Branches are left out: they
         come by in any order.
         """
         line = self._lines.get(scope + "/", [])
         for outcome in line[self._untaken(scope + "/", line) :]:
-            known = outcome.progress != "new" or outcome.interrupt is not None
-            if known and outcome.effect in EFFECTS and not (outcome.taken or outcome.accepted or outcome.branch):
+            known = not outcome.is_new or outcome.interrupt is not None
+            if (
+                known
+                and effect_of(outcome.effect).changes_world
+                and not (outcome.taken or outcome.accepted or outcome.branch)
+            ):
                 return outcome
         return None
 
@@ -146,70 +214,99 @@ class Replay:
 
     def entered(self, scope: str) -> bool:
         """Whether something inside this scope is on record."""
-        return any(outcome.progress != "new" or outcome.interrupt is not None for outcome in self._under(scope))
+        return any(not outcome.is_new or outcome.interrupt is not None for outcome in self._under(scope))
 
     def forget_failures(self, scope: str) -> None:
         """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):
-            if outcome.progress == "failed" and outcome.effect in {"read", "idempotent"}:
-                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+            if effect_of(outcome.effect).repeatable:
+                outcome.forget()
 
     def _under(self, scope: str) -> Iterator[Outcome]:
         inside = scope + "/"
         return (one for one in self._trees.get(scope.partition("/")[0], ()) if one.key.startswith(inside))
 
     def _fold(self, record: Record) -> None:
-        if record.kind == "claimed":
+        event = unpack(record)
+        if isinstance(event, Claimed):
             if not self._clean and self.crashed_at is None:
                 self.crashed_at = self._alive_at
             self._clean = False
             return
         self._alive_at = record.at
-        if "origin" in record.meta:
-            self.origins += [(str(of), int(seq)) for of, seq in record.meta["origin"]]
-        if record.kind == "checkpoint":
-            self.has_checkpoint = self.has_checkpoint or "task" not in record.meta  # else one task's writes
-        elif record.kind == "note" and record.meta.get("event") == "compensating":
-            self.ending = record.meta["ending"]
-        elif record.kind == "note" and record.meta.get("event") in {"suspended", "released", "abandoned", "forked"}:
-            self._clean, self.crashed_at = True, None
-            self.forked_at = record.seq if record.meta["event"] == "forked" else self.forked_at
-        elif record.kind in {"succeeded", "failed", "cancelled"}:
-            self._clean, self.crashed_at = True, None
-            self._try_again(record.meta.get("step") or "")
-        elif record.step_key is not None:
-            self._fold_step(self.at(record.step_key), record)
+        if record.step_key is not None:
+            _fold_step(self.at(record.step_key), record, event)
+            return
+        match event:
+            case Checkpoint():
+                self.has_checkpoint = self.has_checkpoint or not isinstance(event, TaskWrites)
+            case Compensating():
+                self.ending = event.ending
+            case LetGo():
+                self._clean, self.crashed_at = True, None
+            case GoesBack():
+                self._go_back(record.seq, event)
+            case Repeated():
+                _fold_repetition(self.at(event.step), event.repeats, event.repeated)
+            case Succeeded() | Failed() | Cancelled():
+                self._clean, self.crashed_at = True, None
+                self._try_again(event.about or "")
+
+    def _go_back(self, seq: int, event: GoesBack) -> None:
+        self.origins += [(str(execution_id), int(until)) for execution_id, until in event.origin]
+        if isinstance(event, Forked):
+            self.forked_at, self._clean, self.crashed_at = seq, True, None
 
     def _try_again(self, step: str) -> None:
         """The step for which the execution failed is new again, and with it those it failed in."""
         for key, outcome in self.steps.items():
-            if outcome.progress == "failed" and (step == key or step.startswith(key + "/")):
-                outcome.progress, outcome.attempts, outcome.result = "new", 0, None
+            if step == key or step.startswith(key + "/"):
+                outcome.forget()
 
-    def _fold_step(self, outcome: Outcome, record: Record) -> None:
-        meta = record.meta
-        outcome.name = meta.get("name", outcome.name)
-        outcome.arguments_hash = meta.get("arguments_hash", outcome.arguments_hash)
-        outcome.effect = meta.get("effect", outcome.effect)
-        outcome.branch = meta.get("branch", outcome.branch)
-        outcome.attempts = meta.get("attempt", outcome.attempts)
-        outcome.repeats = tuple(meta["repeats"]) if "repeats" in meta else outcome.repeats
-        outcome.repeated = meta.get("repeated", outcome.repeated)
-        if record.kind == "step_started":
-            outcome.progress, outcome.epoch = "started", record.epoch
-            outcome.given = record if "compensate" in meta else outcome.given
-        elif record.kind in {"step_done", "signal"}:
-            outcome.progress, outcome.result = "done", record
-        elif record.kind == "step_failed":
-            outcome.progress, outcome.result = "failed", record
-        elif record.kind == "step_retry":
-            outcome.progress, outcome.not_before = "retry", meta["not_before"]
-        elif record.kind == "timer":
-            outcome.progress, outcome.not_before = "started", meta["due_at"]
-        elif record.kind == "interrupt_opened":
-            outcome.interrupt = meta["interrupt"]
+
+def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
+    if isinstance(event, Called):
+        _fold_call(outcome, event)
+    match event:
+        case InterruptOpened():
+            outcome.interrupt = event.interrupt
             outcome.interrupts += 1
-        elif record.kind == "interrupt_closed":
+        case InterruptClosed():
             outcome.interrupt = None
-            outcome.edited = record if meta.get("decision") == "edit" else outcome.edited
-            outcome.accepted = outcome.accepted or meta.get("accepted", False)
+            outcome.edited = record if event.decision == "edit" else outcome.edited
+            outcome.accepted = outcome.accepted or bool(event.accepted)
+            _fold_repetition(outcome, None, event.repeated)
+        case _ if outcome.follow(record.kind):
+            _fold_attempt(outcome, record, event)
+
+
+def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
+    """Take in what came with a new state of the step."""
+    match event:
+        case StepStarted():
+            outcome.epoch = record.epoch
+            outcome.given = outcome.given if event.compensate is None else record
+        case StepRetry():
+            outcome.not_before = event.not_before
+        case Timer():
+            outcome.not_before = event.due_at
+        case _:
+            outcome.result = record
+
+
+def _fold_repetition(outcome: Outcome, repeats: Sequence[str] | None, repeated: str | None) -> None:
+    """Take in which earlier effect the call would make once more, and what became of that."""
+    if repeats is not None:
+        outcome.repeats = (repeats[0], repeats[1])
+    outcome.repeated = repeated or outcome.repeated
+
+
+def _fold_call(outcome: Outcome, event: Called) -> None:
+    """Take in what the record says of the call; what it leaves out stays as it was."""
+    outcome.name = outcome.name if event.name is None else event.name
+    outcome.arguments_hash = outcome.arguments_hash if event.arguments_hash is None else event.arguments_hash
+    outcome.effect = outcome.effect if event.effect is None else event.effect
+    outcome.branch = outcome.branch or event.branch
+    _fold_repetition(outcome, event.repeats, event.repeated)
+    if isinstance(event, Attempted) and event.attempt is not None:
+        outcome.attempts = event.attempt

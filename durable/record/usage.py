@@ -1,4 +1,4 @@
-"""Ledger: what an execution has done so far, counted from its journal, each step once.
+"""Usage: what an execution has done so far, counted from its journal, each step once.
 
 A step counts from its first record on, or from the moment it was let on in this process, so calls side by side count
 each other. A retry, a replay, a crash or another worker adds nothing. What was rejected, or answered in its place, did
@@ -10,19 +10,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from durable.record.events import ABSENT, Attempted, InterruptClosed, InterruptOpened, StepDone, StepFailed, unpack
+from durable.record.kinds import kind_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Record
-
-_RAN = frozenset({"step_started", "step_retry", "step_done", "step_failed"})
-
-PLACES = frozenset({"node", "agent", "task", "framework"})
-"""Kinds of steps that are not counted as such: they only hold others, or serve the framework itself."""
+    from durable.record.kinds import StepKind
 
 
-class Ledger:
-    """See the module. ``lock`` is held by who looks and then acts upon it."""
+class Usage:
+    """Counts of one execution. Hold ``lock`` from reading a count until acting on it."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.lock = threading.RLock()
@@ -34,15 +33,15 @@ class Ledger:
         """The key of the step at which a person is asked about the budget now."""
         self._records = records
         self._seen = 0
-        self._begun: dict[str, tuple[str, str]] = {}
+        self._begun: dict[str, tuple[StepKind, str]] = {}
         self._allowed: dict[str, str] = {}
 
     def knows(self, key: str) -> bool:
-        """Whether this step is counted."""
+        """True if this step has begun, here or earlier."""
         self._catch_up()
         return key in self._begun
 
-    def begin(self, key: str, kind: str, name: str) -> None:
+    def begin(self, key: str, kind: StepKind, name: str) -> None:
         """Count a step that is let on now."""
         self._begun.setdefault(key, (kind, name))
 
@@ -51,16 +50,16 @@ class Ledger:
         self._allowed[key] = name
 
     def calls(self, name: str, *, but: str = "") -> int:
-        """How many steps of this name there are, apart from the one with the key ``but``."""
+        """Return how many steps of this name there are, apart from the one with the key ``but``."""
         with self.lock:
             self._catch_up()
-            found = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
-            return sum(1 for key, made in found.items() if made == name and key != but)
+            names = self._allowed | {key: begun for key, (_, begun) in self._begun.items()}
+            return sum(1 for key, called in names.items() if called == name and key != but)
 
-    def count(self, *kinds: str) -> int:
-        """How many steps there are of these kinds; without any, of all that are not only places for others."""
+    def count(self, limit: str) -> int:
+        """Return how many steps a limit of a budget counts: ``steps``, ``tool_calls`` or ``model_calls``."""
         self._catch_up()
-        return sum(1 for kind, _ in self._begun.values() if (kind in kinds if kinds else kind not in PLACES))
+        return sum(limit in kind.limits for kind, _ in self._begun.values())
 
     def _catch_up(self) -> None:
         with self.lock:
@@ -70,16 +69,16 @@ class Ledger:
                 self._take(record)
 
     def _take(self, record: Record) -> None:
-        meta, key = record.meta, record.step_key or ""
-        if record.kind == "interrupt_opened" and "budget" in meta:
+        event, key = unpack(record), record.step_key or ""
+        if isinstance(event, InterruptOpened) and event.budget is not None:
             self.asked_at = key
-        elif record.kind == "interrupt_closed" and key == self.asked_at:
+        elif isinstance(event, InterruptClosed) and key == self.asked_at:
             self.asked_at = None
-            self.grants += 1 if meta.get("granted") else 0
-        elif record.kind in _RAN and "effect" in meta and "rejected" not in meta and "by" not in meta:
-            self._begun[key] = (str(meta.get("kind", "step")), str(meta.get("name", "")))
-            if "usage" in meta:
-                self._spend(str(meta.get("model", "")), meta["usage"])
+            self.grants += 1 if event.granted else 0
+        elif isinstance(event, Attempted) and event.effect is not None and not _answered_otherwise(event):
+            self._begun[key] = (kind_of(event.kind), event.name or "")
+            if isinstance(event, StepDone) and event.usage is not None:
+                self._spend(event.model or "", event.usage)
 
     def _spend(self, model: str, usage: Mapping[str, int]) -> None:
         given = int(usage.get("input_tokens", 0))
@@ -88,3 +87,10 @@ class Ledger:
         # what is in the total and in neither (thinking, with some providers) is paid for as output
         made = max(made, int(usage.get("total_tokens", 0)) - given)
         self.tokens[model] = (before[0] + given, before[1] + made)
+
+
+def _answered_otherwise(event: Attempted) -> bool:
+    """True if a person or a policy has answered the call, so that its body did not run."""
+    if isinstance(event, StepFailed):
+        return event.rejected is not None or event.by is not ABSENT
+    return isinstance(event, StepDone) and event.by is not ABSENT

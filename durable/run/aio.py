@@ -1,4 +1,4 @@
-"""The methods of a runtime for async code: one shim, no twins."""
+"""Offer the methods of a runtime to async code: one shim, no twins."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Blocks: a plain piece of code as an execution, ``with runtime.execution(id):``, continued by running it again.
 
-What is recorded is answered from the journal: steps, tools, and the model calls and tools of every framework whose
-seams are in place. Code between them runs again. A worker cannot continue a block, it does not know its code: after a
-crash, or a decision, run the same code with the same id. An execution that has ended is read again, nothing runs.
+Recorded calls are answered from the journal: steps, tools, and the model calls and tools of every framework whose seams
+are in place. Code between them runs again. A worker cannot continue a block, because it does not know its code: after a
+crash, or a decision, run the same code with the same id. If the execution has ended, its record is read again and
+nothing runs.
 
 ``async with`` lets the event loop go on while the execution is claimed and closed, and waits for branches that are
 still in a step; ``with`` does not wait for them in async code.
@@ -22,8 +23,9 @@ from durable.errors import (
     Suspended,
     Unsupported,
 )
+from durable.live.ending import is_poisoned
 from durable.live.scope import root, running, within
-from durable.run.close import close, poisoned
+from durable.run.close import close
 from durable.run.ended import ended_segment
 from durable.run.handle import Handle, outcome
 from durable.run.open import open_segment, refused
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Held(Protocol):
-    """An execution in the hands of this process: claimed, or (``ended``) only read again."""
+    """Execution in the hands of this process: claimed, or (``ended``) only read again."""
 
     segment: Segment
     ended: bool
@@ -45,7 +47,9 @@ class Held(Protocol):
 
 
 class Block:
-    """See ``Runtime.execution``. Entering gives a Handle. Not to be entered twice at a time.
+    """Block of code as an execution; see ``Runtime.execution``. Entering gives a Handle.
+
+    Not to be entered twice at a time.
 
     Entering raises ExecutionBusy, ExecutionConflict, ExecutionCancelled, ThreadBusy. Leaving raises ExecutionSuspended
     where a call inside has to wait, ExecutionFailed where it failed before and the code does not fail any more, and
@@ -67,7 +71,7 @@ class Block:
         self._entered = ExitStack()
 
     def __enter__(self) -> Handle:
-        self._take()
+        self._claim()
         return self._begin()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -78,7 +82,7 @@ class Block:
     async def __aenter__(self) -> Handle:
         surely = self._runtime.database.surely_on_journal_thread
         try:
-            await surely(self._take)
+            await surely(self._claim)
         except asyncio.CancelledError as exc:
             if hasattr(self, "segment"):
                 await surely(leave, self, exc)
@@ -89,7 +93,7 @@ class Block:
         self._entered.close()
         await self._runtime.database.surely_on_journal_thread(leave, self, error)
 
-    def _take(self) -> None:
+    def _claim(self) -> None:
         handle = self._runtime.start(self._name, id=self._id, **self._options)
         self.segment, self.ended = enter(self._runtime, handle.execution())
 
@@ -98,18 +102,18 @@ class Block:
         return Handle(self._runtime, self._id)
 
 
-def enter(runtime: Process, found: Execution) -> tuple[Segment, bool]:
+def enter(runtime: Process, execution: Execution) -> tuple[Segment, bool]:
     """Claim an execution, or read it again if it has ended (True). Blocks. Raises ExecutionCancelled, ExecutionBusy."""
-    if found.status == "cancelled":
-        raise ExecutionCancelled(found.id, (found.error or {}).get("message", ""))
-    if found.ended:
-        return ended_segment(runtime, found), True
-    segment = open_segment(runtime, found.id, forced=True)
+    if execution.status == "cancelled":
+        raise ExecutionCancelled(execution.id, (execution.error or {}).get("message", ""))
+    if execution.ended:
+        return ended_segment(runtime, execution), True
+    segment = open_segment(runtime, execution.id, forced=True)
     error = refused(segment)
-    if error is None and not poisoned(segment):
+    if error is None and not is_poisoned(segment):
         return segment, False
     close(segment, None, error)
-    return enter(runtime, Handle(runtime, found.id).execution())
+    return enter(runtime, Handle(runtime, execution.id).execution())
 
 
 def leave(held: Held, error: BaseException | None, *, patience: float | None = None) -> None:
@@ -134,7 +138,7 @@ def leave(held: Held, error: BaseException | None, *, patience: float | None = N
 
 
 def _reread(segment: Segment, error: BaseException | None) -> None:
-    """What an ended execution came to, unless reading it again raised that itself."""
+    """Raise what an ended execution came to, unless reading it again raised that itself."""
     if error is not None and not isinstance(error, Suspended):
         return
     outcome(segment.execution)

@@ -1,4 +1,4 @@
-"""What code inside an execution calls: ``step``, ``ask``, ``sleep``, ``wait_signal``."""
+"""Calls that code inside an execution makes: ``step``, ``ask``, ``sleep``, ``wait_signal``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from durable.checkpoint.inbox import signals
-from durable.checkpoint.records import NewRecord
 from durable.declare.ids import checked
 from durable.declare.policy import ONCE, Approval, ToolPolicy
 from durable.declare.signature import bound, left_out, plain, policy_of, unbound, with_context
 from durable.errors import InvalidId, Suspended, ToolRejected
 from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.batch import Batch, commit
 from durable.inbox.decision import check_schema
+from durable.inbox.kinds import CHOICE, QUESTION
 from durable.inbox.schemas import fitting, of_function
 from durable.live.scope import here
+from durable.record.events import Called, Signal, StepDone, StepFailed, Timer, unpack_if
+from durable.record.kinds import STEP, TOOL
+from durable.step.act import act_on
 from durable.step.begin import place
-from durable.step.call import StepCall
+from durable.step.call import Call
 from durable.step.gates import drift
 from durable.step.governing import governing
 from durable.step.shells import run_step, run_step_async
@@ -28,11 +32,13 @@ from durable.step.shells import run_step, run_step_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from durable.checkpoint.records import InterruptKind, Record
-    from durable.declare.policy import Effect
+    from durable.checkpoint.records import Record
+    from durable.declare.effects import EffectName
     from durable.declare.retry import Retry
+    from durable.inbox.kinds import InterruptKind
     from durable.live.scope import Scope
     from durable.live.segment import Segment
+    from durable.record.kinds import StepKind
     from durable.record.replay import Outcome
 
 P = ParamSpec("P")
@@ -46,7 +52,7 @@ class Step:
 
     ``step(fn, *args, **kwargs)`` returns what ``fn`` returns, an awaitable if ``fn`` is async. Without ``options``
     the function's own ``@tool`` policy holds, else ``effect="once"``. Raises what ``fn`` raises (replayed as
-    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside of an execution.
+    recorded), NotEncodable for arguments that cannot be recorded, and NoExecution outside an execution.
     """
 
     def __init__(self, key: str | None = None, changes: Mapping[str, Any] | None = None) -> None:
@@ -57,22 +63,22 @@ class Step:
         self,
         *,
         key: str | None = None,
-        effect: Effect | None = None,
+        effect: EffectName | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
     ) -> Step:
-        """The same with a key of your own instead of a number, another effect, retries, or a timeout in seconds.
+        """Return the same step with a key of your own, another effect, retries, or a timeout in seconds.
 
         What is not named stays as the function's policy has it. Raises InvalidId for a key that ends like a
         number's, "#1".
         """
         changes: dict[str, Any] = {"effect": effect, "retry": retry, "timeout": timeout}
-        given = {name: value for name, value in changes.items() if value is not None}
-        replace(ONCE, **given)  # refused here rather than where the step runs
+        named = {name: value for name, value in changes.items() if value is not None}
+        replace(ONCE, **named)  # refused here rather than where the step runs
         if key is not None and _NUMBERED.search(checked(key, "the step's key")):
             msg = f"the step's key {key!r} ends like a number given by durable; use another ending than '#' and digits"
             raise InvalidId(msg)
-        return Step(self._key if key is None else key, {**self._changes, **given})
+        return Step(self._key if key is None else key, {**self._changes, **named})
 
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run it, or return what is recorded; see the class."""
@@ -81,7 +87,7 @@ class Step:
         policy = governing(scope, name, policy_of(fn))
         if self._changes:
             policy = replace(policy, **self._changes)
-        kind = "step" if policy_of(fn) is None else "tool"
+        kind = STEP if policy_of(fn) is None else TOOL
         return call_as_step(scope, fn, name, args, kwargs, policy=policy, identity=self._key, kind=kind)
 
 
@@ -103,42 +109,55 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
     *,
     policy: ToolPolicy,
     identity: str | None = None,
-    kind: str = "step",
+    kind: StepKind = STEP,
 ) -> T:
     """Run ``fn`` as a step of this scope."""
     inner = plain(fn)
     arguments = bound(inner, args, kwargs)
-    call = StepCall(name, arguments, policy, identity, kind=kind, defaults=left_out(inner, arguments), scope=scope)
-    call.schema = lambda: fitting(of_function(inner), call.complete)
+    defaults = left_out(inner, arguments)
+    placed = place(
+        Call(
+            name,
+            arguments,
+            policy,
+            identity,
+            kind=kind,
+            schema=lambda: fitting(of_function(inner), {**defaults, **arguments}),
+            defaults=defaults,
+            scope=scope,
+        )
+    )
 
-    def given(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def arguments_of(pending: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         final = unbound(inner, pending.arguments) if pending.edited else (args, dict(kwargs))
         return final[0], with_context(inner, final[0], final[1], pending.context)
 
     if inspect.iscoroutinefunction(inner):
 
         async def run(pending: Any) -> Any:
-            positional, named = given(pending)
+            positional, named = arguments_of(pending)
             return await inner(*positional, **named)
 
-        place(call)
-        return run_step_async(call, run)  # type: ignore[return-value]  # T is the awaitable itself
+        return run_step_async(placed, run)  # type: ignore[return-value]  # T is the awaitable itself
 
     def run_sync(pending: Any) -> Any:
-        positional, named = given(pending)
+        positional, named = arguments_of(pending)
         value = inner(*positional, **named)
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
                 value.close()
             msg = f"{name} is a plain function and returned an awaitable, which never ran; make it async"
             raise TypeError(msg)
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+            msg = f"{name} returned a generator, which never ran; make it return a list of what it yields"
+            raise TypeError(msg)
         return value
 
-    return run_step(call, run_sync)  # type: ignore[no-any-return]  # what fn returns
+    return run_step(placed, run_sync)  # type: ignore[no-any-return]  # what fn returns
 
 
 def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> T:
-    """A call that is not a step.
+    """Make a call that is not a step.
 
     Its number is taken here, in the order of the calls; in async code the rest is awaited.
     """
@@ -147,26 +166,29 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     segment = scope.segment
     hashed = segment.runtime.codec.fingerprint(arguments)
     prefix = f"{scope.path}/{name}".lstrip("/")
-    taken, _ = segment.take(None, prefix, hashed)
+    match, _ = segment.match(None, prefix, hashed)
 
-    def found() -> T:
-        outcome, fits = (taken, True) if taken is not None else segment.take_late(prefix, hashed, scope.inside)
-        if not fits:
-            drift.settle(segment, outcome, name=name, arguments=arguments, arguments_hash=hashed)
+    def matched() -> T:
+        outcome, fits = match, True
+        if outcome is None:
+            outcome, fits = segment.match_after_branches(prefix, hashed, scope.inside)
+        if fits:
+            commit(segment, drift.resolved(segment, outcome))
         else:
-            drift.over(segment, outcome)
-        outcome.name, outcome.arguments_hash = name, hashed
+            act_on(segment, drift.settled(segment, outcome, drift.Made(name, arguments, hashed)))
+        outcome.name = name
+        outcome.arguments_hash = hashed
         return act(segment, outcome)
 
     async def awaited() -> T:
         with segment.working():
-            return await segment.runtime.database.surely_on_journal_thread(found)
+            return await segment.runtime.database.surely_on_journal_thread(matched)
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         with segment.working():
-            return found()
+            return matched()
     return awaited()  # type: ignore[return-value]  # awaited by async callers
 
 
@@ -182,16 +204,17 @@ def ask(
     ``schema`` is a JSON Schema the answer must fit; ``choices`` are the answers to choose from; ``expires_in`` is
     in seconds. Raises ToolRejected if the question is rejected or nobody answers in time.
     """
-    asked = {"enum": list(choices)} if choices else schema
-    if asked:
-        check_schema(asked)
-    subject = {"question": question, "schema": asked}
-    kind: InterruptKind = "choice" if choices else "question"
+    answer_schema = {"enum": list(choices)} if choices else schema
+    if answer_schema:
+        check_schema(answer_schema)
+    subject = {"question": question, "schema": answer_schema}
+    kind = CHOICE if choices else QUESTION
 
     def answered(segment: Segment, outcome: Outcome) -> Any:
         record = outcome.result or _asked(segment, outcome, kind, subject, expires_in)
-        if record.kind == "step_failed":
-            raise ToolRejected(question, record.meta["rejected"])
+        rejected = unpack_if(record, StepFailed)
+        if rejected is not None:
+            raise ToolRejected(question, rejected.rejected or "")
         return record.value()
 
     return _called("ask", subject, answered)
@@ -202,17 +225,16 @@ def _asked(
 ) -> Record:
     segment.check()
     answer = answer_to(segment, outcome)
-    meta = {"name": "ask", "arguments_hash": outcome.arguments_hash}
+    about = Called(name="ask", arguments_hash=outcome.arguments_hash)
     if answer is None:
-        ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), meta=meta)
+        ask_person(segment, outcome, kind, subject, gate=Approval(expires_in=expires_in), about=about)
         raise Suspended
-    closed, consume = answer.closing(segment)
     if answer.decision.kind == "reject":
-        done = NewRecord("step_failed", outcome.key, {**meta, "rejected": answer.decision.reason})
+        finished = StepFailed.of(about, rejected=answer.decision.reason or "").pack(outcome.key)
     else:
         value = segment.runtime.codec.encode(answer.decision.value, what="the answer")
-        done = NewRecord("step_done", outcome.key, meta, value)
-    return segment.append(closed, done, companions=[consume])[-1]
+        finished = StepDone.of(about).pack(outcome.key, value)
+    return commit(segment, answer.used_up(segment) + Batch((finished,)))[-1]
 
 
 def sleep(seconds: float) -> None:
@@ -220,10 +242,10 @@ def sleep(seconds: float) -> None:
 
     def slept(segment: Segment, outcome: Outcome) -> None:
         clock = segment.runtime.database.clock
-        if outcome.progress == "new":
+        if outcome.is_new:
             segment.check()
-            meta = {"name": "sleep", "arguments_hash": outcome.arguments_hash, "due_at": clock() + seconds}
-            segment.append(NewRecord("timer", outcome.key, meta))
+            timer = Timer(name="sleep", arguments_hash=outcome.arguments_hash, due_at=clock() + seconds)
+            segment.append(timer.pack(outcome.key))
         if clock() < outcome.not_before:
             segment.wait_for(at=outcome.not_before)
             raise Suspended
@@ -255,9 +277,9 @@ def _received(segment: Segment, outcome: Outcome, name: str) -> Record:
             raise Suspended
         signal_id, payload = waiting
         at = db.clock()
-        meta = {"name": f"signal:{name}", "arguments_hash": outcome.arguments_hash}
+        received = Signal(name=f"signal:{name}", arguments_hash=outcome.arguments_hash)
         (record,) = segment.append(
-            NewRecord("signal", outcome.key, meta, payload),
+            received.pack(outcome.key, payload),
             companions=[lambda connection: signals.consume(connection, signal_id, at=at)],
         )
     return record

@@ -6,70 +6,29 @@ transaction. A process that dies before it leaves a lease behind, and another on
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import blobs
-from durable.errors import (
-    Cancelled,
-    CodecError,
-    LeaseLost,
-    StorageError,
-    Suspended,
-)
+from durable.errors import Cancelled, CodecError, LeaseLost
+from durable.live.ending import Ending, ending_of, error_that_counts, left_with
 from durable.live.scope import root, within
-from durable.record import failure
+from durable.record import events, failure
+from durable.record.events import Abandoned, Failed, Interrupted, PlannedEnding, Released, Succeeded
 from durable.run import compensation
 from durable.secrets.scrubbing import scrubbed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
     from durable.live.segment import Segment
+    from durable.record.events import Event
+    from durable.record.events.notes import Waits
 
 
 log = logging.getLogger("durable")
-
-
-_GIVEN_BACK = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-"""This process stops, which says nothing about the execution."""
-
-
-def meant(error: BaseException | None) -> BaseException | None:
-    """What a group of exceptions (of asyncio.TaskGroup) says of the execution; any other exception says it itself."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = list(_leaves(error))
-    for kind in (LeaseLost, StorageError, Cancelled):
-        if found := next((leaf for leaf in leaves if isinstance(leaf, kind)), None):
-            return found
-    failed = [leaf for leaf in leaves if not isinstance(leaf, (Suspended, asyncio.CancelledError))]
-    if failed:
-        return failed[0] if len(failed) == 1 else error
-    return next((leaf for leaf in leaves if isinstance(leaf, Suspended)), error)
-
-
-def _stopped(segment: Segment, error: BaseException | None) -> BaseException | None:
-    """An execution that was stopped fails with that, also where its code, or its framework, went on regardless."""
-    first = (LeaseLost, StorageError, Cancelled, *_GIVEN_BACK)
-    return error if segment.stopped is None or isinstance(error, first) else segment.stopped
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
-
-
-def poisoned(segment: Segment) -> bool:
-    """Whether its workers crashed too often in a row; ``close`` gives it up."""
-    return segment.execution.attempts > segment.runtime.max_attempts
 
 
 def close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
@@ -79,9 +38,10 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     """
     segment.close()
     try:
-        ending = segment.overtaken or _stopped(segment, meant(error))
-        clean = None if ending is None else scrubbed(segment.runtime.secrets.redactor, ending)
-        error = _close(segment, output, clean)
+        error = error_that_counts(segment, error)
+        if error is not None:
+            error = scrubbed(segment.runtime.secrets.redactor, error)
+        error = _WRITTEN[ending_of(left_with(segment, error))](segment, output, error)
     except LeaseLost as lost:
         error = lost
     finally:
@@ -91,54 +51,95 @@ def close(segment: Segment, output: Any, error: BaseException | None) -> BaseExc
     return error
 
 
-def _close(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:  # noqa: C901, PLR0911, PLR0912 - an ending each
-    if error is None and poisoned(segment):
-        attempts = segment.execution.attempts - 1
-        dead = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
-        _fail(segment, dead, status="dead")
-        return dead
-    if segment.replay.ending is not None and segment.compensates is None:
-        return _compensated(segment, compensation.resumed(segment))
-    if isinstance(error, LeaseLost):
-        if not segment.journal.lost:
-            _release(segment, "released")
-        return error
-    if isinstance(error, Suspended) or (error is None and segment.waits):
-        if segment.draining:  # what was not let on, does not wait for anything: another worker goes on with it
-            _release(segment, "released")
-            return None
-        if segment.waits or segment.abandoned:
-            _suspend(segment)
-            return None
-        error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
-    if isinstance(error, Cancelled):
-        undoing = compensation.begin(segment, {"status": "cancelled", "reason": error.reason})
-        if undoing is not None:
-            return _compensated(segment, undoing)
-        _cancel(segment, error.reason)
-        return None
-    if segment.abandoned:
-        _suspend(segment, "abandoned")
-        return error
-    if isinstance(error, _GIVEN_BACK):
-        blame = isinstance(error, SystemExit)
-        _release(segment, "interrupted" if segment.busy or segment.cut or blame else "released", blame=blame)
-        return error
-    if isinstance(error, StorageError):
-        _release(segment, "interrupted", blame=True)
-        return error
-    if error is None:
-        try:
-            _succeed(segment, output)
-        except CodecError as exc:
-            error = exc
-        else:
-            return None
-    undoing = compensation.begin(segment, {"status": "failed", **_failure(error)})
+def _dead(segment: Segment, _: Any, __: Any) -> BaseException:
+    attempts = segment.execution.attempts - 1
+    error = RuntimeError(f"its worker crashed {attempts} times in a row; the last steps are in the history")
+    _fail(segment, error, status="dead")
+    return error
+
+
+def _undoing(segment: Segment, _: Any, __: Any) -> BaseException | None:
+    return _compensated(segment, compensation.resumed(segment))
+
+
+def _overtaken(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    if not segment.journal.lost:
+        _release(segment, Released())
+    return error
+
+
+def _drained(segment: Segment, _: Any, __: Any) -> None:
+    """Let go of what was not let on: it waits for nothing, and another worker goes on with it."""
+    _release(segment, Released())
+
+
+def _waiting(segment: Segment, _: Any, __: Any) -> None:
+    _suspend(segment)
+
+
+def _waiting_for_nothing(segment: Segment, output: Any, _: Any) -> BaseException | None:
+    error = RuntimeError("Suspended was raised, but nothing was asked, slept on or waited for")
+    return _failed(segment, output, error)
+
+
+def _cancelled(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    reason = error.reason if isinstance(error, Cancelled) else ""
+    undoing = compensation.begin(segment, PlannedEnding(status="cancelled", reason=reason))
+    if undoing is not None:
+        return _compensated(segment, undoing)
+    _finish_cancelled(segment, events.Cancelled(reason=reason))
+    return None
+
+
+def _abandoned(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    _suspend(segment, Abandoned)
+    return error
+
+
+def _given_back(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    blame = isinstance(error, SystemExit)
+    _release(segment, Interrupted() if segment.busy or segment.cut or blame else Released(), blame=blame)
+    return error
+
+
+def _cut_off(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    _release(segment, Interrupted(), blame=True)
+    return error
+
+
+def _succeeded(segment: Segment, output: Any, _: Any) -> BaseException | None:
+    try:
+        _succeed(segment, output)
+    except CodecError as exc:
+        return _failed(segment, output, exc)
+    return None
+
+
+def _failed(segment: Segment, _: Any, error: BaseException | None) -> BaseException | None:
+    assert error is not None  # noqa: S101 - without one it has succeeded
+    planned = PlannedEnding(status="failed", error=failure.describe(error), step=failure.origin(error) or None)
+    undoing = compensation.begin(segment, planned)
     if undoing is not None:
         return _compensated(segment, undoing) or error
     _fail(segment, error)
     return error
+
+
+_WRITTEN: Mapping[Ending, Callable[[Segment, Any, BaseException | None], BaseException | None]] = {
+    Ending.DEAD: _dead,
+    Ending.UNDOING: _undoing,
+    Ending.OVERTAKEN: _overtaken,
+    Ending.DRAINED: _drained,
+    Ending.WAITING: _waiting,
+    Ending.WAITING_FOR_NOTHING: _waiting_for_nothing,
+    Ending.CANCELLED: _cancelled,
+    Ending.ABANDONED: _abandoned,
+    Ending.GIVEN_BACK: _given_back,
+    Ending.CUT_OFF: _cut_off,
+    Ending.SUCCEEDED: _succeeded,
+    Ending.FAILED: _failed,
+}
+"""How each ending is written down, for a segment, its output and its error; returned is what the caller should see."""
 
 
 def _compensated(segment: Segment, undoing: Segment) -> BaseException | None:
@@ -163,20 +164,22 @@ def _compensated(segment: Segment, undoing: Segment) -> BaseException | None:
 
 
 def _end_as_it_was_to(segment: Segment, undone: list[str]) -> None:
-    ending = {**(segment.replay.ending or {}), "compensated": undone}
-    if ending["status"] == "cancelled":
-        _cancel(segment, ending["reason"], compensated=undone)
+    planned = segment.replay.ending
+    assert planned is not None  # noqa: S101 - a compensation begins with it
+    ending = planned.after_undoing(undone)
+    if isinstance(ending, events.Cancelled):
+        _finish_cancelled(segment, ending)
     else:
-        _finish(segment, NewRecord("failed", None, ending), status="failed", error=json.dumps(ending["error"]))
+        _finish_failed(segment, ending)
 
 
-def _finish(segment: Segment, record: NewRecord, *companions: Callable[[Any], object], **values: Any) -> None:
+def _finish(segment: Segment, event: Event, *companions: Callable[[Any], object], **values: Any) -> None:
     execution, db = segment.execution, segment.runtime.database
 
     def finish(connection: Any) -> None:
         executions.finish(connection, execution.id, segment.journal.epoch, finished_at=db.clock(), **values)
 
-    segment.append(record, companions=[finish, *companions])
+    segment.append(event.pack(), companions=[finish, *companions])
     segment.left_as = values["status"]
 
 
@@ -186,7 +189,7 @@ def _succeed(segment: Segment, output: Any) -> None:
     stored, keep = blobs.stash(runtime.database, encoded)
     _finish(
         segment,
-        NewRecord("succeeded", None, {}),
+        Succeeded(),
         *([keep] if keep else []),
         status="succeeded",
         output=stored,
@@ -195,27 +198,25 @@ def _succeed(segment: Segment, output: Any) -> None:
 
 
 def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
-    told = _failure(error)
-    _finish(
-        segment, NewRecord("failed", None, {**told, "status": status}), status=status, error=json.dumps(told["error"])
-    )
+    failed = Failed(error=failure.describe(error), step=failure.origin(error) or None, status=status)
+    _finish_failed(segment, failed)
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
-    step = failure.origin(error)
-    return {"error": failure.describe(error), **({"step": step} if step else {})}
+def _finish_failed(segment: Segment, failed: Failed) -> None:
+    _finish(segment, failed, status=failed.status, error=json.dumps(failed.error))
 
 
-def _cancel(segment: Segment, reason: str, **more: Any) -> None:
-    said = json.dumps({"type": "Cancelled", "message": reason})
-    _finish(segment, NewRecord("cancelled", None, {"reason": reason, **more}), status="cancelled", error=said)
+def _finish_cancelled(segment: Segment, cancelled: events.Cancelled) -> None:
+    described = json.dumps({"type": "Cancelled", "message": cancelled.reason})
+    _finish(segment, cancelled, status="cancelled", error=described)
 
 
-def _suspend(segment: Segment, event: str = "suspended") -> None:
+def _suspend(segment: Segment, event_type: type[Waits] = events.Suspended) -> None:
     now = segment.runtime.database.clock()
     instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
     wake_at = min(instants, default=None)
-    waits = {"interrupts": sorted(segment.waiting), "signals": sorted(segment.awaited), "until": wake_at}
+    note = Interrupted if segment.busy or segment.cut else event_type
+    waits = note(interrupts=sorted(segment.waiting), signals=sorted(segment.awaited), until=wake_at)
 
     def suspend(connection: Any) -> None:
         executions.suspend(
@@ -228,16 +229,15 @@ def _suspend(segment: Segment, event: str = "suspended") -> None:
             now=now,
         )
 
-    event = "interrupted" if segment.busy or segment.cut else event
-    segment.append(NewRecord("note", None, {"event": event, **waits}), companions=[suspend])
+    segment.append(waits.pack(), companions=[suspend])
     segment.left_as = "suspended"
 
 
-def _release(segment: Segment, event: str, *, blame: bool = False) -> None:
+def _release(segment: Segment, note: Released | Interrupted, *, blame: bool = False) -> None:
     now = segment.runtime.database.clock()
 
     def release(connection: Any) -> None:
         executions.release(connection, segment.execution.id, segment.journal.epoch, run_after=now, blameless=not blame)
 
-    segment.append(NewRecord("note", None, {"event": event}), companions=[release])
-    segment.left_as = event
+    segment.append(note.pack(), companions=[release])
+    segment.left_as = note.event

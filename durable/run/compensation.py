@@ -18,27 +18,32 @@ from typing import TYPE_CHECKING, Any
 from durable.checkpoint import executions
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal import journal
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import ONCE, ToolPolicy
 from durable.declare.registry import declared, reference
 from durable.declare.signature import plain, policy_of
-from durable.errors import Cancelled, CompensationFailed, LeaseLost, ResultLost, StorageError, Suspended
-from durable.inbox.ask import answer_to
+from durable.errors import Cancelled, CompensationFailed, LeaseLost, StorageError, Suspended
+from durable.inbox.batch import NOTHING, Batch
 from durable.live.scope import Scope, root
 from durable.live.segment import Segment
 from durable.record import failure
 from durable.record.earlier import COMPENSATION
+from durable.record.events import Compensating, CompensatingAlready, StepFailed, StepRetry, StepStarted, unpack_if
+from durable.record.kinds import TOOL
 from durable.record.replay import Replay
-from durable.step.call import StepCall
+from durable.step.act import act_on
+from durable.step.begin import place
+from durable.step.call import Call, Placed
 from durable.step.gates import doubt
 from durable.step.reconcile import given_context
 from durable.step.shells import run_step
+from durable.step.verdicts import Finished, Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from durable.live.services import Services
     from durable.record.earlier import Effect
+    from durable.record.events import PlannedEnding
     from durable.record.replay import Outcome
     from durable.run.process import Process
     from durable.step.call import Pending
@@ -49,16 +54,16 @@ UNDO = "undo"
 """What the key of the compensation of another execution's call adds to that of the call that would repeat it."""
 
 
-def begin(segment: Segment, ending: Mapping[str, Any]) -> Segment | None:
+def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
     """Begin, if the app asks for it and there is anything to undo: the segment in which to go on with ``run``.
 
-    ``ending`` is what the last record is to say: status, and reason or error. Raises LeaseLost.
+    ``ending`` is what the last record is to say. Raises LeaseLost.
     """
     due = [] if segment.compensates is not None else left(segment.replay)
-    if not due or not _wanted(segment, ending["status"]):
+    if not due or not _wanted(segment, ending.status):
         return None
-    told = {"event": "compensating", "ending": dict(ending), "tools": [outcome.name for outcome in due]}
-    segment.append(NewRecord("note", None, told), companions=[_taken_over(segment)])
+    note = Compensating(ending=ending, tools=[outcome.name for outcome in due])
+    segment.append(note.pack(), companions=[_taken_over(segment)])
     return resumed(segment)
 
 
@@ -66,7 +71,7 @@ def resumed(segment: Segment) -> Segment:
     """The segment in which an execution is compensated, under the claim of this one. Raises LeaseLost."""
     runtime, execution = segment.runtime, segment.execution
     if execution.cancel_reason is not None:  # asked for once more: it is on its way
-        segment.append(NewRecord("note", None, {"event": "compensating_already"}), companions=[_taken_over(segment)])
+        segment.append(CompensatingAlready().pack(), companions=[_taken_over(segment)])
     with runtime.database.read() as connection:
         asked = interrupts.find(
             connection,
@@ -103,13 +108,13 @@ def left(replay: Replay) -> list[Outcome]:
     """The calls that are to be undone, the last one first; those of which nobody knows are the last ones."""
 
     def completed(outcome: Outcome) -> int:
-        return outcome.result.seq if outcome.result is not None and outcome.progress == "done" else 2**62
+        return outcome.result.seq if outcome.result is not None and outcome.is_done else 2**62
 
     done = [
         outcome
         for outcome in replay.steps.values()
         if outcome.given is not None
-        and (outcome.progress in {"done", "started"} or _may_have_happened(outcome))
+        and (outcome.is_done or outcome.is_started or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
         and outcome.given.seq > replay.forked_at  # what was copied is the other execution's to undo
@@ -119,12 +124,13 @@ def left(replay: Replay) -> list[Outcome]:
 
 def _may_have_happened(outcome: Outcome) -> bool:
     """Whether a call has failed by a timeout, or in another way that says nothing of what it did."""
-    return outcome.progress == "failed" and outcome.result is not None and "unknown" in outcome.result.meta
+    failed = unpack_if(outcome.result, StepFailed)
+    return outcome.has_failed and failed is not None and failed.unknown
 
 
 def _is_undone(replay: Replay, outcome: Outcome) -> bool:
     known = replay.steps.get(f"{outcome.key}/{STEP}")
-    return known is not None and known.progress == "done"
+    return known is not None and known.is_done
 
 
 def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
@@ -132,14 +138,20 @@ def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
     policy = runtime.policies.of_tool(outcome.name)
     if policy is not None and policy.compensate is not None:
         return policy
-    if outcome.given is None:
+    name = _undoing(outcome)
+    if name is None:
         return None
-    name = outcome.given.meta["compensate"]
     # the key under which the call was made may be for an app, an agent or a tag
     same = [
         one for one in runtime.policies.values() if one.compensate is not None and reference(one.compensate) == name
     ]
     return same[0] if len(same) == 1 else declared(outcome.name, name)
+
+
+def _undoing(outcome: Outcome) -> str | None:
+    """Return the name of the function that undoes this call, as it was when the call began."""
+    started = unpack_if(outcome.given, StepStarted)
+    return None if started is None else started.compensate
 
 
 def is_for_others(runtime: Process, execution_id: str) -> bool:
@@ -165,7 +177,7 @@ def run(segment: Segment) -> list[str]:
             raise Suspended
         rest = [later.name for later in due[number + 1 :]]
         try:
-            if outcome.progress == "done" or _happened(segment, outcome):
+            if outcome.is_done or _happened(segment, outcome):
                 _undo(segment, outcome)
         except (LeaseLost, StorageError):
             raise
@@ -178,24 +190,18 @@ def run(segment: Segment) -> list[str]:
 
 
 def _happened(segment: Segment, outcome: Outcome) -> bool:
-    """Whether a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
+    """True if a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
     assert outcome.given is not None  # noqa: S101 - it is in ``left``
     policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
-    call = StepCall(
-        outcome.name,
-        arguments=outcome.given.value(),
-        policy=policy,
-        scope=root(segment),
-        outcome=outcome,
-        arguments_hash=outcome.arguments_hash,
-        placed=True,
-        begun=True,
-    )
-    if doubt.settle(call, outcome, answer_to(segment, outcome)) == "finished":
-        return True
-    never = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
-    segment.append(NewRecord("step_retry", outcome.key, never))
-    return False
+    call = Call(outcome.name, arguments=outcome.given.value(), policy=policy, scope=root(segment))
+    placed = Placed(call, outcome.arguments_hash, outcome)
+    verdict = doubt.inquire(placed)
+    if isinstance(verdict, Pass):
+        never = StepRetry.of(placed.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+        used_up = NOTHING if verdict.start is None else verdict.start.batch
+        verdict = replace(verdict, batch=verdict.batch + used_up + Batch((never.pack(outcome.key),)))
+    act_on(segment, verdict)
+    return isinstance(verdict, Finished)
 
 
 def undo_earlier(scope: Scope, outcome: Outcome, effect: Effect) -> None:
@@ -213,22 +219,23 @@ def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
     policy = known_to(segment.runtime, outcome)
     if policy is None or policy.compensate is None:
         msg = (
-            f"no function {outcome.given.meta['compensate']} is declared here for {outcome.name}; import its module, "
+            f"no function {_undoing(outcome)} is declared here for {outcome.name}; import its module, "
             "or name one in Runtime(policies={...: ToolPolicy(compensate=...)})"
         )
         raise LookupError(msg)
     fn = policy.compensate
-    if "result_lost" in outcome.result.meta:
-        raise ResultLost(outcome.key, outcome.result.meta["result_lost"])
+    lost = failure.recorded(outcome.result)
+    if lost is not None:
+        raise lost
     result = outcome.result.value()
     given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
-    call = StepCall(
+    call = Call(
         f"compensate:{outcome.name}",
         arguments=given,
         policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
         identity=step,
-        kind="tool",
+        kind=TOOL,
         scope=Scope(segment, outcome.key, context),
     )
 
@@ -236,4 +243,4 @@ def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
         undo = given_context(plain(fn), (pending.arguments["arguments"], pending.arguments["result"]), pending.context)
         return undo()
 
-    run_step(call, body)
+    run_step(place(call), body)

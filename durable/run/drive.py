@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from durable.errors import (
     Suspended,
 )
+from durable.live.ending import is_poisoned, meant_by
 from durable.live.scope import root, within
-from durable.run.close import close, meant, poisoned
+from durable.run.close import close
 from durable.run.open import refused
 from durable.step.attempt import on_own_loop
 
@@ -28,7 +29,7 @@ def drive(app: App, segment: Segment) -> BaseException | None:
     runtime = segment.runtime
     with runtime.telemetry.segment(segment):
         output, error = None, refused(segment)
-        if error is None and not poisoned(segment) and segment.replay.ending is None:
+        if error is None and not is_poisoned(segment) and segment.replay.ending is None:
             try:
                 with within(root(segment)):
                     output = app.run(segment)
@@ -45,7 +46,7 @@ async def _awaited(output: Any, segment: Segment) -> Any:
         with within(root(segment)):  # again: this task is the scope's own, those it starts are branches
             return await output
     except BaseException as exc:
-        quiet = 0 if isinstance(meant(exc), Suspended) else QUIET
+        quiet = 0 if isinstance(meant_by(exc), Suspended) else QUIET
         while quiet < QUIET:  # branches beside the one that waits go on as far as they can
             quiet = 0 if segment.busy else quiet + 1
             await (on_journal_thread(segment.quiet) if segment.busy else asyncio.sleep(0))

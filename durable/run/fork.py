@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import forks
 from durable.checkpoint.executions import NewExecution
-from durable.checkpoint.records import NewRecord
 from durable.declare.ids import checked, new_id
 from durable.errors import InvalidConfiguration, Unsupported
+from durable.record.events import Forked
 from durable.record.prefix import clean_points, nearest
 from durable.record.replay import Replay
 from durable.run.branch import Branch, Carried
@@ -40,7 +40,7 @@ def fork(
     wanted = checked(new_id() if id is None else id, "the execution's id")
     branch = Branch(execution, records[:at], records[at:], wanted)
     carried = _carried(runtime, branch)
-    note = NewRecord("note", None, {"event": "forked", "origin": origin_of(execution.id, records, at)})
+    note = Forked(origin=origin_of(execution.id, records, at)).pack()
     new = NewExecution(
         id=wanted,
         namespace=runtime.namespace,

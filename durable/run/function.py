@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 
 
 def function_app(name: str, fn: Callable[..., Any]) -> App:
-    """The app that calls ``fn``: with the input's keys as keywords if it is a mapping that fits, else with the input.
+    """Return the app that calls ``fn``.
 
-    A parameter annotated ToolContext is filled in.
+    The input's keys are passed as keywords if it is a mapping that fits; otherwise the input is the one argument. A
+    parameter annotated ToolContext is filled in.
     """
     signature = inspect.signature(fn)
     context = context_parameter(fn)
 
     def run(segment: Segment) -> Any:
-        given = segment.execution.input
+        input_ = segment.execution.input
         named = {} if context is None else {context: root(segment).tool_context}
         if signature.parameters.keys() == named.keys():
             return fn(**named)
-        if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+        if isinstance(input_, Mapping) and all(isinstance(key, str) for key in input_):
             try:
-                signature.bind(**{**given, **named})
+                signature.bind(**{**input_, **named})
             except TypeError:
-                return fn(given, **named)
-            return fn(**{**given, **named})
-        return fn(given, **named)
+                return fn(input_, **named)
+            return fn(**{**input_, **named})
+        return fn(input_, **named)
 
     return App(name, run)

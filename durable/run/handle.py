@@ -1,4 +1,4 @@
-"""A handle: one execution from the outside. Reads the database each time; holds nothing."""
+"""Handle one execution from the outside. Reads the database each time; holds nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What driving an execution came to.
+    """Outcome of driving an execution.
 
     ``status`` is final, or ``suspended`` with what it waits for in ``interrupts``.
     """
@@ -63,14 +63,14 @@ class Handle:
         return Aio(self, self._runtime.database)
 
     def execution(self) -> Execution:
-        """The execution as it stands now. Raises ExecutionNotFound."""
+        """Return the execution as it stands now. Raises ExecutionNotFound."""
         runtime = self._runtime
         with runtime.database.read() as connection:
             return executions.get(connection, runtime.namespace, self.id, runtime.load)
 
     @property
     def status(self) -> str:
-        """pending, running, suspended, succeeded, failed, cancelled or dead."""
+        """Return pending, running, suspended, succeeded, failed, cancelled or dead."""
         return self.execution().status
 
     def result(self, timeout: float | None = None) -> Any:
@@ -79,28 +79,32 @@ class Handle:
         Raises ExecutionFailed, ExecutionCancelled, or TimeoutError if it has not ended by then.
         """
         give_up = None if timeout is None else time.monotonic() + timeout
-        while not (found := self.execution()).ended:
+        execution = self.execution()
+        while not execution.ended:
             if give_up is not None and time.monotonic() >= give_up:
-                msg = f"execution {self.id!r} is {found.status} after {timeout} s"
+                msg = f"execution {self.id!r} is {execution.status} after {timeout} s"
                 raise TimeoutError(msg)
             self._runtime.clock.sleep(POLL)
-        return outcome(found)
+            execution = self.execution()
+        return outcome(execution)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._ended().__await__()
 
     async def _ended(self) -> Any:
         runtime = self._runtime
-        while not (found := await runtime.database.on_journal_thread(self.execution)).ended:
+        execution = await runtime.database.on_journal_thread(self.execution)
+        while not execution.ended:
             await runtime.clock.sleep_async(POLL)
-        return outcome(found)
+            execution = await runtime.database.on_journal_thread(self.execution)
+        return outcome(execution)
 
     def history(self) -> list[Record]:
-        """All records of its journal, in order."""
+        """Return all records of its journal, in order."""
         return self.events()
 
     def events(self, after: int = 0) -> list[Record]:
-        """The records behind seq ``after``: an event stream whose offset is the seq."""
+        """Return the records behind seq ``after``: an event stream whose offset is the seq."""
         self.execution()
         with self._runtime.database.read() as connection:
             return journal.read(connection, self.id, self._runtime.load, after=after)
@@ -111,7 +115,7 @@ class Handle:
             return journal.verify(connection, self.id)[0]
 
     def interrupts(self) -> list[Interrupt]:
-        """Its interrupts, oldest first."""
+        """Return its interrupts, oldest first."""
         return self._runtime.interrupts(status=None, execution_id=self.id)
 
     def cancel(self, reason: str = "cancelled by request", *, compensate: bool | None = None) -> None:
@@ -123,11 +127,11 @@ class Handle:
         cannot undo it, a worker does. Raises ExecutionClosed.
         """
         reason = self._runtime.secrets.redactor.text(text(reason, "the reason"))
-        found = self.execution()
-        if found.status == "cancelled":
+        execution = self.execution()
+        if execution.status == "cancelled":
             return
-        if found.ended:
-            raise ExecutionClosed(self.id, found.status, "cancel")
+        if execution.ended:
+            raise ExecutionClosed(self.id, execution.status, "cancel")
         runtime = self._runtime
         now = runtime.database.clock()
         runtime.database.transact(
@@ -145,9 +149,9 @@ class Handle:
         repeats itself, and still counts once. Raises ExecutionClosed if the execution has ended, SignalConflict if
         the id is taken by another signal, InvalidId, NotEncodable.
         """
-        found = self.execution()
-        if found.ended:
-            raise ExecutionClosed(self.id, found.status, f"signal {name!r} to")
+        execution = self.execution()
+        if execution.ended:
+            raise ExecutionClosed(self.id, execution.status, f"signal {name!r} to")
         runtime = self._runtime
         encoded = runtime.codec.encode(payload, what=f"the payload of signal {name!r}")
         sent_as = None if id is None else checked(id, "the signal's id")
@@ -173,7 +177,7 @@ class Handle:
 
 
 def outcome(execution: Execution) -> Any:
-    """The output of an ended execution. Raises ExecutionFailed or ExecutionCancelled."""
+    """Return the output of an ended execution. Raises ExecutionFailed or ExecutionCancelled."""
     error = execution.error or {"type": "", "message": ""}
     if execution.status == "cancelled":
         raise ExecutionCancelled(execution.id, error["message"])

@@ -1,6 +1,6 @@
 """Tools: a plain function that says what it does to the world.
 
-``@tool`` changes nothing for a caller outside of executions. Inside one, a call becomes a step under the tool's
+``@tool`` changes nothing for a caller outside executions. Inside one, a call becomes a step under the tool's
 policy, unless an adapter has made it one already. A parameter annotated ``ToolContext`` is filled in, and is never
 part of the signature that a framework shows to a model.
 """
@@ -11,18 +11,20 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from durable.declare.policy import Effect, ToolPolicy
+from durable.declare.policy import ToolPolicy
 from durable.declare.registry import declare
 from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_context
 from durable.errors import Unsupported
 from durable.live.scope import scope
 from durable.live.tool_context import detached
+from durable.record.kinds import TOOL
 from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.declare.breaker import Breaker
+    from durable.declare.effects import EffectName
     from durable.declare.policy import Approval, OnRepeat
     from durable.declare.rate import Rate
     from durable.declare.retry import Retry
@@ -39,7 +41,7 @@ def tool(fn: F, /) -> F: ...
 @overload
 def tool(
     *,
-    effect: Effect = "once",
+    effect: EffectName = "once",
     approval: Approval | bool | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
@@ -58,7 +60,8 @@ def tool(
 def tool(fn: Any = None, /, **options: Any) -> Any:
     """Declare a tool's policy; see ToolPolicy for the options. Works on functions and on a framework's tool objects.
 
-    Raises Unsupported for ``effect="transactional"`` on an async function, InvalidConfiguration for an unknown effect.
+    Raises Unsupported for a generator function, which a framework would call without running it, and for
+    ``effect="transactional"`` on an async function; InvalidConfiguration for an unknown effect.
     """
     if fn is None:
         return functools.partial(_declare, policy=ToolPolicy(**options))
@@ -70,22 +73,25 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     if not inspect.isroutine(fn):
         object.__setattr__(fn, ATTRIBUTE, policy)
         return fn
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        msg = f"{fn.__name__}: a tool that is a generator function; return a list of what it yields"
+        raise Unsupported(msg)
     is_async = inspect.iscoroutinefunction(fn)
-    if is_async and policy.effect == "transactional":
+    if is_async and policy.does.in_transaction:
         msg = f"{fn.__name__}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        here = scope()
-        if here is None:
+        current = scope()
+        if current is None:
             return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
-        if fn.__name__ in here.body_of:
-            return fn(*args, **with_context(fn, args, kwargs, here.tool_context))
+        if fn.__name__ in current.body_of:
+            return fn(*args, **with_context(fn, args, kwargs, current.tool_context))
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
-        found = governing(here, fn.__name__, policy)
-        return call_as_step(here, fn, fn.__name__, args, kwargs, policy=found, kind="tool")
+        governed = governing(current, fn.__name__, policy)
+        return call_as_step(current, fn, fn.__name__, args, kwargs, policy=governed, kind=TOOL)
 
     wrapper = call
     if is_async:

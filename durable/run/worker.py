@@ -34,7 +34,7 @@ STOP_SEEN = 0.5
 
 
 class Worker:
-    """Drives up to ``concurrency`` executions of its queues at once, looking for more every ``poll`` seconds."""
+    """Drive up to ``concurrency`` executions of its queues at once, looking for more every ``poll`` seconds."""
 
     def __init__(self, runtime: Process, *, concurrency: int, queues: Sequence[str], poll: float) -> None:
         self.runtime = runtime
@@ -74,26 +74,27 @@ class Worker:
 
     def claim(self) -> Segment | None:
         """Claim the next runnable execution of this worker's queues and apps; None if there is none."""
-        runtime, db = self.runtime, self.runtime.database
+        runtime = self.runtime
+        db = self.runtime.database
         with db.read() as connection:
             dead = tuple(name for name in claims.owners(connection, runtime.namespace) if is_dead(name))
             waiting = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
         if waiting is None:
             return None
 
-        def take(connection: Any) -> tuple[str, int, tuple[int, bytes]] | None:
-            found = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
-            if found is None:
+        def claim_next(connection: Any) -> tuple[str, int, tuple[int, bytes]] | None:
+            execution_id = claims.runnable(db, connection, runtime.namespace, self.queues, runtime.apps, dead)
+            if execution_id is None:
                 return None
             owner = runtime.leases.owner
-            return found, *claims.claim(db, connection, runtime.namespace, found, owner, dead=dead)
+            return execution_id, *claims.claim(db, connection, runtime.namespace, execution_id, owner, dead=dead)
 
         claimed_at = runtime.clock.monotonic()
         try:
-            taken = db.transact(take)
+            claimed = db.transact(claim_next)
         except (ExecutionBusy, ExecutionClosed):
             return None
-        return None if taken is None else load_segment(runtime, *taken, claimed_at=claimed_at)
+        return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
 
     def _claim_quietly(self) -> Segment | None:
         try:

@@ -1,7 +1,7 @@
-"""The forms in which a secret may show up: as it stands, escaped, URL-encoded, in hex, and inside of any base64.
+"""List the forms in which a secret may show up: as it stands, escaped, URL-encoded, in hex, and inside any base64.
 
-Base64 of a text that holds the secret has one of three looks, by the place of the secret modulo three; the
-characters at its edges, which depend on what stands beside it, are left out of the form.
+Base64 of a text that holds the secret has one of three forms, by the position of the secret modulo three. Characters at
+its edges depend on what stands beside it, and are left out of the form.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _LONG_ENOUGH = 6
 
 
 def forms(value: str) -> set[str]:
-    """All texts that give the secret away, without those that are too short to mean it."""
+    """Return all texts that give the secret away, without those that are too short to mean it."""
     data = value.encode("utf-8", "surrogatepass")
-    found = {value, *_escaped(value), *_quoted(data), data.hex(), data.hex().upper()}
+    texts = {value, *_escaped(value), *_quoted(data), data.hex(), data.hex().upper()}
     for place in range(3):
-        found.update(part for part in _in_base64(data, place) if len(part) >= _LONG_ENOUGH)
+        texts.update(part for part in _in_base64(data, place) if len(part) >= _LONG_ENOUGH)
     whole = base64.b64encode(data).decode()
-    return found | {whole, whole.translate(_URL_SAFE)}
+    return texts | {whole, whole.translate(_URL_SAFE)}
 
 
 _URL_SAFE = str.maketrans("+/", "-_")

@@ -1,8 +1,8 @@
-"""Redaction: what was resolved as a secret is taken out of whatever is recorded, logged or raised.
+"""Redact: take resolved secrets out of whatever is recorded, logged or raised.
 
-Stored values are changed inside of their strings only, so that they can still be read back; bytes are changed as
+Stored values are changed inside their strings only, so that they can still be read back; bytes are changed as
 bytes. ``Authorization``, ``Proxy-Authorization``, ``Cookie`` and ``Set-Cookie`` headers are taken out whoever
-returned them. As long as nothing was resolved, only a look for those four is paid for.
+returned them. As long as nothing was resolved, the only cost is the search for those four.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HOLDERS = frozenset({"tuple", "set", "frozenset", "deque", "dict", "OrderedDict
 
 
 class Redactor:
-    """What must not be recorded by one runtime. Thread-safe; ``add`` is seen by what is recorded from then on."""
+    """Redactor of one runtime. Thread-safe. ``add`` takes effect on whatever is recorded from then on."""
 
     def __init__(self) -> None:
         self._values: dict[str, deque[str]] = {}
@@ -46,24 +46,24 @@ class Redactor:
 
     @property
     def knows(self) -> bool:
-        """Whether any secret was resolved yet."""
+        """True if any secret was resolved yet."""
         return bool(self._forms)
 
     def add(self, name: str, value: str) -> None:
         """Take this value out from now on; ``[redacted:name]`` stands in its place."""
         with self._lock:
-            known = self._values.setdefault(name, deque(maxlen=KEPT))
-            if value in known:
+            values = self._values.setdefault(name, deque(maxlen=KEPT))
+            if value in values:
                 return
-            known.append(value)
+            values.append(value)
             names = {form: label for label, held in self._values.items() for each in held for form in forms(each)}
-            ordered = sorted(names.items(), key=lambda found: len(found[0]), reverse=True)
+            ordered = sorted(names.items(), key=lambda pair: len(pair[0]), reverse=True)
             self._forms = tuple((form, form.encode("utf-8", "surrogatepass"), label) for form, label in ordered)
         with _guard:
             _active.add(self)
 
     def stored(self, data: bytes) -> bytes:
-        """An encoded value without secrets; the same object if it has none."""
+        """Return an encoded value without secrets; the same object if it has none."""
         headers = any(hint in data for hint in _HINTS)
         if not headers and not any(form in data for _, form, _ in self._forms):
             return data
@@ -74,7 +74,7 @@ class Redactor:
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode()
 
     def plain(self, value: Any) -> Any:
-        """Plain JSON without secrets; the same object if it has none."""
+        """Return plain JSON without secrets; the same object if it has none."""
         if type(value) is str:
             return self._sub(value)
         if type(value) is list:
@@ -89,9 +89,9 @@ class Redactor:
         return value
 
     def text(self, text: str) -> str:
-        """A message without secrets and header lines."""
+        """Return a message without secrets and header lines."""
         if tells_of_headers(text):
-            text = _HEADER_LINE.sub(lambda found: f"{found[1]}{found[2]}{_gone('header')}", text)
+            text = _HEADER_LINE.sub(lambda match: f"{match[1]}{match[2]}{_gone('header')}", text)
         return self._sub(text)
 
     def _sub(self, text: str) -> str:
@@ -101,33 +101,36 @@ class Redactor:
         return text
 
     def binary(self, data: bytes) -> bytes:
-        """Bytes without secrets; the same object if they have none."""
+        """Return bytes without secrets; the same object if they have none."""
         for _, form, name in self._forms:
             if form in data:
                 data = data.replace(form, _gone(name).encode())
         return data
 
     def _object(self, value: dict[str, Any]) -> Any:
-        tag = value.get(TAG)
-        if type(tag) is str and tag in _IN_BYTES and type(held := value.get("v")) is str:
-            data = base64.b64decode(held)
-            clean = self.binary(data)
-            return value if clean == data else {TAG: tag, "v": base64.b64encode(clean).decode()}
-        changed, out = False, {}
+        tag = _tag_of(value)
+        if tag in _IN_BYTES and type(value.get("v")) is str:
+            return self._in_base64(value, tag)
+        out = {}
+        changed = False
         for key, item in value.items():
-            if key == TAG and type(tag) is str:
-                out[key] = item
-                continue
-            name, kept = self._sub(key), self.plain(item)
-            if _header(key, kept):
-                kept = _gone("header")
-            changed = changed or kept is not item or name != key
-            out[name] = kept
-        if changed and type(tag) is str and ":" not in tag and tag not in _HOLDERS and type(out.get("v")) is str:
-            return out["v"]  # a date, a UUID or a path that is a secret: what is left of it is text
-        if changed and tag == "str":
-            return out["v"]  # its lone surrogates are no longer where they were
-        return out if changed else value
+            name, content = (key, item) if key == TAG and tag is not None else self._field(key, item)
+            changed = changed or content is not item or name != key
+            out[name] = content
+        if not changed:
+            return value
+        return out["v"] if _is_text_now(tag, out) else out
+
+    def _field(self, key: str, item: Any) -> tuple[str, Any]:
+        content = self.plain(item)
+        if _header(key, content):
+            content = _gone("header")
+        return self._sub(key), content
+
+    def _in_base64(self, value: dict[str, Any], tag: str | None) -> dict[str, Any]:
+        data = base64.b64decode(value["v"])
+        clean = self.binary(data)
+        return value if clean == data else {TAG: tag, "v": base64.b64encode(clean).decode()}
 
 
 _active: weakref.WeakSet[Redactor] = weakref.WeakSet()
@@ -135,7 +138,7 @@ _guard = threading.Lock()
 
 
 def active() -> list[Redactor]:
-    """The redactors of this process that know a secret."""
+    """Return the redactors of this process that know a secret."""
     if not _active:
         return []
     with _guard:
@@ -143,7 +146,7 @@ def active() -> list[Redactor]:
 
 
 def tells_of_headers(text: str) -> bool:
-    """Whether the text may have a header line that is to be cut."""
+    """True if the text may have a header line that is to be cut."""
     return any(hint in text for hint in _TEXT_HINTS)
 
 
@@ -151,12 +154,28 @@ def _gone(name: str) -> str:
     return f"[redacted:{name}]"
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and type(one) in (str, int, float) and one == other)
+def _same(left_value: Any, right_value: Any) -> bool:
+    return left_value is right_value or (
+        type(left_value) is type(right_value) and type(left_value) in (str, int, float) and left_value == right_value
+    )
+
+
+def _tag_of(value: dict[str, Any]) -> str | None:
+    tag = value.get(TAG)
+    return tag if type(tag) is str else None
+
+
+def _is_text_now(tag: str | None, redacted: dict[str, Any]) -> bool:
+    """True if what is left of a tagged value is plain text, because a part of it was a secret."""
+    if tag == "str":
+        return True  # its lone surrogates are no longer where they were
+    if tag is None or ":" in tag or tag in _HOLDERS:
+        return False
+    return type(redacted.get("v")) is str  # a date, a UUID or a path
 
 
 def _header(name: Any, value: Any) -> bool:
-    """Whether this is a header that tells who the caller is: cookies are ``name=value``."""
+    """True if this is a header that tells who the caller is: cookies are ``name=value``."""
     if type(name) is not str or type(value) is not str or not _HEADER.fullmatch(name):
         return False
     return "=" in value if name.lower().endswith("cookie") else not value.startswith("[redacted:")

@@ -1,4 +1,4 @@
-"""Where secrets come from: each resolver is a callable from a name to the value, None if it does not know it."""
+"""Resolve secrets by name. A resolver is a callable from a name to the value, or None if it does not know it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 
 class Environment:
-    """The environment variables of this process, as they are when a secret is asked for."""
+    """Environment variables of this process, as they are when a secret is asked for."""
 
     def __call__(self, name: str) -> str | None:
-        """The variable's value."""
+        """Return the variable's value."""
         return os.environ.get(name)
 
 
 class Files:
-    """A folder with one secret a file, as container platforms mount it: ``Files("/run/secrets")``.
+    """Folder with one secret a file, as container platforms mount it: ``Files("/run/secrets")``.
 
     A line break at the end of a file is not part of the secret. Names that are no plain file names are not looked
     up. Raises OSError for a file that is there and cannot be read.
@@ -35,7 +35,7 @@ class Files:
         self._folder = Path(folder)
 
     def __call__(self, name: str) -> str | None:
-        """The file's content."""
+        """Return the file's content."""
         if not _FILE_NAME.fullmatch(name):
             return None
         try:
@@ -45,7 +45,7 @@ class Files:
 
 
 class Keyring:
-    """The keyring of the operating system, under this service name.
+    """Keyring of the operating system, under this service name.
 
     Needs the extra ``keyring``; raises InvalidConfiguration without it.
     """
@@ -60,16 +60,16 @@ class Keyring:
         self._service = service
 
     def __call__(self, name: str) -> str | None:
-        """The password that the keyring holds for this name."""
+        """Return the password that the keyring holds for this name."""
         return self._ask(self._service, name)
 
 
 def resolvers(sources: Sources | None) -> tuple[Resolver, ...]:
-    """The resolvers in their order; the environment if none is given. Raises InvalidConfiguration."""
+    """Return the resolvers in their order; the environment if none is given. Raises InvalidConfiguration."""
     if sources is None:
         return (Environment(),)
-    given = [sources] if isinstance(sources, Mapping) or callable(sources) else sources
-    return tuple(_resolver(source) for source in given)
+    listed = [sources] if isinstance(sources, Mapping) or callable(sources) else sources
+    return tuple(_resolver(source) for source in listed)
 
 
 def _resolver(source: object) -> Resolver:

@@ -1,7 +1,8 @@
-"""Errors without secrets: of an error, of all that it came from, and of the members of a group.
+"""Take secrets out of errors: out of an error, of all that it came from, and of the members of a group.
 
-Closed: each is cleaned in place where its class allows that. One that still tells a secret afterwards, or cannot be
-looked at, is replaced by a plain error that says the rest, so that no traceback leads to it.
+This fails closed. Each error is cleaned in place where its class allows that. An error that still tells a secret
+afterwards, or cannot be looked at, is replaced by a plain error with the rest of its text, so that no traceback leads
+to it.
 """
 
 from __future__ import annotations
@@ -25,39 +26,46 @@ _LINKS = tuple(cast("GetSetDescriptorType", vars(BaseException)[name]) for name 
 
 
 def scrubbed(redactor: Redactor, error: BaseException) -> BaseException:
-    """The error, with no secret in its text, notes, arguments, causes and members; another one if it cannot be had."""
+    """Return the error with no secret in its text, notes, arguments, causes and members.
+
+    It is another error where the same one cannot be cleaned.
+    """
     linked = _linked(error)
-    if not redactor.knows and not any(tells_of_headers(_text(one)) for one in linked):
+    if not redactor.knows and not any(tells_of_headers(_text(member)) for member in linked):
         return error
-    cleaned = [_cleaned(redactor, one) for one in linked]
-    kept = {id(one): clean and not _tells(redactor, one) for one, clean in zip(linked, cleaned, strict=True)}
+    # all are cleaned before any is looked at: the text of one may hold that of another
+    cleaned = [_cleaned(redactor, member) for member in linked]
+    clean = {
+        id(member): in_place and not _tells(redactor, member) for member, in_place in zip(linked, cleaned, strict=True)
+    }
     new: dict[int, BaseException] = {}
-    for one in linked:
-        _replaced(redactor, one, kept, new)
-    for one in linked:
-        _relink(one, new)
+    for member in linked:
+        _replaced(redactor, member, clean, new)
+    for member in linked:
+        _relink(member, new)
     return new[id(error)]
 
 
-def _relink(one: BaseException, new: dict[int, BaseException]) -> None:
-    here, suppress = new[id(one)], one.__suppress_context__
+def _relink(error: BaseException, new: dict[int, BaseException]) -> None:
+    replacement = new[id(error)]
+    suppress = error.__suppress_context__
     for link in _LINKS:
-        before = link.__get__(one)
-        link.__set__(here, None if before is None else new[id(before)])
-    BaseException.__setattr__(here, "__suppress_context__", suppress)  # which setting a cause has changed
+        before = link.__get__(error)
+        link.__set__(replacement, None if before is None else new[id(before)])
+    BaseException.__setattr__(replacement, "__suppress_context__", suppress)  # which setting a cause has changed
 
 
 def _linked(error: BaseException) -> list[BaseException]:
-    """The error and all that a traceback of it shows, each once."""
-    found: dict[int, BaseException] = {}
+    """Return the error and all that a traceback of it shows, each once."""
+    linked: dict[int, BaseException] = {}
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in found:
+        member = waiting.pop()
+        if member is None or id(member) in linked:
             continue
-        found[id(one)] = one
-        waiting += [*(link.__get__(one) for link in _LINKS), *_members(one)]
-    return list(found.values())
+        linked[id(member)] = member
+        waiting += [*(link.__get__(member) for link in _LINKS), *_members(member)]
+    return list(linked.values())
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
@@ -71,9 +79,11 @@ def _cleaned(redactor: Redactor, error: BaseException) -> bool:
         if any(now is not then for now, then in zip(args, error.args, strict=True)):
             error.args = args
         for name, value in list(vars(error).items()):
-            if type(value) in {str, bytes} and (clean := _held(redactor, value)) is not value:
+            clean = _held(redactor, value) if type(value) in {str, bytes} else value
+            if clean is not value:
                 setattr(error, name, clean)
-        if (notes := getattr(error, "__notes__", None)) is not None:
+        notes = getattr(error, "__notes__", None)
+        if notes is not None:
             error.__notes__ = [redactor.text(str(note)) for note in notes]
     except Exception:  # noqa: BLE001 - a class of the user's may forbid anything: then it is replaced
         return False
@@ -91,7 +101,7 @@ def _held(redactor: Redactor, value: Any) -> Any:
 
 
 def _tells(redactor: Redactor, error: BaseException) -> bool:
-    """Whether anything that is printed of it has a secret; yes if that cannot be seen."""
+    """True if anything that is printed of it has a secret, or if that cannot be seen."""
     if any(getattr(type(error), link.__name__) is not link for link in _LINKS):
         return True  # a traceback would follow others than are looked at here
     try:
@@ -103,27 +113,27 @@ def _tells(redactor: Redactor, error: BaseException) -> bool:
 
 
 def _replaced(
-    redactor: Redactor, error: BaseException, kept: dict[int, bool], new: dict[int, BaseException]
+    redactor: Redactor, error: BaseException, clean: dict[int, bool], new: dict[int, BaseException]
 ) -> BaseException:
-    """The error itself or its stand-in, which is remembered."""
+    """Return the error itself or its stand-in, and remember which."""
     if id(error) not in new:
         before = _members(error)
-        members = [_replaced(redactor, member, kept, new) for member in before]
-        same = kept[id(error)] and all(now is then for now, then in zip(members, before, strict=True))
+        members = [_replaced(redactor, member, clean, new) for member in before]
+        same = clean[id(error)] and all(now is then for now, then in zip(members, before, strict=True))
         new[id(error)] = error if same else _stand_in(redactor, error, members)
     return new[id(error)]
 
 
 def _stand_in(redactor: Redactor, error: BaseException, members: list[BaseException]) -> BaseException:
-    said = redactor.text(f"{type(error).__qualname__}: {_text(error)}")
-    made: BaseException
+    text = redactor.text(f"{type(error).__qualname__}: {_text(error)}")
+    stand_in: BaseException
     if members:
-        made = BaseExceptionGroup(said, members)
+        stand_in = BaseExceptionGroup(text, members)
     elif isinstance(error, Exception):
-        made = RuntimeError(said)
+        stand_in = RuntimeError(text)
     else:
-        made = next(kind for kind in _CONTROL if isinstance(error, kind))(said)
-    return made.with_traceback(error.__traceback__)
+        stand_in = next(kind for kind in _CONTROL if isinstance(error, kind))(text)
+    return stand_in.with_traceback(error.__traceback__)
 
 
 def _text(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Resolving: by name, at the call, in the worker; what was resolved is known to the redactor from then on."""
+"""Resolve secrets by name, at the call, in the worker. The redactor knows each of them from then on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SecretStore:
-    """The secrets of one runtime, and the redactor that keeps them out of its records."""
+    """Secrets of one runtime, and the redactor that keeps them out of its records."""
 
     def __init__(self, sources: Sources | None = None, redactor: Redactor | None = None) -> None:
         self.given = sources is not None
@@ -23,7 +23,7 @@ class SecretStore:
         self._resolvers = resolvers(sources)
 
     def resolve(self, name: str) -> str:
-        """The value of the first resolver that knows it, redacted from now on. Raises SecretMissing."""
+        """Return the value of the first resolver that knows it, redacted from now on. Raises SecretMissing."""
         for resolver in self._resolvers:
             try:
                 value = resolver(name)
@@ -41,7 +41,7 @@ class SecretStore:
 
 
 class Secrets(Mapping[str, str]):
-    """The secrets a tool has declared, resolved when asked for. Never in a repr.
+    """Secrets that a tool has declared, resolved when asked for. Never in a repr.
 
     Raises SecretUndeclared or SecretMissing, both KeyErrors.
     """

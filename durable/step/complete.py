@@ -1,20 +1,20 @@
-"""Record what an attempt of a step came to."""
+"""Complete a step: record what an attempt of it came to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.record import failure
+from durable.record.events import OutcomeUnknown, StepRetry
 from durable.secrets.scrubbing import scrubbed
-from durable.step import retrying
 from durable.step.gates import pace
-from durable.step.records import as_returned, done, failed
+from durable.step.records import done, failed
+from durable.step.retrying import next_attempt
 
 if TYPE_CHECKING:
     from durable.step.attempt import Ended
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Pending, Placed
 
 
 def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
@@ -22,57 +22,63 @@ def complete_step(pending: Pending, ended: Ended, seconds: float) -> bool:
 
     Raises the attempt's own error where that is final.
     """
-    runtime = pending.call.scope.segment.runtime
+    runtime = pending.segment.runtime
     if ended.error is not None:
         ended = replace(ended, error=scrubbed(runtime.secrets.redactor, ended.error))
     with runtime.telemetry.completing(pending, ended, seconds):
         try:
-            return _complete(pending, ended, seconds)
+            if ended.error is None:
+                return _done(pending, ended, seconds)
+            return _failed(pending, ended, ended.error, seconds)
         finally:
-            pace.report(pending.call, pending.outcome, ended)
+            pace.report(pending, ended)
 
 
-def _complete(pending: Pending, ended: Ended, seconds: float) -> bool:
-    call, outcome, segment = pending.call, pending.outcome, pending.call.scope.segment
-    took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
-    if ended.error is None:
-        record = done(call, outcome, ended.value, took)
-        segment.append(record)
-        return as_returned(record)
-    failure.mark(ended.error, outcome.key)
-    if call.composite:
-        segment.forget_failures(outcome.key)
-        raise ended.error
-    if ended.unknown and call.policy.effect == "once":
-        unknown = {"event": "outcome_unknown", "step": outcome.key, "error": failure.describe(ended.error)}
-        segment.append(NewRecord("note", None, unknown))
-        call.unknown = ended.error
+def _done(pending: Pending, ended: Ended, seconds: float) -> bool:
+    event, encoded = done(pending.placed, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})
+    pending.segment.append(event.pack(pending.key, encoded))
+    return event.as_returned
+
+
+def _failed(pending: Pending, ended: Ended, error: BaseException, seconds: float) -> bool:
+    call, placed, segment = pending.call, pending.placed, pending.segment
+    failure.mark(error, pending.key)
+    if call.kind.is_scope:
+        segment.forget_failures(pending.key)
+        raise error
+    if ended.unknown and call.policy.does.settles:
+        segment.append(OutcomeUnknown(step=pending.key, error=failure.describe(error)).pack())
+        placed.unknown = error
         return False
     now = segment.runtime.database.clock()
-    follows = retrying.after(pending, ended.error, now=now)
-    meta = call.meta(**took, error=failure.describe(follows.error), **follows.meta)
-    if ended.unknown:
-        meta["unknown"] = True
-    if follows.delay is not None:
-        segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + follows.delay}))
-        return False
-    segment.append(failed(call, outcome.key, follows.error, meta))
-    raise follows.error
+    follows = next_attempt(pending, error, now=now)
+    attempted = {
+        "attempt": pending.attempt,
+        "seconds": round(seconds, 6),
+        "error": failure.describe(follows.error),
+        "unknown": ended.unknown,
+    }
+    if follows.delay is None:
+        segment.append(failed(placed, follows.error, {**attempted, "heard": follows.heard}))
+        raise follows.error
+    retry = StepRetry.of(placed.about, **attempted, token_renewed=follows.token_renewed, not_before=now + follows.delay)
+    segment.append(retry.pack(pending.key))
+    return False
 
 
-def never_entered(call: StepCall) -> None:
-    """The caller was cancelled before the body of this step began: that it was started leaves no doubt."""
-    outcome, segment = call.outcome, call.scope.segment
-    if outcome is None or call.entered or outcome.progress != "started" or outcome.epoch != segment.journal.epoch:
+def never_entered(placed: Placed) -> None:
+    """Undo the started record of a step whose body never began, so that it is not in doubt."""
+    outcome, segment = placed.match, placed.segment
+    if outcome is None or not outcome.is_started or outcome.epoch != segment.journal.epoch:
         return
-    meta = call.meta(attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
-    segment.append(NewRecord("step_retry", outcome.key, meta))
+    retry = StepRetry.of(placed.about, attempt=outcome.attempts - 1, not_before=0.0, never_entered=True)
+    segment.append(retry.pack(outcome.key))
 
 
 def waits_inside(pending: Pending) -> None:
-    """A call inside this step's body waits: the body left in good order, and is to be entered again, without doubt."""
-    call = pending.call
-    if call.policy.effect == "once" and not call.composite:
-        meta = call.meta(attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)
-        call.scope.segment.append(NewRecord("step_retry", pending.outcome.key, meta))
-    call.scope.segment.rewind(pending.outcome.key)
+    """Record that a call inside this step waits: its body was left in good order, and is entered again."""
+    call, segment = pending.call, pending.segment
+    if call.policy.does.announced and call.kind.has_effect:
+        retry = StepRetry.of(pending.placed.about, attempt=pending.attempt - 1, not_before=0.0, waits_inside=True)
+        segment.append(retry.pack(pending.key))
+    segment.rewind(pending.key)

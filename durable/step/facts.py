@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from durable.declare.rules import Facts
 
 if TYPE_CHECKING:
-    from durable.step.call import StepCall
+    from durable.step.call import Call
 
 
-def facts_of(call: StepCall, arguments: Any) -> Facts:
-    """The facts of a call about to be made, with these arguments."""
-    segment, key = call.scope.segment, call.key
+def facts_of(call: Call, arguments: Any, *, key: str = "") -> Facts:
+    """Return the facts of a call about to be made, with these arguments; ``key`` is its step's, if that is known."""
+    segment = call.segment
     execution = segment.execution
     return Facts(
         call.name,
@@ -20,5 +20,5 @@ def facts_of(call: StepCall, arguments: Any) -> Facts:
         call.agent or execution.app,
         execution.app,
         execution.tags,
-        lambda tool: segment.ledger.calls(tool, but=key),
+        lambda tool: segment.usage.calls(tool, but=key),
     )

@@ -15,33 +15,31 @@ from durable.live.scope import undriven
 from durable.record import failure
 from durable.secrets.scrubbing import scrubbed
 from durable.step.attempt import on_own_loop, run_attempt
-from durable.step.call import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.live.tool_context import ToolContext
-    from durable.record.replay import Outcome
-    from durable.step.call import StepCall
+    from durable.step.call import Placed
 
 
-def reconciled(call: StepCall, outcome: Outcome, arguments: Any) -> Done | NotDone | str:
-    """What the tool's ``reconcile`` says; a text where it cannot tell, for the person who is asked. Blocks."""
-    policy, segment = call.policy, call.scope.segment
+def reconciled(placed: Placed, arguments: Any) -> Done | NotDone | str:
+    """Return what the tool's ``reconcile`` says; a text for the person who is asked, where it cannot tell. Blocks."""
+    policy, segment = placed.call.policy, placed.segment
     if policy.reconcile is None:
         return "nobody knows whether it happened"
-    key = key_of(call, outcome, arguments)
+    key = placed.idempotency_key(arguments)
     now = segment.runtime.database.clock()
     context = segment.context(
-        outcome.key,
-        call.name,
-        attempt=outcome.attempts,
+        placed.key,
+        placed.call.name,
+        attempt=placed.outcome.attempts,
         idempotency_key=key,
         deadline_at=None if policy.timeout is None else now + policy.timeout,
         secrets=policy.secrets,
     )
     ask = given_context(policy.reconcile, (key, arguments), context)
-    ended = run_attempt(ask, outcome.key, policy.timeout)
+    ended = run_attempt(ask, placed.key, policy.timeout)
     if ended.error is not None:
         said = failure.describe(scrubbed(segment.runtime.secrets.redactor, ended.error))
         return f"reconcile raised {said['type']}: {said['message']}"

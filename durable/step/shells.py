@@ -1,4 +1,4 @@
-"""The two shells that drive a step, one synchronous and one asynchronous; they decide nothing.
+"""The two shells that drive a whole step, one synchronous and one asynchronous; they decide nothing.
 
 Each asks ``begin_step``, runs the body as an attempt inside the step's own scope, and hands what it came to to
 ``complete_step``.
@@ -14,104 +14,108 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable.errors import Unsupported
 from durable.live.scope import within
+from durable.record.events import StepDone, unpack_if
 from durable.step.attempt import Ended, run_attempt, run_attempt_async
-from durable.step.begin import begin_step, place
+from durable.step.begin import begin_step
 from durable.step.call import Pending
 from durable.step.complete import complete_step, never_entered, waits_inside
+from durable.step.dependencies import prepare, prepare_async
 from durable.step.gates.pace import report
-from durable.step.prepare import prepare, prepare_async
-from durable.step.records import as_returned, done
+from durable.step.records import done
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from durable.checkpoint.records import NewRecord
-    from durable.step.call import Recorded, StepCall
+    from durable.step.call import Placed, Recorded
 
 T = TypeVar("T")
 
 
-def run_step(call: StepCall, body: Callable[[Pending], T]) -> T:
+def run_step(placed: Placed, body: Callable[[Pending], T]) -> T:
     """Run a synchronous body as this step, or return what is recorded of it."""
-    segment = call.scope.segment
-    with segment.working(), segment.runtime.telemetry.step(call):
-        prepare(call)
-        while isinstance(found := begin_step(call), Pending):
-            if found.delay:
-                segment.runtime.clock.sleep(found.delay)
+    segment, call = placed.segment, placed.call
+    with segment.working(), segment.runtime.telemetry.step(placed):
+        prepare(placed)
+        while isinstance(step := begin_step(placed), Pending):
+            if step.delay:
+                segment.runtime.clock.sleep(step.delay)
                 continue
-            if call.policy.effect == "transactional":
-                ended, finished = _transact(found, body)
+            if call.policy.does.in_transaction:
+                ended, finished = _transact(step, body)
             else:
                 try:
-                    ended, seconds = _attempt(found, body)
-                except call.orderly:
-                    waits_inside(found)
+                    ended, seconds = _attempt(step, body)
+                except call.waiting:
+                    waits_inside(step)
                     raise
-                finished = complete_step(found, ended, seconds)
+                finished = complete_step(step, ended, seconds)
             if finished:
                 return ended.value  # type: ignore[no-any-return]  # the body's own value
-        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
+        return step.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
 
 
-async def run_step_async(call: StepCall, body: Callable[[Pending], Awaitable[T]]) -> T:
+async def run_step_async(placed: Placed, body: Callable[[Pending], Awaitable[T]]) -> T:
     """Run an asynchronous body as this step, or return what is recorded of it.
 
     The event loop never waits for a commit.
     """
-    segment = call.scope.segment
-    if call.policy.effect == "transactional":
+    segment, call, entered = placed.segment, placed.call, False
+    if call.policy.does.in_transaction:
         msg = f"{call.name}: effect='transactional' needs a synchronous function, it runs inside the transaction"
         raise Unsupported(msg)
     surely = segment.runtime.database.surely_on_journal_thread
-    place(call)
-    with segment.working(), segment.runtime.telemetry.step(call):
-        await prepare_async(call)
-        while isinstance(found := await _begin_async(call), Pending):
-            if found.delay:
-                await segment.runtime.clock.sleep_async(found.delay)
+    with segment.working(), segment.runtime.telemetry.step(placed):
+        await prepare_async(placed)
+        while isinstance(step := await _begin_async(placed, entered=entered), Pending):
+            if step.delay:
+                await segment.runtime.clock.sleep_async(step.delay)
                 continue
+            entered = True
             try:
-                ended, seconds, cancelled = await _attempt_async(found, body)
-            except call.orderly:
-                await surely(waits_inside, found)
+                ended, seconds, cancelled = await _attempt_async(step, body)
+            except call.waiting:
+                await surely(waits_inside, step)
                 raise
-            finished = await surely(complete_step, found, ended, seconds)
+            finished = await surely(complete_step, step, ended, seconds)
             if cancelled:
                 raise asyncio.CancelledError
             if finished:
                 return ended.value  # type: ignore[no-any-return]  # the body's own value
-        return found.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
+        return step.result()  # type: ignore[no-any-return]  # what the body returned when it was recorded
 
 
-async def _begin_async(call: StepCall) -> Recorded | Pending:
-    surely = call.scope.segment.runtime.database.surely_on_journal_thread
+async def _begin_async(placed: Placed, *, entered: bool) -> Recorded | Pending:
+    surely = placed.segment.runtime.database.surely_on_journal_thread
     try:
-        return await surely(begin_step, call)
+        return await surely(begin_step, placed)
     except asyncio.CancelledError:
-        await surely(never_entered, call)
+        if not entered:
+            await surely(never_entered, placed)
         raise
 
 
 def _transact(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, bool]:
-    call, outcome, began = pending.call, pending.outcome, time.perf_counter()
-    ended = Ended()
+    segment, began, ended = pending.segment, time.perf_counter(), Ended()
 
     def change(connection: Any) -> list[NewRecord]:
         nonlocal ended
         context = replace(pending.context, connection=connection)
         ended, seconds = _attempt(replace(pending, context=context), body)
         if ended.error is not None:
-            raise ended.error if call.scope.segment.runtime.database.passes(ended.error) else _RolledBack
-        return [done(call, outcome, ended.value, {"attempt": pending.attempt, "seconds": round(seconds, 6)})]
+            raise ended.error if segment.runtime.database.passes(ended.error) else _RolledBack
+        took = {"attempt": pending.attempt, "seconds": round(seconds, 6)}
+        event, encoded = done(pending.placed, ended.value, took)
+        return [event.pack(pending.key, encoded)]
 
     try:
-        call.scope.segment.transact(change)
+        segment.transact(change)
     except _RolledBack:
         pass  # by the body's own error
     else:
-        report(call, outcome, ended)
-        return ended, outcome.result is not None and as_returned(outcome.result)
+        report(pending, ended)
+        event = unpack_if(pending.outcome.result, StepDone)
+        return ended, event is not None and event.as_returned
     return ended, complete_step(pending, ended, time.perf_counter() - began)
 
 
@@ -120,46 +124,47 @@ class _RolledBack(Exception):
 
 
 def _attempt(pending: Pending, body: Callable[[Pending], Any]) -> tuple[Ended, float]:
-    segment, began = pending.call.scope.segment, time.perf_counter()
+    began = time.perf_counter()
 
     def entered() -> Any:
         with within(pending.scope()):
             return body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
-        ended = told(run_attempt(entered, pending.outcome.key, pending.timeout, pending.call.passing))
+    with uncut(pending), pending.segment.runtime.telemetry.attempt(pending) as came_to:
+        ended = came_to(run_attempt(entered, pending.key, pending.timeout, pending.call.control_flow))
     return ended, time.perf_counter() - began
 
 
 @contextmanager
-def _uncut(pending: Pending) -> Iterator[None]:
+def uncut(pending: Pending) -> Iterator[None]:
+    """Remember in the segment if the block, a body, is left in the middle without an outcome."""
     try:
         yield
     except BaseException as exc:
-        if not isinstance(exc, pending.call.orderly):
-            pending.call.scope.segment.cut = True
+        if not isinstance(exc, pending.call.waiting):
+            pending.segment.cut = True
         raise
 
 
 async def _attempt_async(pending: Pending, body: Callable[[Pending], Awaitable[Any]]) -> tuple[Ended, float, bool]:
-    """What the attempt came to, its seconds, and whether the caller was cancelled meanwhile.
+    """Return what the attempt came to, its seconds, and True if the caller was cancelled meanwhile.
 
     If that is because a branch beside it waits (asyncio.TaskGroup cancels the others), the effect is let to its end.
     """
-    call, began = pending.call, time.perf_counter()
-    segment, call.entered, cancelled = call.scope.segment, True, False
+    segment, began, cancelled = pending.segment, time.perf_counter(), False
 
     async def inside() -> Any:
         with within(pending.scope()):
             return await body(pending)
 
-    with _uncut(pending), segment.runtime.telemetry.attempt(pending) as told:
-        running = asyncio.ensure_future(run_attempt_async(inside, pending.outcome.key, pending.timeout, call.passing))
+    with uncut(pending), segment.runtime.telemetry.attempt(pending) as came_to:
+        attempt = run_attempt_async(inside, pending.key, pending.timeout, pending.call.control_flow)
+        running = asyncio.ensure_future(attempt)
         try:
             ended = await asyncio.shield(running)
         except asyncio.CancelledError:
             if running.done() or not segment.waits:
                 running.cancel()
             ended, cancelled = await running, True
-        told(ended)
+        came_to(ended)
     return ended, time.perf_counter() - began, cancelled

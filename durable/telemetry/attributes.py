@@ -1,4 +1,4 @@
-"""What spans say: who, which step, how it went. Never what: no arguments, results or messages."""
+"""Describe spans: who, which step, how it went. Never content: no arguments, results or messages."""
 
 from __future__ import annotations
 
@@ -6,81 +6,76 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from durable.errors import Cancelled, LeaseLost, Suspended
+from durable.errors import Cancelled, LeaseLost
 from durable.telemetry import names
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from durable.live.segment import Segment
-    from durable.step.call import StepCall
+    from durable.step.call import Call, Placed
 
 _MODEL_OPERATIONS = frozenset({names.CHAT, "generate_content", "text_completion"})
 
 
 def error_type(error: BaseException) -> str:
-    """The qualified name of the error's class."""
+    """Return the qualified name of the error's class."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def of_execution(segment: Segment) -> dict[str, Any]:
-    """What names an execution."""
+    """Return the attributes that name an execution."""
     execution = segment.execution
-    told = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
-    return told if execution.thread is None else told | {names.CONVERSATION: execution.thread}
+    attributes = {names.AGENT: execution.app, names.EXECUTION: execution.id, names.NAMESPACE: execution.namespace}
+    return attributes if execution.thread is None else attributes | {names.CONVERSATION: execution.thread}
 
 
 def of_segment(segment: Segment) -> dict[str, Any]:
-    """What names a segment, and who drives it."""
+    """Return the attributes that name a segment, and who drives it."""
     execution = segment.execution
-    told = of_execution(segment) | {
+    attributes = of_execution(segment) | {
         names.OPERATION: names.INVOKE_AGENT,
         names.QUEUE: execution.queue,
         names.EPOCH: segment.journal.epoch,
         names.RECOVERED: segment.recovered,
         names.WORKER: segment.runtime.leases.owner.name,
     }
-    return told if execution.app_version is None else told | {names.AGENT_VERSION: execution.app_version}
+    return attributes if execution.app_version is None else attributes | {names.AGENT_VERSION: execution.app_version}
 
 
-def of_step(call: StepCall) -> dict[str, Any]:
-    """What names a step."""
-    segment = call.scope.segment
+def of_step(placed: Placed) -> dict[str, Any]:
+    """Return the attributes that name a step."""
+    call, segment = placed.call, placed.segment
     return {
         names.EXECUTION: segment.execution.id,
-        names.STEP: call.outcome.key if call.outcome is not None else call.name,
+        names.STEP: placed.key or call.name,
         names.STEP_NAME: call.name,
-        names.STEP_KIND: call.kind,
+        names.STEP_KIND: call.kind.name,
         names.STEP_EFFECT: call.policy.effect,
         names.STEP_EPOCH: segment.journal.epoch,
     }
 
 
-def conventional(call: StepCall, around: Span) -> tuple[str, SpanKind, dict[str, Any]]:
-    """Name, kind and attributes of a step's span as the conventions want them; its own name where they say nothing."""
-    own = dict(call.attributes or {})
-    match call.kind:
-        case "tool":
-            said = {**own, names.OPERATION: names.EXECUTE_TOOL, names.TOOL: call.name}
-            return f"{names.EXECUTE_TOOL} {call.name}", SpanKind.INTERNAL, said
-        case "agent":
-            said = {**own, names.OPERATION: names.INVOKE_AGENT, names.AGENT: call.name}
-            return f"{names.INVOKE_AGENT} {call.name}", SpanKind.INTERNAL, said
-        case "model" if not _is_model_call(around):
-            said = {**own, **of_model(call)}
-            return f"{names.CHAT} {said[names.MODEL]}", SpanKind.CLIENT, said
-        case "model":  # another library tells of this call already: one call, one span of that kind
-            return call.name, SpanKind.INTERNAL, {}
-        case _:
-            return call.name, SpanKind.INTERNAL, own
+def conventional(call: Call, around: Span) -> tuple[str, SpanKind, dict[str, Any]]:
+    """Return a step span's name, kind and attributes as the conventions want them; its own where they say nothing."""
+    own, kind = dict(call.attributes or {}), call.kind
+    if not kind.operation:
+        return call.name, SpanKind.INTERNAL, own
+    if not kind.spends_tokens:
+        attributes = {**own, names.OPERATION: kind.operation, kind.subject: call.name}
+        return f"{kind.operation} {call.name}", SpanKind.INTERNAL, attributes
+    if _is_model_call(around):  # another library tells of this call already: one call, one span of that kind
+        return call.name, SpanKind.INTERNAL, {}
+    attributes = {**own, **of_model(call)}
+    return f"{kind.operation} {attributes[kind.subject]}", SpanKind.CLIENT, attributes
 
 
-def of_model(call: StepCall) -> dict[str, Any]:
-    """What names a model call."""
+def of_model(call: Call) -> dict[str, Any]:
+    """Return the attributes that name a model call."""
     own = call.attributes or {}
-    told = {names.OPERATION: names.CHAT, names.MODEL: call.model}
-    return told | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else told
+    attributes = {names.OPERATION: names.CHAT, names.MODEL: call.model}
+    return attributes | {names.PROVIDER: own[names.PROVIDER]} if names.PROVIDER in own else attributes
 
 
 def _is_model_call(span: Span) -> bool:
@@ -88,11 +83,11 @@ def _is_model_call(span: Span) -> bool:
     return attributes.get(names.OPERATION) in _MODEL_OPERATIONS or attributes.get("openinference.span.kind") == "LLM"
 
 
-def outcome(call: StepCall, error: BaseException | None) -> str:
-    """What an attempt or step came to, in one word."""
+def outcome(call: Call, error: BaseException | None) -> str:
+    """Return what an attempt or step came to, in one word."""
     if error is None:
         return "done"
-    if isinstance(error, (Suspended, *call.passing)):
+    if isinstance(error, call.waiting):
         return "suspended"
     if isinstance(error, LeaseLost):
         return "lease_lost"

@@ -1,4 +1,4 @@
-"""The instruments: what is counted and measured, over all executions of this process. Durations are seconds."""
+"""Create the instruments: what is counted and measured, over all executions of this process. Durations are seconds."""
 
 from __future__ import annotations
 

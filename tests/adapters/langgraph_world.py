@@ -66,7 +66,7 @@ class Ledger:
 
 
 def killed(work: Callable[[], Any]) -> None:
-    """Run ``work`` in a forked process, which has to be ended by a ledger; its end is waited for."""
+    """Run ``work`` in a forked process, which has to be ended by a ledger or by SIGKILL; its end is waited for."""
     hearing, telling = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads; those of a test are idle
@@ -93,7 +93,8 @@ def killed(work: Callable[[], Any]) -> None:
         heard = b"it did not end in time"
     os.close(hearing)
     status = os.waitpid(pid, 0)[1]
-    assert os.waitstatus_to_exitcode(status) == KILLED, heard.decode()
+    assert abs(os.waitstatus_to_exitcode(status)) == KILLED, heard.decode()
+    assert not heard, heard.decode()
 
 
 class Scripted(BaseChatModel):

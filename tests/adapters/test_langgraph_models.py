@@ -242,6 +242,31 @@ def test_a_policy_of_the_runtime_retries_a_model(sqlite_url, ledger):
     assert ledger.counts() == {"failed": 2, "model 0": 1}
 
 
+@pytest.mark.parametrize("spoken", [0, 1])
+def test_a_whole_call_whose_words_the_graph_streams_is_not_begun_again_behind_the_first(sqlite_url, ledger, spoken):
+    class Breaking(Scripted):
+        def _stream(self, *args, **options):
+            for number, chunk in enumerate(super()._stream(*args, **options)):
+                if number == spoken and len(self.ledger.lines()) == 1:
+                    raise ConnectionError("line cut")
+                yield chunk
+
+    def words():
+        config = {"configurable": {"thread_id": "t"}}
+        return [message.content for message, _ in wrapped.stream({}, config, stream_mode="messages")]
+
+    node = one_node(lambda _: {"said": [Breaking(lines=[says("hello you")], ledger=ledger).invoke("hi").content]})
+    policy = ToolPolicy(effect="read", retry=Retry(attempts=3, initial=0.0))
+    with Runtime(sqlite_url, policies={"chat:scripted": policy}) as runtime:
+        wrapped = durable_graph(node, runtime, name="app")
+        if spoken:
+            with pytest.raises(ConnectionError):
+                words()
+        else:
+            assert "".join(words()).startswith("hello you")
+    assert ledger.counts() == {"model 0": 1 if spoken else 2}
+
+
 def test_a_model_that_was_bound_to_tools_or_has_fallbacks_is_recorded(runtime, ledger):
     class Down(Scripted):
         def _generate(self, *_, **__):

@@ -12,7 +12,7 @@ from langgraph.graph import START, StateGraph
 
 from durable.adapters.langgraph.state.saver import DurableSaver
 from durable.adapters.langgraph.state.stored_lists import Lists
-from durable.checkpoint.state.snapshots import Place
+from durable.checkpoint.state.snapshots import SnapshotPlace
 from tests.adapters.langgraph_saver_world import at, checkpoint, rows
 
 
@@ -144,7 +144,7 @@ def test_a_list_that_did_not_change_is_not_encoded_again():
         encoded.append(index)
         return repr(value).encode()
 
-    lists, where = Lists(), (Place("n", "t", ""), "items")
+    lists, where = Lists(), (SnapshotPlace("n", "t", ""), "items")
     items = [HumanMessage("x" * 100) for _ in range(50)]
     lists.prepare(where, ("1", ""), items, encode)
     assert encoded == list(range(50))
@@ -158,7 +158,7 @@ def test_only_so_many_items_are_remembered_the_last_used_ones():
     lists = Lists(remembered=100)
 
     def prepare(n, size):
-        where = (Place("n", str(n), ""), "items")
+        where = (SnapshotPlace("n", str(n), ""), "items")
         lists.prepare(where, ("1", ""), ["x"] * size, lambda value, _: repr(value).encode())
 
     for n in range(20):

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from durable.checkpoint import schema
 from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.errors import ItemConflict, LeaseLost, SessionChanged, SessionExists, SessionNotFound
 
-HERE = Place("default", "app", "ann", "s")
+HERE = SessionPlace("default", "app", "ann", "s")
 
 
 def said(*words, **options):
@@ -106,14 +106,14 @@ def test_a_session_is_made_once(store):
     with pytest.raises(SessionExists, match="'s'"):
         do(store, create, HERE)
     with pytest.raises(SessionNotFound, match="'missing'"):
-        append(store, "a", place=Place("default", "app", "ann", "missing"), make=False)
+        append(store, "a", place=SessionPlace("default", "app", "ann", "missing"), make=False)
 
 
 def test_sessions_are_found_by_app_and_user_the_last_written_last(store):
     for user, name, at in (("bob", "1", 3.0), ("ann", "2", 1.0), ("ann", "3", 2.0)):
-        append(store, "x", place=Place("default", "app", user, name), at=at)
-    append(store, "x", place=Place("default", "other", "ann", "4"))
-    append(store, "x", place=Place("elsewhere", "app", "ann", "5"))
+        append(store, "x", place=SessionPlace("default", "app", user, name), at=at)
+    append(store, "x", place=SessionPlace("default", "other", "ann", "4"))
+    append(store, "x", place=SessionPlace("elsewhere", "app", "ann", "5"))
     with store.db.read() as connection:
         assert [each.place.id for each in sessions.find(connection, "default", "app")] == ["2", "3", "1"]
         assert [each.place.id for each in sessions.find(connection, "default", "app", user="ann")] == ["2", "3"]
@@ -149,7 +149,7 @@ def test_the_end_of_a_session_is_taken_back(store):
     append(store, "a", "b", "c")
     do(store, partial(sessions.withdraw, store.db), HERE, since=2)
     assert words(store) == ["a"]
-    assert do(store, partial(sessions.withdraw, store.db), Place("default", "", "", "missing")) is None
+    assert do(store, partial(sessions.withdraw, store.db), SessionPlace("default", "", "", "missing")) is None
 
 
 def test_a_deleted_session_leaves_no_items_and_no_state_of_its_own(store):

@@ -10,7 +10,9 @@ from durable import Approval, Budget, BudgetExceeded, Decision, Retry, Runtime, 
 from durable.declare.policy import READ
 from durable.errors import ExecutionFailed, InvalidConfiguration, InvalidDecision
 from durable.live.scope import here
-from durable.step.call import StepCall
+from durable.record.kinds import MODEL
+from durable.step.begin import place
+from durable.step.call import Call
 from durable.step.shells import run_step
 from tests.world import World, crashed
 
@@ -27,8 +29,8 @@ def world(sqlite_url):
 
 def model(name="gpt-x", usage=THOUSAND):
     """A model call, as the adapters make it."""
-    call = StepCall(f"chat:{name}", "prompt", READ, kind="model", gentle=True, usage=lambda _: usage, scope=here())
-    return run_step(call, lambda _: "answer")
+    call = Call(f"chat:{name}", "prompt", READ, kind=MODEL, usage=lambda _: usage, scope=here())
+    return run_step(place(call), lambda _: "answer")
 
 
 def working(world, body, runtime=None, **budget):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,9 +38,9 @@ from durable.errors import (
     InvalidDecision,
     LeaseLost,
 )
-from durable.inbox import ask as asking
+from durable.inbox.ask import Answer
 from durable.run.handle import Handle
-from durable.step.gates import doubt
+from durable.step.gates import approval, doubt
 from tests.postgres import MEMORY
 from tests.world import Died, crashed
 
@@ -446,19 +445,16 @@ def test_the_life_of_an_interrupt_is_as_its_model_says(place):
     assert sum(map(bool, place.effects.values())) > EXAMPLES / 10
 
 
-stepping = import_module("durable.step.begin")  # as an attribute of durable, ``step`` is the function
-
-
 def effect_on_an_open_question(monkeypatch):
-    genuine = asking.answer_to
+    genuine = approval.standing
 
-    def answer_to(segment, outcome):
+    def standing(segment, outcome):
         asked = segment.interrupt(outcome.interrupt or "")
         if asked is not None and asked.status == "open":
-            return asking.Answer(asked, Decision.approve())
+            return Answer(asked, Decision.approve())
         return genuine(segment, outcome)
 
-    monkeypatch.setattr(stepping, "answer_to", answer_to)
+    monkeypatch.setattr(approval, "standing", standing)
     monkeypatch.setattr(interrupts, "consuming", lambda _: lambda _: None)
 
 
@@ -486,7 +482,7 @@ def an_expiry_that_ignores_a_decision(monkeypatch):
 
 
 def a_doubt_that_is_not_asked_about(monkeypatch):
-    monkeypatch.setattr(doubt, "found", lambda *_: False)
+    monkeypatch.setattr(doubt, "applies", lambda _: False)
 
 
 @pytest.mark.timeout(400)

@@ -9,6 +9,7 @@ from durable.checkpoint.inbox import interrupts
 from durable.live.segment import Segment
 from durable.record import keys
 from durable.step.gates import doubt
+from durable.step.verdicts import PASS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def no_started_record() -> None:
 
 def once_runs_again() -> None:
     """What was started and has no outcome is simply run again, whatever its effect."""
-    doubt.settle = lambda *_: "run"
+    doubt.inquire = lambda _: PASS
 
 
 def decision_used_up_beforehand() -> None:
@@ -98,4 +99,4 @@ def another_key_each_time() -> None:
 def branch_without_a_word() -> None:
     """An idempotent step in a branch runs before the journal knows which number, and so which key, it was given."""
     steps = import_module("durable.step.begin")  # the package has a function of that name
-    steps._needs_start = lambda call, _: call.policy.effect == "once" and not call.composite
+    steps._must_be_announced = lambda placed: placed.call.policy.does.announced and placed.call.kind.has_effect

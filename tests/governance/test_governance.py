@@ -7,13 +7,13 @@ process dies it is a real one. What happened is counted outside, and what the mo
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from functools import singledispatchmethod
 
 import pytest
 
 from durable import ToolPolicy
+from durable.step.gates import approval
 from tests.adapters.langgraph_world import KILLED, Ledger, killed
 from tests.governance.cases import CASES, ROLES, Alters, Decides, Deploys, Dies, Forges, Passes, Returns, Waits
 from tests.governance.frameworks import FRAMEWORKS, ID, Scene
@@ -103,7 +103,7 @@ class Play:
         def work():
             monkeypatch = pytest.MonkeyPatch()
             if act.at == "with the decision":
-                monkeypatch.setattr(sys.modules["durable.step.begin"], "_answered", lambda *_: os._exit(KILLED))
+                monkeypatch.setattr(approval, "_answered", lambda *_: os._exit(KILLED))
             scene = replace(self.scene, ledger=Ledger(self.ledger.path, die_at=act.at))
             self.process(scene)[1].recover()
 

@@ -217,9 +217,9 @@ def test_no_secret_goes_over_an_open_line(tools):
 
 
 def test_a_pattern_that_cannot_be_checked_is_named(tools):
-    wrong = {"/x": get(parameters=[{"name": "a", "in": "query", "schema": {"pattern": r"\p{L}"}}])}
+    wrong = {"/x": get(parameters=[{"name": "a", "in": "query", "schema": {"pattern": "[a-"}}])}
     for version in ("3.0.3", "3.1.0"):
-        with pytest.raises(SpecInvalid, match=r"pattern.*\\p\{L\}"):
+        with pytest.raises(SpecInvalid, match=r"pattern.*\[a-"):
             tools(document(wrong) | {"openapi": version})
 
 

@@ -13,12 +13,14 @@ from opentelemetry.trace import SpanKind, StatusCode
 from durable import Decision, Retry, Runtime, Suspended, step, tool
 from durable.declare.policy import READ
 from durable.live.scope import here
+from durable.record.kinds import MODEL
 from durable.secrets.store import SecretStore
 from durable.step.attempt import Ended
-from durable.step.begin import begin_step
-from durable.step.call import StepCall
+from durable.step.begin import begin_step, place
+from durable.step.call import Call
 from durable.step.complete import complete_step
 from durable.step.shells import run_step
+from durable.step.stream import stream_step
 from tests.world import HOUR, World
 
 
@@ -274,15 +276,15 @@ def test_a_model_call_is_a_client_span_with_its_model_and_its_tokens(runtime, li
 
     @runtime.function("app")
     def app():
-        call = StepCall(
+        call = Call(
             "chat",
             ["a prompt"],
             READ,
-            kind="model",
+            kind=MODEL,
             attributes=attributes,
             usage=lambda _: {"input_tokens": 7, "output_tokens": 3},
         )
-        return run_step(call, lambda _: "an answer")
+        return run_step(place(call), lambda _: "an answer")
 
     runtime.run("app")
     span = listener.one("chat gpt-x")
@@ -305,17 +307,51 @@ def test_a_model_call_that_another_library_tells_of_is_no_second_client_span(run
     @runtime.function("app")
     def app():
         with tracer.start_as_current_span("ChatModel", attributes=told):
-            return run_step(StepCall("chat:gpt-x", None, READ, kind="model"), lambda _: "an answer")
+            return run_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)), lambda _: "an answer")
 
     runtime.run("app")
     assert [span.name for span in listener.spans if span.kind is SpanKind.CLIENT] == []
     assert listener.one("chat:gpt-x").kind is SpanKind.INTERNAL
 
 
+def test_the_span_of_a_streamed_step_is_around_its_source_and_not_around_its_reader(runtime, listener):
+    tracer = listener.tracers.get_tracer("app")
+
+    class Words:
+        heard = False
+
+        def __init__(self):
+            self.words = []
+
+        def take(self, word):
+            self.words.append(word)
+            return [word]
+
+        def whole(self):
+            return self.words
+
+        def rest(self):
+            return []
+
+    def source(_):
+        with tracer.start_as_current_span("source"):
+            yield "a word"
+
+    @runtime.function("app")
+    def app():
+        for _ in stream_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)), source, Words):
+            with tracer.start_as_current_span("reader"):
+                pass
+
+    runtime.run("app")
+    assert "start app/invoke_agent app/chat gpt-x/attempt 1/source" in listener.tree()
+    assert "start app/invoke_agent app/reader" in listener.tree()
+
+
 def test_a_step_that_an_adapter_drives_by_hand_is_told_afterwards(runtime, listener):
     @runtime.function("app")
     def app():
-        pending = begin_step(StepCall("chat:gpt-x", None, READ, kind="model"))
+        pending = begin_step(place(Call("chat:gpt-x", None, READ, kind=MODEL)))
         complete_step(pending, Ended("an answer"), 2.0)
 
     runtime.run("app")

@@ -10,7 +10,8 @@ from pathlib import Path
 from durable import Runtime
 from durable.live.scope import here
 from durable.step.attempt import Ended
-from durable.step.call import StepCall
+from durable.step.begin import place
+from durable.step.call import Call
 from durable.telemetry.telemetry import NO_ATTEMPT, NOTHING
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def test_a_step_gets_context_managers_that_do_nothing(sqlite_url):
         def app():
             scope = here()
             found["segment"] = scope.segment.span
-            found["step"] = scope.segment.runtime.telemetry.step(StepCall("x"))
+            found["step"] = scope.segment.runtime.telemetry.step(place(Call("x")))
 
         runtime.run("app")
     assert found == {"segment": None, "step": NOTHING}
@@ -71,12 +72,12 @@ def test_a_step_pays_less_than_five_microseconds(sqlite_url):
 
         @runtime.function("app")
         def app():
-            telemetry, call, ended = runtime.telemetry, StepCall("x"), Ended()
-            pending = type("Pending", (), {"call": call})()
+            telemetry, placed, ended = runtime.telemetry, place(Call("x")), Ended()
+            pending = type("Pending", (), {"placed": placed, "segment": placed.segment})()
             for _ in range(20):
                 began = time.perf_counter()
                 for _ in range(500):
-                    with telemetry.step(call), telemetry.attempt(pending) as told:
+                    with telemetry.step(placed), telemetry.attempt(pending) as told:
                         told(ended)
                     with telemetry.completing(pending, ended, 0.0):
                         pass

@@ -9,9 +9,20 @@ import pytest
 from durable.checkpoint.records import Record
 from durable.record.replay import Replay
 
+ALWAYS = {
+    "claimed": {"owner": "host:1"},
+    "failed": {"error": {"type": "ValueError", "message": "no"}, "status": "failed"},
+    "cancelled": {"reason": "enough"},
+    "interrupt_closed": {"interrupt": "i"},
+    "suspended": {"interrupts": [], "signals": [], "until": None},
+    "abandoned": {"interrupts": [], "signals": [], "until": None},
+}
+"""What every record of these kinds, and every note of these events, has."""
+
 
 def record(seq, kind, step_key=None, *, epoch=1, **meta):
-    return Record("e", seq, epoch, kind, step_key, float(seq), meta, None, b"", lambda data: data)
+    always = ALWAYS.get(meta.get("event", kind), {})
+    return Record("e", seq, epoch, kind, step_key, float(seq), {**always, **meta}, None, b"", lambda data: data)
 
 
 def done(seq, key, arguments_hash="h"):

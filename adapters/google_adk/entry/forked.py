@@ -15,7 +15,8 @@ from google.adk.sessions.state import State
 
 from durable.adapters.google_adk.entry.runs import AdkCall, thread_of
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
+from durable.record.events import SessionEvent, unpack_if
 from durable.run.branch import Carried
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def forked(runtime: Runtime, app_name: str, branch: Branch) -> Carried:
     """Return what goes with a fork: the same message, in a session that has the id of the fork."""
     call = AdkCall.of(branch.execution.input)
-    source = Place(runtime.namespace, app_name, call.user_id, call.session_id)
+    source = SessionPlace(runtime.namespace, app_name, call.user_id, call.session_id)
     target = replace(source, id=branch.new_id)
     again = replace(call, session_id=branch.new_id)
 
@@ -50,7 +51,8 @@ def forked(runtime: Runtime, app_name: str, branch: Branch) -> Carried:
 
 def _divided(events: Sequence[Event], branch: Branch) -> tuple[list[Event], list[Event]]:
     """The events that were there at the point, and those that came later."""
-    at_the_point = {record.meta.get("event") for record in branch.kept if record.kind == "checkpoint"}
+    stored = (unpack_if(record, SessionEvent) for record in branch.kept)
+    at_the_point = {event.event for event in stored if event is not None}
     own = [event.invocation_id == branch.execution.id for event in events]
     first = own.index(True) if True in own else len(events)
     kept = [event for place, event in enumerate(events) if place < first or (own[place] and event.id in at_the_point)]

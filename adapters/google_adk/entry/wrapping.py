@@ -30,6 +30,7 @@ TYPES = (
     AdkCall,
     ToolAnswer,
     NodeAnswer,
+    types.Content,
     types.Part,
     types.Blob,
     types.FileData,

@@ -15,6 +15,8 @@ from google.adk.events.event_actions import EventActions
 from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.genai import types
 
+from durable.record.events import InterruptClosed, unpack_if
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -89,8 +91,11 @@ def original_of(request: types.FunctionCall) -> dict[str, Any]:
 
 def believed(segment: Segment, call_id: str | None) -> dict[str, Any] | None:
     """What was decided about the call of this id, as ADK puts it; None if nothing was."""
+    if call_id is None:
+        return None
     for record in reversed(segment.records):
-        if record.kind == "interrupt_closed" and call_id is not None and record.meta.get("confirms") == call_id:
+        closed = unpack_if(record, InterruptClosed)
+        if closed is not None and closed.confirms == call_id:
             return confirmation(record)
     return None
 
@@ -109,7 +114,7 @@ def believe_node(segment: Segment, context: Context) -> None:
 
 def confirmation(record: Record) -> dict[str, Any]:
     """A recorded decision as ADK puts it."""
-    value = record.value()
-    if record.meta["decision"] == "reject":
-        return {"confirmed": False, "payload": {"reason": record.meta.get("reason")}}
+    closed, value = unpack_if(record, InterruptClosed), record.value()
+    if closed is not None and closed.decision == "reject":
+        return {"confirmed": False, "payload": {"reason": closed.reason}}
     return {"confirmed": True} if value is None else {"confirmed": True, "payload": value}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import time
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,11 @@ from google.adk.models.llm_response import LlmResponse
 
 from durable.declare.policy import READ
 from durable.live.scope import scope
-from durable.step.attempt import PASSING, Ended
-from durable.step.begin import begin_step
-from durable.step.call import Pending, StepCall
-from durable.step.complete import complete_step
+from durable.record.events import StepDone, unpack_if
+from durable.record.kinds import MODEL
+from durable.step.begin import place
+from durable.step.call import Call, Placed
+from durable.step.stream import stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,46 +72,64 @@ class RecordedLlm:
 
     async def generate_content_async(self, llm_request: LlmRequest, stream: bool = False) -> AsyncIterator[LlmResponse]:  # noqa: FBT001, FBT002 - ADK's signature
         """As the model's own; what is recorded of this call is returned without calling it."""
-        call, segment = self._call(llm_request), self.scope.segment
-        surely = segment.runtime.database.surely_on_journal_thread
-        whole: list[LlmResponse] = []
-        with segment.working():
-            while isinstance(found := await surely(begin_step, call), Pending):
-                await segment.runtime.clock.sleep_async(found.delay)
-                whole, error, began = [], None, time.perf_counter()
-                try:
-                    async for response in self.inner.generate_content_async(llm_request, stream=stream):
-                        if response.partial:
-                            yield response
-                        else:
-                            whole.append(response)
-                except PASSING:
-                    raise
-                except Exception as exc:  # noqa: BLE001 - recorded, and raised by complete_step if it is final
-                    error = exc
-                _name_calls(whole, segment, f"{segment.execution.id}/{call.key}")
-                answer = [response.model_dump(mode="json", exclude_none=True) for response in whole]
-                ended = Ended(answer) if error is None else Ended(error=error)
-                if await surely(complete_step, found, ended, time.perf_counter() - began):
-                    break
-            else:
-                whole = [LlmResponse.model_validate(dumped) for dumped in found.result()]
-        for response in whole:  # ADK runs the tools while this waits: the call itself is over
-            yield response
+        step = self._step(llm_request)
+        answers = stream_step_async(
+            step,
+            lambda _: self.inner.generate_content_async(llm_request, stream=stream),
+            functools.partial(Responses, step),
+        )
+        async with aclosing(answers):
+            async for response in answers:
+                yield response
 
-    def _call(self, request: LlmRequest) -> StepCall:
+    def _step(self, request: LlmRequest) -> Placed:
         name = _NAME + self.inner.model
         contents = [content.model_dump(mode="json", exclude_none=True) for content in request.contents]
-        return StepCall(
+        call = Call(
             name,
             arguments=[contents, str(request.config.system_instruction), sorted(request.tools_dict)],
             policy=self.scope.segment.runtime.policies.get(name, READ),
             identity=self.identity,
-            kind="model",
-            gentle=True,
+            kind=MODEL,
             usage=_usage,
             scope=self.scope,
         )
+        return place(call)
+
+
+class Responses:
+    """Reads the responses of one call. Partial ones are handed on at once, whole ones when all of them are recorded.
+
+    A partial response is heard: who shows an answer as it comes appends it to those before. ADK itself does not ask
+    again after one.
+    """
+
+    def __init__(self, step: Placed) -> None:
+        self.heard = False
+        self._step = step
+        self._whole: list[LlmResponse] = []
+
+    def take(self, response: LlmResponse) -> list[LlmResponse]:
+        """Return a partial response."""
+        if response.partial:
+            self.heard = True
+            return [response]
+        self._whole.append(response)
+        return []
+
+    def whole(self) -> list[dict[str, Any]]:
+        """Return the whole responses as JSON; their function calls have ids now."""
+        segment = self._step.segment
+        _name_calls(self._whole, segment, f"{segment.execution.id}/{self._step.key}")
+        return [response.model_dump(mode="json", exclude_none=True) for response in self._whole]
+
+    def rest(self) -> list[LlmResponse]:
+        """Return the whole responses; ADK runs the tools while it reads them: the call itself is over."""
+        return self._whole
+
+    def recorded(self, value: list[dict[str, Any]]) -> list[LlmResponse]:
+        """Return the recorded responses, which take the place of partial ones."""
+        return [LlmResponse.model_validate(dumped) for dumped in value]
 
 
 def _place(here: Scope, context: InvocationContext) -> str:
@@ -153,7 +172,7 @@ def _known_calls(segment: Segment) -> set[str]:
         answers = (
             record.value()
             for record in segment.records
-            if record.kind == "step_done" and str(record.meta.get("name")).startswith(_NAME)
+            if (done := unpack_if(record, StepDone)) is not None and (done.name or "").startswith(_NAME)
         )
         responses = [LlmResponse.model_validate(dumped) for answer in answers for dumped in answer]
         known = segment.attachments[_CALLS] = {call.id for call in _calls(responses) if call.id}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import time
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,12 @@ from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
-from durable.live.scope import scope, within
-from durable.step.attempt import Ended
-from durable.step.begin import begin_step
-from durable.step.call import Pending, Recorded, StepCall
-from durable.step.complete import complete_step
+from durable.live.scope import scope
+from durable.record.kinds import FUNCTION, NODE
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.shells import run_step_async
+from durable.step.stream import stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -69,8 +69,8 @@ def hook_nodes() -> None:
         items = run(self, ctx=ctx, node_input=node_input)
         if here is not None:
             believe_node(here.segment, ctx)
-            call = _step(self, here, ctx, node_input)
-            items = (_place if call.composite else _whole)(call, ctx, items)
+            step = _step(self, here, ctx, node_input)
+            items = (_place if step.call.kind.is_scope else _whole)(step, ctx, items)
         async for item in items:
             yield item
 
@@ -78,24 +78,26 @@ def hook_nodes() -> None:
     setattr(module.FunctionNode, _HOOKED, True)
 
 
-def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> StepCall:
+def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> Placed:
     function = node._func
     declared = here.segment.runtime.policies.get(node.name) or policy_of(function)
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     attempt = "" if ctx.attempt_count <= 1 else f"~{ctx.attempt_count}"
-    return StepCall(
+    is_scope = node.rerun_on_resume or generates
+    call = Call(
         node.name,
         arguments=make_json_safe_state({"input": node_input}),
         policy=declared or ToolPolicy(),
         identity=f"node:{ctx.node_path}{attempt}",
-        kind="node",
-        composite=node.rerun_on_resume or generates,
+        kind=NODE if is_scope else FUNCTION,
         aliases=(str(getattr(function, "__name__", node.name)),),
+        control_flow=(NotOver,) if is_scope else (),
         scope=here,
     )
+    return place(call)
 
 
-async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def _whole(step: Placed, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     """A plain function: what it yields is handed on when it is recorded."""
     before, ran = ctx.actions.model_copy(deep=True), list[bool]()
 
@@ -104,9 +106,9 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         return NodeAnswer([_dumped(item) async for item in items], actions_of(ctx, before))
 
     try:
-        answer: Any = await run_step_async(call, body)
+        answer: Any = await run_step_async(step, body)
     except Suspended:
-        await others_first(call.scope)
+        await others_first(step.scope)
         raise
     if not isinstance(answer, NodeAnswer):
         yield Event(output=answer)  # given by a person, or by reconcile, in place of the node's
@@ -117,37 +119,61 @@ async def _whole(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> Asy
         yield _loaded(item)
 
 
-async def _place(call: StepCall, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-    """A place for steps. What it yields is handed on when it has ended, but partial events, which nobody keeps.
-
-    Of a node that has said anything, ADK believes that it is over: a crash after that would lose the rest of it.
-    """
-    surely = call.scope.segment.runtime.database.surely_on_journal_thread
-    before, yielded, began = ctx.actions.model_copy(deep=True), [], time.perf_counter()
-    found = await surely(begin_step, call)
-    if isinstance(found, Recorded):
-        answer = found.result()
-        restore(ctx, answer.actions)
-        for item in answer.yielded:
-            yield _loaded(item)
-        return
-    asks, done = False, object()
-    while (item := await _next(found, items, done)) is not done:
-        if isinstance(item, Event) and item.partial:
+async def _place(step: Placed, ctx: Context, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """A place for steps: what it yields is handed on when it has ended."""
+    reader = Yielded(ctx)
+    try:
+        async with aclosing(stream_step_async(step, lambda _: items, lambda: reader)) as found:
+            async for item in found:
+                yield item
+    except NotOver:
+        for item in reader.rest():
             yield item
-            continue
-        yielded.append(item)
-        asks = asks or isinstance(item, RequestInput) or bool(isinstance(item, Event) and item.long_running_tool_ids)
-    if not asks:  # else it is not over: it runs again with the answer, or the answer is its output
-        answer = NodeAnswer([_dumped(item) for item in yielded], actions_of(ctx, before))
-        await surely(complete_step, found, Ended(answer), time.perf_counter() - began)
-    for item in yielded:
-        yield item
 
 
-async def _next(pending: Pending, items: AsyncIterator[Any], done: object) -> Any:
-    with within(pending.scope()):
-        return await anext(items, done)
+class NotOver(BaseException):
+    """Leaves the body of a node that asks: it runs again with the answer, or the answer is its output."""
+
+
+class Yielded:
+    """Reads what a node yields. It is handed on when the node has ended, but partial events, which nobody keeps.
+
+    Of a node that has said anything, ADK believes that it is over: a crash after that would lose the rest of it. A
+    node is tried again by ADK alone (``retry_config``), so that nothing of it counts as heard here.
+    """
+
+    heard = False
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._before = ctx.actions.model_copy(deep=True)
+        self._items: list[Any] = []
+
+    def take(self, item: Any) -> list[Any]:
+        """Return a partial event."""
+        if isinstance(item, Event) and item.partial:
+            return [item]
+        self._items.append(item)
+        return []
+
+    def whole(self) -> NodeAnswer:
+        """Return what the node has yielded and changed. Raises NotOver if it asks something."""
+        if any(_asks(item) for item in self._items):
+            raise NotOver
+        return NodeAnswer([_dumped(item) for item in self._items], actions_of(self._ctx, self._before))
+
+    def rest(self) -> list[Any]:
+        """Return what was kept until here."""
+        return self._items
+
+    def recorded(self, value: NodeAnswer) -> list[Any]:
+        """Return what was recorded; what the node had changed is changed again."""
+        restore(self._ctx, value.actions)
+        return [_loaded(item) for item in value.yielded]
+
+
+def _asks(item: Any) -> bool:
+    return isinstance(item, RequestInput) or bool(isinstance(item, Event) and item.long_running_tool_ids)
 
 
 def _dumped(item: Any) -> dict[str, Any]:

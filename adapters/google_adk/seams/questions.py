@@ -16,13 +16,16 @@ from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT,
 from durable.errors import Cancelled, InvalidDecision, Unsupported
 from durable.inbox.ask import answer_to, ask_person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import APPROVAL, QUESTION, kind_of
+from durable.record.events import Called, InterruptClosed, unpack_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from google.adk.events.event import Event
 
-    from durable.checkpoint.records import InterruptKind, Record
+    from durable.checkpoint.records import Record
+    from durable.inbox.kinds import InterruptKind
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -57,8 +60,8 @@ def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> No
             continue
         kind, tool, subject = _asked(call)
         hashed = segment.runtime.codec.fingerprint(subject.get("arguments"))
-        meta = {"name": call.name or "", "arguments_hash": hashed}
-        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, meta=meta)
+        about = Called(name=call.name or "", arguments_hash=hashed)
+        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, about=about)
 
 
 def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
@@ -67,7 +70,7 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
         original, asked = original_of(call), args.get("toolConfirmation") or {}
         subject = {"arguments": original.get("args") or {}, "tool": original.get("name"), "question": asked.get("hint")}
         return (
-            "approval",
+            APPROVAL,
             original.get("name"),
             {**subject, "payload": asked.get("payload"), "call": original.get("id")},
         )
@@ -79,20 +82,20 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
             "question": args.get("message"),
         }
         return (
-            "approval",
+            APPROVAL,
             asked.get("tool_name"),
             {**subject, "payload": asked.get("confirmation_payload"), "call": call.id},
         )
     if call.name == INPUT:
         schema = args.get("response_schema") or args.get("responseSchema")
-        return "question", None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
+        return QUESTION, None, {"question": args.get("message"), "payload": args.get("payload"), "schema": schema}
     if call.name == CREDENTIAL:
         msg = (
             f"{CREDENTIAL}: credentials given by a user would be kept in the session and the journal; read them with "
             "secrets=(...) of the tool's policy"
         )
         raise Unsupported(msg)
-    return "question", call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
+    return QUESTION, call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
 
 
 def take_answers(segment: Segment) -> None:
@@ -114,7 +117,7 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
     closed = {
         str(record.step_key).removeprefix(KEY): record
         for record in segment.records
-        if record.kind == "interrupt_closed" and (record.step_key or "").startswith(KEY)
+        if record.kind == InterruptClosed.KIND and (record.step_key or "").startswith(KEY)
     }
     parts = [
         types.Part(
@@ -129,8 +132,9 @@ def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types
 def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
     if confirms(call):
         return confirmation(record)
-    if record.meta["decision"] == "reject":
-        return {"error": record.meta.get("reason")}
+    closed = unpack_if(record, InterruptClosed)
+    if closed is not None and closed.decision == "reject":
+        return {"error": closed.reason}
     value = record.value()
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 
@@ -142,7 +146,7 @@ def decide_natively(runtime: Runtime, execution_id: str, message: types.Content)
         given = part.function_response
         if given is None:
             continue
-        if given.name == CONFIRMATION or given.id not in rows or rows[given.id].kind != "question":
+        if given.name == CONFIRMATION or given.id not in rows or kind_of(rows[given.id]).has_call:
             ids = ", ".join(row.id for row in rows.values()) or "nothing"
             msg = (
                 f"a message approves nothing: execution {execution_id!r} waits for a decision on {ids}; use "

@@ -22,6 +22,7 @@ from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
+from google.adk.workflow._errors import NodeInterruptedError
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
@@ -32,7 +33,9 @@ from durable.declare.signature import left_out, policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
 from durable.live.scope import scope, within
-from durable.step.call import Pending, StepCall
+from durable.record.kinds import AGENT, TOOL
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.governing import governing
 from durable.step.shells import run_step_async
 
@@ -121,9 +124,9 @@ async def _as_step(
     run: Callable[..., Awaitable[Any]], tool: BaseTool, args: dict[str, Any], context: ToolContext
 ) -> Any:
     needs_confirmation = await tool.check_require_confirmation(args, context) is True
-    call = _step(tool, args, context, needs_confirmation=needs_confirmation)
+    step = _step(tool, args, context, needs_confirmation=needs_confirmation)
     if context.tool_confirmation is not None:
-        context.tool_confirmation = _believed(call.scope, context)
+        context.tool_confirmation = _believed(step.scope, context)
     before, ran = context.actions.model_copy(deep=True), list[bool]()
 
     async def body(pending: Pending) -> ToolAnswer:
@@ -132,7 +135,7 @@ async def _as_step(
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
-        inner = within(replace(pending.scope(), body_of=frozenset())) if call.composite else nullcontext()
+        inner = within(replace(pending.scope(), body_of=frozenset())) if pending.call.kind.is_scope else nullcontext()
         with inner:
             result = await run(args=given, tool_context=context)
         _refuse_credentials(tool, context)
@@ -141,13 +144,13 @@ async def _as_step(
         return ToolAnswer(result, actions_of(context, before))
 
     try:
-        answer: Any = await run_step_async(call, body)
+        answer: Any = await run_step_async(step, body)
     except Paused as paused:
         return paused.result
     except ToolRejected as rejected:
         return {"error": str(rejected)}
     except Suspended:
-        await others_first(call.scope)
+        await others_first(step.scope)
         raise
     if not isinstance(answer, ToolAnswer):
         return answer  # given by a person, or by reconcile, in place of the tool's
@@ -156,7 +159,7 @@ async def _as_step(
     return answer.result
 
 
-def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> StepCall:
+def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> Placed:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
     function, is_place = getattr(tool, "func", None), _is_place(tool)
@@ -165,20 +168,20 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
         always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
         policy = replace(policy, approval=always)
-    return StepCall(
+    call = Call(
         tool.name,
         arguments=args,
         defaults=_left_out(tool, args),
         policy=policy,
         identity=_identity(context),
-        kind="agent" if is_place else "tool",
+        kind=AGENT if is_place else TOOL,
         schema=functools.partial(_schema, tool),
-        composite=is_place,
         agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
-        passing=(Paused,),
+        control_flow=(Paused, NodeInterruptedError),
         scope=here,
     )
+    return place(call)
 
 
 def _schema(tool: BaseTool) -> dict[str, Any] | None:

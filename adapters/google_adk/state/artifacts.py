@@ -20,9 +20,9 @@ from google.adk.errors.input_validation_error import InputValidationError
 from google.genai import types
 
 from durable.adapters.google_adk.state.commits import commit
-from durable.checkpoint.records import NewRecord
+from durable.adapters.google_adk.state.notes import ArtifactDeleted, ArtifactSaved
 from durable.checkpoint.state import blobs, sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class DurableArtifactService(BaseArtifactService):
             body = json.dumps({**about, "create_time": db.clock()}).encode() + b"\n" + stored
             return sessions.append(db, connection, place, [NewItem(body)], make=True).revision - 1
 
-        record = NewRecord("note", None, {"event": "artifact_saved", "file": file.name})
-        return commit(self._runtime, record, save)
+        return commit(self._runtime, ArtifactSaved(file=file.name), save)
 
     async def load_artifact(
         self,
@@ -130,11 +129,10 @@ class DurableArtifactService(BaseArtifactService):
     ) -> None:
         """Delete all versions of a file."""
         place = self._place(_file(app_name, user_id, filename, session_id))
-        record = NewRecord("note", None, {"event": "artifact_deleted", "file": filename})
-        drop = partial(self._drop, place)
-        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, drop)
+        about, drop = ArtifactDeleted(file=filename), partial(self._drop, place)
+        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, drop)
 
-    def _drop(self, place: Place, connection: Any) -> None:
+    def _drop(self, place: SessionPlace, connection: Any) -> None:
         session = sessions.get(connection, place)
         if session is None:
             return
@@ -144,9 +142,9 @@ class DurableArtifactService(BaseArtifactService):
         references = {each for each in stored if blobs.is_reference(each)}
         blobs.discard(connection, references - sessions.ending(connection, place, references))
 
-    def _hold_contents(self, connection: Any, place: Place) -> None:
+    def _hold_contents(self, connection: Any, place: SessionPlace) -> None:
         """Nobody else refers to large content of this user, or deletes it, until the end of the transaction."""
-        contents = Place(place.namespace, f"contents:{place.app}", place.user, "")
+        contents = SessionPlace(place.namespace, f"contents:{place.app}", place.user, "")
         sessions.append(self._runtime.database, connection, contents, [], make=True)
 
     async def list_versions(
@@ -189,9 +187,9 @@ class DurableArtifactService(BaseArtifactService):
             session = sessions.get(connection, self._place(file))
             return [] if session is None else sessions.read(connection, session, **which)
 
-    def _place(self, file: _File) -> Place:
+    def _place(self, file: _File) -> SessionPlace:
         name = json.dumps([file.session, file.name], ensure_ascii=False)
-        return Place(self._runtime.namespace, _app(file.app), file.user, name)
+        return SessionPlace(self._runtime.namespace, _app(file.app), file.user, name)
 
 
 def _app(app_name: str) -> str:

@@ -13,8 +13,8 @@ from durable.live.scope import segment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable.checkpoint.records import NewRecord
     from durable.live.segment import Segment
+    from durable.record.events import Event
     from durable.runtime import Runtime
 
 T = TypeVar("T")
@@ -26,11 +26,11 @@ def owner_of(runtime: Runtime) -> Segment | None:
     return here if here is not None and here.runtime.database is runtime.database else None
 
 
-def commit(runtime: Runtime, record: NewRecord, change: Callable[[Any], T]) -> T:
-    """Run ``change(connection)`` in one transaction with the record, or in one of its own; it may be tried again."""
+def commit(runtime: Runtime, about: Event, change: Callable[[Any], T]) -> T:
+    """Run ``change(connection)`` in one transaction with its record, or in one of its own; it may be tried again."""
     owner = owner_of(runtime)
     if owner is None:
         return runtime.database.transact(change)
     found: list[T] = []  # a companion that is tried again leaves its last answer last
-    owner.append(record, companions=[lambda connection: found.append(change(connection))])
+    owner.append(about.pack(), companions=[lambda connection: found.append(change(connection))])
     return found[-1]

@@ -28,15 +28,17 @@ from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
 from durable.adapters.google_adk.state.commits import commit, owner_of
-from durable.checkpoint.records import NewRecord
+from durable.adapters.google_adk.state.notes import SessionCreated, SessionDeleted
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.errors import SessionChanged, SessionExists, SessionNotFound
+from durable.record.events import SessionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from durable.record.events import Note
     from durable.runtime import Runtime
 
 T = TypeVar("T")
@@ -47,7 +49,7 @@ class DurableSessionService(BaseSessionService):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._turns: WeakValueDictionary[Place, threading.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[SessionPlace, threading.Lock] = WeakValueDictionary()
         self._giving = threading.Lock()
 
     async def create_session(
@@ -69,7 +71,7 @@ class DurableSessionService(BaseSessionService):
             return self._shown(connection, [made])[0]
 
         try:
-            return await self._write(place, "session_created", create)
+            return await self._write(SessionCreated(session=place.id), create)
         except SessionExists as exc:
             msg = f"Session with id {place.id} already exists."
             raise AlreadyExistsError(msg) from exc
@@ -81,7 +83,7 @@ class DurableSessionService(BaseSessionService):
         place = self._place(app_name, user_id, session_id.strip())
         return await self._runtime.database.on_journal_thread(self._get, place, config or GetSessionConfig())
 
-    def _get(self, place: Place, config: GetSessionConfig) -> Session | None:
+    def _get(self, place: SessionPlace, config: GetSessionConfig) -> Session | None:
         with self._runtime.database.read() as connection:
             found = sessions.get(connection, place)
             if found is None:
@@ -104,7 +106,8 @@ class DurableSessionService(BaseSessionService):
     async def delete_session(self, *, app_name: str, user_id: str, session_id: str) -> None:
         """Delete the session, its events and its own state, if it is there."""
         place = self._place(app_name, user_id, session_id.strip())
-        await self._write(place, "session_deleted", lambda connection: sessions.drop(connection, place))
+        deleted = SessionDeleted(session=place.id)
+        await self._write(deleted, lambda connection: sessions.drop(connection, place))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
         """The state of a user in all sessions of an app, by keys without prefix."""
@@ -132,11 +135,11 @@ class DurableSessionService(BaseSessionService):
             appended = await self._runtime.database.surely_on_journal_thread(self._append, place, session, event)
         return self._commit_event_to_session(session, event) if appended else event
 
-    def _append(self, place: Place, session: Session, event: Event) -> bool:
+    def _append(self, place: SessionPlace, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         item = self._item(event)
         owned = owner_of(self._runtime) is not None
-        record = NewRecord("checkpoint", None, {"event": event.id, "session": place.id})
+        about = SessionEvent(event=event.id, session=place.id)
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
@@ -148,7 +151,7 @@ class DurableSessionService(BaseSessionService):
 
         with self._turn(place):
             try:
-                stored, new = commit(self._runtime, record, append)
+                stored, new = commit(self._runtime, about, append)
             except SessionNotFound as exc:
                 msg = f"Session {place.id} not found."
                 raise SessionNotFoundError(msg) from exc
@@ -163,24 +166,23 @@ class DurableSessionService(BaseSessionService):
         body = self._runtime.codec.encode(event.model_dump(mode="json", exclude_none=True), what="the event")
         return NewItem(body, event.id, event.timestamp)
 
-    async def _write(self, place: Place, what: str, change: Callable[[Any], T]) -> T:
-        record = NewRecord("note", None, {"event": what, "session": place.id})
-        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, record, change)
+    async def _write(self, about: Note, change: Callable[[Any], T]) -> T:
+        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, change)
 
-    def _turn(self, place: Place) -> threading.Lock:
+    def _turn(self, place: SessionPlace) -> threading.Lock:
         """One append at a time: the next one must see the revision that the one before has left in the session."""
         with self._giving:
             return self._turns.setdefault(place, threading.Lock())
 
-    def _place(self, app_name: str, user_id: str, session_id: str) -> Place:
-        return Place(
+    def _place(self, app_name: str, user_id: str, session_id: str) -> SessionPlace:
+        return SessionPlace(
             self._runtime.namespace,
             checked(app_name, "app_name"),
             checked(user_id, "user_id"),
             checked(session_id, "session_id"),
         )
 
-    def _keep_state(self, connection: Any, place: Place, deltas: Mapping[str, Mapping[str, Any]]) -> None:
+    def _keep_state(self, connection: Any, place: SessionPlace, deltas: Mapping[str, Mapping[str, Any]]) -> None:
         app, user, own = _scopes(place)
         for scope, delta in ((app, deltas["app"]), (user, deltas["user"]), (own, deltas["session"])):
             encoded = {key: self._runtime.codec.encode(value, what=f"state {key!r}") for key, value in delta.items()}
@@ -208,5 +210,5 @@ class DurableSessionService(BaseSessionService):
         return {key: self._runtime.codec.decode(value) for key, value in kept.items()}
 
 
-def _scopes(place: Place) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _scopes(place: SessionPlace) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return (place.app,), (place.app, place.user), (place.app, place.user, place.id)

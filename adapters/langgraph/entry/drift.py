@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, Suspended
 from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.kinds import DRIFT
+from durable.record.events import Called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +48,7 @@ def check_nodes(segment: Segment, graph: Pregel[Any, Any, Any, Any], checkpoint:
         "now": {"nodes": sorted(known - _INTERNAL)},
         "question": "deploy a graph that has these nodes and approve to try again, or cancel",
     }
-    ask_person(segment, outcome, "drift", subject, meta={"name": "nodes", "arguments_hash": ""})
+    ask_person(segment, outcome, DRIFT, subject, about=Called(name="nodes", arguments_hash=""))
     raise Suspended
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from durable.checkpoint.state import prune
+from durable.record.events import GraphCheckpoint, unpack_if
 from durable.run.branch import Carried
 
 if TYPE_CHECKING:
@@ -48,5 +49,5 @@ def _part(branch: Branch) -> prune.Until:
 
 def _checkpoints(records: Iterable[Record]) -> dict[str, str]:
     """The checkpoints that these records tell of, in order, each with its place in the graph."""
-    whole = (record for record in records if record.kind == "checkpoint" and "task" not in record.meta)
-    return {record.meta["checkpoint"]: str(record.meta.get("ns", "")) for record in whole}
+    stored = (unpack_if(record, GraphCheckpoint) for record in records)
+    return {event.checkpoint: event.ns or "" for event in stored if event is not None}

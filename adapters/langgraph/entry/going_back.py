@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.journal import journal
+from durable.record.events import GraphCheckpoint, unpack_if
 from durable.record.replay import Replay
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ class Line:
         if execution_id not in self._written:
             with self._runtime.database.read() as connection:
                 records = journal.read_kind(connection, execution_id, "checkpoint", self._runtime.load)
-            whole = [record for record in records if "task" not in record.meta]
-            self._written[execution_id] = {record.meta["checkpoint"]: record.seq for record in whole}
-            roots = [record.meta["checkpoint"] for record in whole if "ns" not in record.meta]
+            stored = [(record.seq, unpack_if(record, GraphCheckpoint)) for record in records]
+            whole = [(seq, event) for seq, event in stored if event is not None]
+            self._written[execution_id] = {event.checkpoint: seq for seq, event in whole}
+            roots = [event.checkpoint for _, event in whole if event.ns is None]
             self._last[execution_id] = roots[-1] if roots else None
         return self._written[execution_id]
 

@@ -12,6 +12,7 @@ import copy
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph._internal._config import merge_configs
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from langchain_core.runnables import RunnableConfig
+    from langchain_core.runnables.graph import Graph
 
     from durable.live.segment import Segment
 
@@ -162,6 +164,14 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         """As ``bulk_update_state``."""
         await self.durable.runtime.database.on_journal_thread(self._refuse_running, config)
         return await super().abulk_update_state(config, supersteps)
+
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """As the bare graph's: it is drawn with the nodes that it was made of."""
+        return self.durable.bare.get_graph(merge_configs(self.config, config), xray=xray)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """As ``get_graph``."""
+        return await self.durable.bare.aget_graph(merge_configs(self.config, config), xray=xray)
 
     def copy(self, update: dict[str, Any] | None = None) -> Any:
         """A copy with other attributes; what was wrapped stays wrapped."""

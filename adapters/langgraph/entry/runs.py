@@ -25,11 +25,13 @@ from durable.adapters.langgraph.seams.questions import (
 )
 from durable.adapters.langgraph.state import keys
 from durable.checkpoint.codec.types import stored_as
+from durable.declare.effects import effect_of
 from durable.declare.ids import new_id
 from durable.errors import ThreadBusy, Unsupported
 from durable.inbox.decision import Decision
 from durable.live.owner import is_dead
 from durable.live.past import go_back
+from durable.record.events import StepDone, unpack_if
 from durable.run.handle import outcome
 from durable.run.open import open_segment
 
@@ -63,11 +65,12 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphApp:
-    """A wrapped graph: its name, runtime and saver, and the config it came with."""
+    """A wrapped graph: its name, runtime and saver, the graph as it was, and the config it came with."""
 
     name: str
     runtime: Runtime
     saver: DurableSaver
+    bare: Pregel[Any, Any, Any, Any]
     on_suspended: str = "supersede"
     config: RunnableConfig | None = None
 
@@ -159,18 +162,19 @@ def _only_resumes(value: Any) -> bool:
 
 def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
     """Raise Unsupported if a ``once`` effect has happened inside a node that has not finished."""
-    done = {record.step_key or "": record for record in history if record.kind == "step_done"}
-    for key, record in done.items():
+    finished = ((record.step_key or "", unpack_if(record, StepDone)) for record in history)
+    done = {key: event for key, event in finished if event is not None}
+    for key, event in done.items():
         around = key.rpartition("/")[0]
-        if record.meta.get("effect") == "once" and "node:" in around and not _has_finished(around, done):
+        if effect_of(event.effect or "").settles and "node:" in around and not _has_finished(around, done):
             msg = (
                 f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
-                f"{record.meta['name']!r} has run, and it would run again; decide what it waits for or cancel it first"
+                f"{event.name!r} has run, and it would run again; decide what it waits for or cancel it first"
             )
             raise Unsupported(msg)
 
 
-def _has_finished(key: str, done: Mapping[str, Record]) -> bool:
+def _has_finished(key: str, done: Mapping[str, StepDone]) -> bool:
     parts = key.split("/")
     return any("/".join(parts[: count + 1]) in done for count in range(len(parts)))
 
@@ -240,7 +244,8 @@ def prepare(
         for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
             conf.pop(place, None)
     merged: RunnableConfig = {**(config or {}), "configurable": conf}
-    merged["metadata"] = {**call.metadata, **(merged.get("metadata") or {}), "run_id": segment.execution.id}
+    if metadata := {**call.metadata, **(merged.get("metadata") or {})}:
+        merged["metadata"] = metadata
     if call.recursion_limit is not None:
         merged.setdefault("recursion_limit", call.recursion_limit)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})

@@ -52,6 +52,6 @@ def durable_graph(
     wrapped: Any = wrap(bare)
     wrapped.__class__ = durable_class(bare)
     wrapped.checkpointer = saver
-    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, on_suspended, bare.config)
+    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, bare, on_suspended, bare.config)
     runtime.register(App(wrapped.durable.name, wrapped.run_segment, version, partial(forked, runtime)))
     return wrapped

@@ -8,21 +8,22 @@ again; what is recorded is the answer, the usage and a digest of the prompt, nev
 from __future__ import annotations
 
 import functools
-import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tracers.base import BaseTracer
 from langgraph.errors import GraphBubbleUp
 
 from durable.declare.policy import READ
-from durable.live.scope import scope, within
-from durable.step.attempt import Ended
-from durable.step.begin import begin_step
-from durable.step.call import Pending, Recorded, StepCall
-from durable.step.complete import complete_step
+from durable.live.scope import scope
+from durable.record.kinds import MODEL
+from durable.step.begin import place
+from durable.step.call import Call, Placed
 from durable.step.shells import run_step, run_step_async
+from durable.step.stream import stream_step, stream_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:
@@ -43,61 +44,41 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
 
     @functools.wraps(generate)
     def durable_generate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, messages)
-        if call is None:
+        step = _step(self, messages)
+        if step is None:
             return generate(self, messages, *args, **options)
-        return _result(run_step(call, lambda _: _plain(generate(self, messages, *args, **options))))
+        _overhear(step, options.get("run_manager"))
+        return _result(run_step(step, lambda _: _plain(generate(self, messages, *args, **options))))
 
     @functools.wraps(agenerate)
     async def durable_agenerate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, messages)
-        if call is None:
+        step = _step(self, messages)
+        if step is None:
             return await agenerate(self, messages, *args, **options)
+
+        _overhear(step, options.get("run_manager"))
 
         async def body(_: Any) -> list[dict[str, Any]]:
             return _plain(await agenerate(self, messages, *args, **options))
 
-        return _result(await run_step_async(call, body))
+        return _result(await run_step_async(step, body))
 
     @functools.wraps(stream)
     def durable_stream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> Iterator[Any]:  # noqa: A002 - langchain's name
-        call = _step(self, input)
-        if call is None:
+        step = _step(self, input)
+        if step is None:
             yield from stream(self, input, *args, **options)
-            return
-        found = begin_step(call)
-        if isinstance(found, Recorded):
-            yield found.result()
-            return
-        chunks: list[AIMessageChunk] = []
-        inner, began = stream(self, input, *args, **options), time.perf_counter()
-        while (chunk := _next(found, inner)) is not None:
-            if chunks:
-                yield chunks[-1]
-            chunks.append(chunk)
-        complete_step(found, Ended(_whole(chunks)), time.perf_counter() - began)
-        yield chunks[-1]
+        else:
+            yield from stream_step(step, lambda _: stream(self, input, *args, **options), Chunks)
 
     @functools.wraps(astream)
     async def durable_astream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - langchain's name
-        call = _step(self, input)
-        if call is None:
-            async for chunk in astream(self, input, *args, **options):
+        step = _step(self, input)
+        inner: Any = functools.partial(astream, self, input, *args, **options)
+        chunks = inner() if step is None else stream_step_async(step, lambda _: inner(), Chunks)
+        async with aclosing(chunks):
+            async for chunk in chunks:
                 yield chunk
-            return
-        on_journal_thread = call.scope.segment.runtime.database.on_journal_thread
-        found = await on_journal_thread(begin_step, call)
-        if isinstance(found, Recorded):
-            yield found.result()
-            return
-        chunks: list[AIMessageChunk] = []
-        inner, began = astream(self, input, *args, **options), time.perf_counter()
-        while (chunk := await _anext(found, inner)) is not None:
-            if chunks:
-                yield chunks[-1]
-            chunks.append(chunk)
-        await on_journal_thread(complete_step, found, Ended(_whole(chunks)), time.perf_counter() - began)
-        yield chunks[-1]
 
     BaseChatModel._generate_with_cache = durable_generate  # type: ignore[method-assign]
     BaseChatModel._agenerate_with_cache = durable_agenerate  # type: ignore[method-assign]
@@ -106,25 +87,43 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
     setattr(BaseChatModel, _HOOKED, True)
 
 
-def _step(model: BaseChatModel, messages: Any) -> StepCall | None:
+def _step(model: BaseChatModel, messages: Any) -> Placed | None:
     here = scope()
     if here is None or _MODEL in here.body_of:
         return None
     name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
     told = model._get_ls_params()  # where each integration says its provider
     known = {names.MODEL: told.get("ls_model_name", name), names.PROVIDER: told.get("ls_provider")}
-    return StepCall(
+    call = Call(
         f"chat:{name}",
         arguments=messages,
         policy=here.segment.runtime.policies.get(f"chat:{name}", READ),
-        kind="model",
+        kind=MODEL,
         attributes={key: value for key, value in known.items() if value},
         aliases=(_MODEL,),
-        gentle=True,
         usage=_usage,
-        passing=(GraphBubbleUp,),
+        control_flow=(GraphBubbleUp,),
         scope=here,
     )
+    return place(call)
+
+
+def _overhear(step: Placed, run_manager: Any) -> None:
+    """Take a whole call as heard when a callback has a token of it, as the graph's ``messages`` stream does.
+
+    A second attempt would go on in the same message. Tracers do not show theirs to anybody.
+    """
+    hearing = (one for one in getattr(run_manager, "handlers", ()) if not isinstance(one, BaseTracer))
+    if not any(hearing):
+        return
+    tell = run_manager.on_llm_new_token
+
+    @functools.wraps(tell)
+    def telling(*args: Any, **options: Any) -> Any:
+        step.heard = True
+        return tell(*args, **options)
+
+    run_manager.on_llm_new_token = telling
 
 
 def _plain(result: ChatResult) -> list[dict[str, Any]]:
@@ -140,21 +139,37 @@ def _result(recorded: list[dict[str, Any]]) -> ChatResult:
     return ChatResult(generations=generations, llm_output=recorded[0]["output"] if recorded else None)
 
 
-def _next(pending: Pending, inner: Iterator[Any]) -> Any:
-    with within(pending.scope()):
-        return next(inner, None)
+class Chunks:
+    """Reads a stream of message chunks. The last one is handed on when the whole answer is recorded.
 
+    The first chunk is heard already: callbacks, and with them the graph's ``messages`` stream, have it before the
+    caller does. LangChain itself falls back to another model, or asks again, only where there was no chunk yet.
+    """
 
-async def _anext(pending: Pending, inner: AsyncIterator[Any]) -> Any:
-    with within(pending.scope()):
-        return await anext(inner, None)
+    def __init__(self) -> None:
+        self.heard = False
+        self._chunks: list[AIMessageChunk] = []
 
+    def take(self, chunk: AIMessageChunk) -> list[AIMessageChunk]:
+        """Return the chunk before this one."""
+        before, self.heard = self._chunks[-1:], True
+        self._chunks.append(chunk)
+        return before
 
-def _whole(chunks: list[AIMessageChunk]) -> AIMessageChunk:
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole = whole + chunk
-    return whole
+    def whole(self) -> AIMessageChunk:
+        """Return all chunks as one."""
+        whole = self._chunks[0]
+        for chunk in self._chunks[1:]:
+            whole = whole + chunk
+        return whole
+
+    def rest(self) -> list[AIMessageChunk]:
+        """Return the last chunk."""
+        return self._chunks[-1:]
+
+    def recorded(self, value: AIMessageChunk) -> list[AIMessageChunk]:
+        """Return the recorded answer as one chunk; behind chunks of a live one, the last of those."""
+        return self.rest() if len(self._chunks) > 1 else [value]
 
 
 def _usage(answer: list[dict[str, Any]] | AIMessage) -> dict[str, int]:

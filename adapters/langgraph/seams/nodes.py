@@ -24,7 +24,9 @@ from durable.adapters.langgraph.state.saver import DurableSaver
 from durable.declare.policy import READ
 from durable.errors import Suspended
 from durable.live.scope import within
-from durable.step.call import Pending, StepCall
+from durable.record.kinds import FUNCTION, NODE
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
@@ -53,21 +55,21 @@ class DurableNode(RunnableCallable):
         if (came_from := made_from(config)) is not None:
             saver, checkpoint_id, namespace = came_from
             saver.wait_durable(checkpoint_id, namespace, BARRIER)
-        call = self._step(segment, config)
+        step = self._step(segment, config)
 
         def body(pending: Pending) -> Any:
             try:
                 with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
                     result = self.inner.invoke(input, inner_config)
             except GraphInterrupt as exc:
-                open_native(segment, exc, call.key)
+                open_native(segment, exc, step.key)
                 raise
-            return _unless_waiting(segment, call, result)
+            return _unless_waiting(step, result)
 
         try:
-            return run_step(call, body)
+            return run_step(step, body)
         except (Suspended, GraphInterrupt) as exc:
-            raise _merged(segment, call, exc) from None
+            raise _merged(step, exc) from None
 
     async def _acall(self, input: Any, config: RunnableConfig) -> Any:  # noqa: A002 - LangGraph's name
         segment = keys.segment_in(config)
@@ -77,33 +79,33 @@ class DurableNode(RunnableCallable):
         if (came_from := made_from(config)) is not None:
             saver, checkpoint_id, namespace = came_from
             await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
-        call = self._step(segment, config)
+        step = self._step(segment, config)
 
         async def body(pending: Pending) -> Any:
             try:
                 with within(keys.inside(pending)), durable_tasks(config, segment) as inner_config:
                     result = await self.inner.ainvoke(input, inner_config)
             except GraphInterrupt as exc:
-                await on_journal_thread(open_native, segment, exc, call.key)
+                await on_journal_thread(open_native, segment, exc, step.key)
                 raise
-            return _unless_waiting(segment, call, result)
+            return _unless_waiting(step, result)
 
         try:
-            return await run_step_async(call, body)
+            return await run_step_async(step, body)
         except (Suspended, GraphInterrupt) as exc:
-            raise _merged(segment, call, exc) from None
+            raise _merged(step, exc) from None
 
-    def _step(self, segment: Segment, config: RunnableConfig) -> StepCall:
+    def _step(self, segment: Segment, config: RunnableConfig) -> Placed:
         policy = segment.runtime.policies.get(self.node, READ)
-        return StepCall(
+        call = Call(
             self.node,
             policy=policy,
             identity=f"node:{keys.task_identity(config)}",
-            kind="node",
-            composite=policy.effect == "read",
-            passing=(GraphBubbleUp,),
+            kind=FUNCTION if policy.does.changes_world else NODE,
+            control_flow=(GraphBubbleUp,),
             scope=keys.scope_in(segment),
         )
+        return place(call)
 
 
 def made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
@@ -112,19 +114,21 @@ def made_from(config: RunnableConfig) -> tuple[DurableSaver, str, str] | None:
     saver, info = conf.get(keys.CHECKPOINTER), getattr(conf.get(keys.RUNTIME), "execution_info", None)
     if not isinstance(saver, DurableSaver) or info is None or conf.get(keys.UNKEPT) is not None:
         return None
-    return saver, info.checkpoint_id, info.checkpoint_ns.rpartition("|")[0]
+    # a @task has the checkpoint of the graph whose node called it, and a place of its own below that node
+    kept_in = [place for place, made in conf.get(keys.CHECKPOINTS, {}).items() if made == info.checkpoint_id]
+    return saver, info.checkpoint_id, min(kept_in, key=len, default=info.checkpoint_ns.rpartition("|")[0])
 
 
-def _unless_waiting(segment: Segment, call: StepCall, result: Any) -> Any:
+def _unless_waiting(step: Placed, result: Any) -> Any:
     """The node's result; but if it swallowed the interrupt of a call inside it, the node has not finished."""
-    waiting = graph_interrupt(segment, call.key)
+    waiting = graph_interrupt(step.segment, step.key)
     if waiting.args[0]:
         raise waiting
     return result
 
 
-def _merged(segment: Segment, call: StepCall, exc: Suspended | GraphInterrupt) -> GraphInterrupt:
+def _merged(step: Placed, exc: Suspended | GraphInterrupt) -> GraphInterrupt:
     """All that is waited for in this node: what bubbled up, and the parallel calls that it hides."""
     bubbled = tuple(exc.args[0]) if isinstance(exc, GraphInterrupt) and exc.args else ()
-    found = {interrupt.id: interrupt for interrupt in (*bubbled, *graph_interrupt(segment, call.key).args[0])}
+    found = {interrupt.id: interrupt for interrupt in (*bubbled, *graph_interrupt(step.segment, step.key).args[0])}
     return GraphInterrupt(tuple(found.values()))

@@ -13,6 +13,8 @@ from durable.adapters.langgraph.seams.suspension import is_ours, remember_native
 from durable.errors import Cancelled, InvalidDecision
 from durable.inbox.ask import answer_to, ask_person
 from durable.inbox.decision import Decision
+from durable.inbox.kinds import QUESTION
+from durable.record.events import Called
 
 if TYPE_CHECKING:
     from langgraph.errors import GraphInterrupt
@@ -35,7 +37,7 @@ def open_native(segment: Segment, exc: GraphInterrupt, step_key: str) -> None:
         outcome = segment.replay.at(KEY + native.id)
         if outcome.interrupt is None:
             subject = {"question": native.value, "schema": getattr(native, "response_schema", None)}
-            ask_person(segment, outcome, "question", subject, meta={"name": "interrupt", "arguments_hash": ""})
+            ask_person(segment, outcome, QUESTION, subject, about=Called(name="interrupt", arguments_hash=""))
         elif (known := segment.interrupt(outcome.interrupt)) is not None:
             segment.wait_for(known)
 
@@ -45,8 +47,8 @@ def open_breakpoint(segment: Segment, checkpoint_id: str, nodes: tuple[str, ...]
     outcome = segment.replay.at(BREAKPOINT + checkpoint_id)
     if outcome.interrupt is None:
         question = f"stopped before {', '.join(nodes)}: go on?"
-        meta = {"name": "breakpoint", "arguments_hash": ""}
-        ask_person(segment, outcome, "question", {"question": question, "schema": None}, meta=meta)
+        about = Called(name="breakpoint", arguments_hash="")
+        ask_person(segment, outcome, QUESTION, {"question": question, "schema": None}, about=about)
 
 
 def take_answers(segment: Segment) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from durable.declare.policy import READ
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
 from durable.live.scope import within
-from durable.step.call import Pending, StepCall
+from durable.record.kinds import FUNCTION, TASK
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
@@ -85,22 +87,22 @@ async def _awaited(pending: Pending, func: Callable[..., Any], args: Any, kwargs
         return await func(*args, **kwargs)
 
 
-def _step(func: Callable[..., Any], segment: Segment, identity: str | None) -> StepCall:
+def _step(func: Callable[..., Any], segment: Segment, identity: str | None) -> Placed:
     name = getattr(func, "__name__", type(func).__name__)
     policy = segment.runtime.policies.get(name) or policy_of(func) or READ
-    return StepCall(
+    call = Call(
         name,
         policy=policy,
         identity=identity,
-        kind="task",
-        composite=policy.effect == "read",
-        passing=(GraphBubbleUp,),
+        kind=FUNCTION if policy.does.changes_world else TASK,
+        control_flow=(GraphBubbleUp,),
         scope=keys.scope_in(segment),
     )
+    return place(call)
 
 
 def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
-    def step_of() -> StepCall:
+    def step_of() -> Placed:
         return _step(func, segment, f"task:{keys.task_identity(get_config())}")
 
     if inspect.iscoroutinefunction(func):
@@ -111,11 +113,11 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
                 with within(keys.inside(pending)), durable_tasks(get_config(), segment):
                     return await func(*args, **kwargs)
 
-            call = step_of()
+            step = step_of()
             try:
-                return await run_step_async(call, body)
+                return await run_step_async(step, body)
             except Suspended:
-                raise graph_interrupt(segment, call.key) from None
+                raise graph_interrupt(segment, step.key) from None
 
         return run_async
 
@@ -125,10 +127,10 @@ def _as_step(func: Callable[..., Any], segment: Segment) -> Callable[..., Any]:
             with within(keys.inside(pending)), durable_tasks(get_config(), segment):
                 return func(*args, **kwargs)
 
-        call = step_of()
+        step = step_of()
         try:
-            return run_step(call, body)
+            return run_step(step, body)
         except Suspended:
-            raise graph_interrupt(segment, call.key) from None
+            raise graph_interrupt(segment, step.key) from None
 
     return run

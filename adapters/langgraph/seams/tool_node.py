@@ -23,7 +23,10 @@ from durable.adapters.langgraph.seams.call_scope import calls_in, frame
 from durable.adapters.langgraph.seams.questions import open_native
 from durable.declare.policy import READ
 from durable.live.scope import Scope, scope
-from durable.step.call import StepCall
+from durable.record.events import ABSENT, StepFailed, unpack_if
+from durable.record.kinds import FRAMEWORK
+from durable.step.begin import place
+from durable.step.call import Call, Placed
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
@@ -134,18 +137,18 @@ def _told_before(here: Scope, call: Any) -> Any:
     return found.result.value() if found is not None and found.result is not None else None
 
 
-def _to_tell(here: Scope, call: Any, result: Any) -> StepCall | None:
+def _to_tell(here: Scope, call: Any, result: Any) -> Placed | None:
     """The step that records a message about a failure; None if a replay of the failure would lead to the same one."""
     failed = here.segment.replay.steps.get(_key(here, "tool", call))
     if not (isinstance(result, ToolMessage) and result.status == "error" and failed is not None):
         return None
-    record = failed.result
-    if failed.progress != "failed" or record is None or record.meta.keys() & {"rejected", "timeout"}:
+    event = unpack_if(failed.result, StepFailed)
+    if failed.progress != "failed" or failed.result is None or event is None:
         return None
-    if isinstance(record.value(), BaseException):
+    if event.rejected is not None or event.timeout is not ABSENT or isinstance(failed.result.value(), BaseException):
         return None
-    return StepCall(
-        f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind="framework", scope=here
+    return place(
+        Call(f"error of {call['name']}", policy=READ, identity=f"told:{call['id']}", kind=FRAMEWORK, scope=here)
     )
 
 

@@ -28,7 +28,9 @@ from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
 from durable.live.scope import scope
-from durable.step.call import Pending, StepCall
+from durable.record.kinds import TOOL
+from durable.step.begin import place
+from durable.step.call import Call, Pending, Placed
 from durable.step.governing import governing
 from durable.step.shells import run_step, run_step_async
 
@@ -46,54 +48,54 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
 
     @functools.wraps(run)
     def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options)
-        if call is None:
+        step = _step(self, tool_input, options)
+        if step is None:
             return run(self, tool_input, *args, **options)
-        segment = call.scope.segment
+        segment = step.segment
 
         def body(pending: Pending) -> Any:
             with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
                 try:
                     return run(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
-                    open_native(segment, exc, call.key)
+                    open_native(segment, exc, step.key)
                     raise
 
         try:
-            return _formatted(self, options.get("tool_call_id"), run_step(call, body))
+            return _formatted(self, options.get("tool_call_id"), run_step(step, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(segment, call.key) from None
+            raise graph_interrupt(segment, step.key) from None
 
     @functools.wraps(arun)
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
-        call = _step(self, tool_input, options)
-        if call is None:
+        step = _step(self, tool_input, options)
+        if step is None:
             return await arun(self, tool_input, *args, **options)
-        segment = call.scope.segment
+        segment = step.segment
 
         async def body(pending: Pending) -> Any:
             with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
                 try:
                     return await arun(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
-                    await segment.runtime.database.on_journal_thread(open_native, segment, exc, call.key)
+                    await segment.runtime.database.on_journal_thread(open_native, segment, exc, step.key)
                     raise
 
         try:
-            return _formatted(self, options.get("tool_call_id"), await run_step_async(call, body))
+            return _formatted(self, options.get("tool_call_id"), await run_step_async(step, body))
         except ToolRejected as rejected:
             return _rejection(self, options.get("tool_call_id"), rejected)
         except Suspended:
-            raise graph_interrupt(segment, call.key) from None
+            raise graph_interrupt(segment, step.key) from None
 
     BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
     BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module
     setattr(BaseTool, _HOOKED, True)
 
 
-def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCall | None:
+def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
     here, tool_call_id = scope(), options.get("tool_call_id")
     if here is None or tool.name in here.body_of:
         return None
@@ -102,19 +104,20 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> StepCa
     policy = governing(here, tool.name, own, agent=agent, tags=tags)
     function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     arguments = visible(tool, tool_input)
-    return StepCall(
+    call = Call(
         tool.name,
         arguments=arguments,
         defaults=_left_out(tool, arguments),
         policy=policy,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
-        kind="tool",
+        kind=TOOL,
         schema=functools.partial(_schema, tool, arguments),
         agent=agent,
         aliases=(str(getattr(function, "__name__", tool.name)),),
-        passing=(GraphBubbleUp,),
+        control_flow=(GraphBubbleUp,),
         scope=here,
     )
+    return place(call)
 
 
 def visible(tool: BaseTool, tool_input: Any) -> Any:

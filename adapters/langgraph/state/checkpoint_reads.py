@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.state.reads import Head, History, Snapshot
-    from durable.checkpoint.state.snapshots import Place
+    from durable.checkpoint.state.snapshots import SnapshotPlace
 
 
-def config_of(place: Place, checkpoint_id: str) -> RunnableConfig:
+def config_of(place: SnapshotPlace, checkpoint_id: str) -> RunnableConfig:
     """The config that points to a checkpoint."""
     return {
         "configurable": {"thread_id": place.thread, "checkpoint_ns": place.ns, "checkpoint_id": checkpoint_id},

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from durable.checkpoint.records import NewRecord
-from durable.checkpoint.state.snapshots import Draft, Place, Write, value_cell
+from durable.checkpoint.state.snapshots import Draft, SnapshotPlace, Write, value_cell
 from durable.declare.ids import checked
 from durable.errors import InvalidId
+from durable.record.events import GraphCheckpoint, TaskWrites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,14 +37,14 @@ _WIDE = 10**15
 _LONG = 60
 
 
-def place_of(namespace: str, config: RunnableConfig) -> Place:
+def place_of(namespace: str, config: RunnableConfig) -> SnapshotPlace:
     """Where a config points to. Raises InvalidId for a thread or checkpoint namespace that cannot be a key."""
     configurable = config.get("configurable", {})
     if (thread := configurable.get("thread_id")) is None:
         msg = 'config["configurable"]["thread_id"] is missing: a checkpointer needs it to know whose state this is'
         raise InvalidId(msg)
     ns = storable(str(configurable.get("checkpoint_ns") or ""), "checkpoint_ns")
-    return Place(namespace, thread_of(thread), ns)
+    return SnapshotPlace(namespace, thread_of(thread), ns)
 
 
 def thread_of(thread_id: object) -> str:
@@ -74,7 +74,7 @@ class Drafts:
 
     def checkpoint(
         self,
-        place: Place,
+        place: SnapshotPlace,
         parent: str | None,
         checkpoint: Checkpoint,
         metadata: Mapping[str, Any],
@@ -102,7 +102,7 @@ class Drafts:
                 self._add(draft, (place, channel), version, values[channel])
         return draft
 
-    def forget(self, place: Place, draft: Draft) -> None:
+    def forget(self, place: SnapshotPlace, draft: Draft) -> None:
         """The lists that a draft was cut against are not there: the next draft has them whole."""
         for channel in draft.based_on:
             self._lists.forget((place, channel))
@@ -120,7 +120,7 @@ class Drafts:
             rows.append(Write(task_id, WRITES_IDX_MAP.get(channel, place), task_path, channel, cell))
         return rows, pieces
 
-    def _add(self, draft: Draft, at: tuple[Place, str], version: Version, value: Any) -> None:
+    def _add(self, draft: Draft, at: tuple[SnapshotPlace, str], version: Version, value: Any) -> None:
         """A value that is new at this version; one that is a list, or the snapshot of one, in pieces."""
         _, channel = at
         delta = type(value) is _DeltaSnapshot
@@ -140,16 +140,23 @@ class Drafts:
         return self._codec.encode(value, what=f"channel {channel!r}")
 
 
-def record_of(place: Place, checkpoint_id: str, **about: Any) -> NewRecord:
-    """The journal's record of a write: which checkpoint, and a few words about it, below 200 bytes mostly."""
-    meta: dict[str, Any] = {"checkpoint": checkpoint_id} | about
-    if place.ns:
-        meta["ns"] = place.ns if len(place.ns) <= _LONG else f"...{place.ns[-_LONG:]}"
-    channels = meta.get("channels")
-    if channels is not None:
-        named = ", ".join(sorted(set(channels)))
-        meta["channels"] = named if len(named) <= _LONG else f"{named[:_LONG]}..."
-    return NewRecord("checkpoint", meta=meta)
+def about_checkpoint(place: SnapshotPlace, checkpoint_id: str, metadata: Mapping[str, Any]) -> GraphCheckpoint:
+    """Return what the journal says of a checkpoint, below 200 bytes mostly."""
+    step, source = metadata.get("step"), metadata.get("source")
+    return GraphCheckpoint(checkpoint=checkpoint_id, step=step, source=source, ns=_shortened(place))
+
+
+def about_writes(place: SnapshotPlace, checkpoint_id: str, *, task: str, channels: Iterable[str]) -> TaskWrites:
+    """Return what the journal says of a task's writes, below 200 bytes mostly."""
+    named = ", ".join(sorted(set(channels)))
+    shown = named if len(named) <= _LONG else f"{named[:_LONG]}..."
+    return TaskWrites(checkpoint=checkpoint_id, task=task, channels=shown, ns=_shortened(place))
+
+
+def _shortened(place: SnapshotPlace) -> str | None:
+    if not place.ns:
+        return None
+    return place.ns if len(place.ns) <= _LONG else f"...{place.ns[-_LONG:]}"
 
 
 def all_special(channels: Iterable[str]) -> bool:

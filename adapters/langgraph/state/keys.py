@@ -32,6 +32,7 @@ RUNTIME = "__pregel_runtime"
 CALL = "__pregel_call"
 CHECKPOINTER = "__pregel_checkpointer"
 NAMESPACE = "checkpoint_ns"
+CHECKPOINTS = "checkpoint_map"
 SCRATCHPAD = "__pregel_scratchpad"
 SEND = "__pregel_send"
 DURABILITY = "__pregel_durability"
@@ -74,4 +75,4 @@ def scope_in(segment: Segment) -> Scope:
 def inside(pending: Pending) -> Scope:
     """The scope of a body that is a place for steps: a tool in it may have its name, and is a step all the same."""
     within = pending.scope()
-    return replace(within, body_of=frozenset()) if pending.call.composite else within
+    return replace(within, body_of=frozenset()) if pending.call.kind.is_scope else within

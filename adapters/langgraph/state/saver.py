@@ -23,17 +23,18 @@ from durable.adapters.langgraph.state import keys
 from durable.adapters.langgraph.state.checkpoint_reads import Tuples, config_of
 from durable.adapters.langgraph.state.checkpoint_writes import (
     Drafts,
+    about_checkpoint,
+    about_writes,
     all_special,
     place_of,
-    record_of,
     storable,
     thread_of,
 )
 from durable.adapters.langgraph.state.commit_together import Convoys
 from durable.adapters.langgraph.state.durability_barrier import Barrier
+from durable.adapters.langgraph.state.notes import RunsForgotten, ThreadCopied, ThreadForgotten, ThreadPruned
 from durable.adapters.langgraph.state.serde import FRAMEWORK_TYPES, DurableSerializer, loaded_types
 from durable.adapters.langgraph.state.stored_lists import Lists
-from durable.checkpoint.records import NewRecord
 from durable.checkpoint.state import prune, reads, snapshots
 from durable.checkpoint.state.reads import Pieces
 from durable.checkpoint.state.snapshots import PiecesGone
@@ -54,8 +55,9 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.state.reads import Head, Snapshot
-    from durable.checkpoint.state.snapshots import Place
+    from durable.checkpoint.state.snapshots import SnapshotPlace
     from durable.live.segment import Segment
+    from durable.record.events import Event, Note
     from durable.runtime import Runtime
 
 P = ParamSpec("P")
@@ -205,14 +207,14 @@ class DurableSaver(BaseCheckpointSaver[str]):
 
     def _put(
         self,
-        place: Place,
+        place: SnapshotPlace,
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: Mapping[str, Any],
         new_versions: ChannelVersions,
     ) -> None:
         db, parent, owner = self._runtime.database, get_checkpoint_id(config), self._owner(place.thread, config)
-        about = record_of(place, checkpoint["id"], step=metadata.get("step"), source=metadata.get("source"))
+        about = about_checkpoint(place, checkpoint["id"], metadata)
         while True:
             draft = self._drafts.checkpoint(place, parent, checkpoint, metadata, new_versions)
             put = partial(snapshots.put, db, place=place, draft=draft)
@@ -246,11 +248,11 @@ class DurableSaver(BaseCheckpointSaver[str]):
         )
         owner = self._owner(place.thread, config)
         if all_special(channels) or not self._convoys.join((place.thread, owner), change):
-            self._write(owner, record_of(place, checkpoint_id, task=task_id, channels=channels), [change])
+            self._write(owner, about_writes(place, checkpoint_id, task=task_id, channels=channels), [change])
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete all checkpoints and writes of a thread."""
-        self._administer(prune.forget, thread_id)
+        self._administer(prune.forget, ThreadForgotten(), thread_id)
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints whose metadata have one of these run ids, and the writes on top of them."""
@@ -258,11 +260,11 @@ class DurableSaver(BaseCheckpointSaver[str]):
         with self._runtime.database.read() as connection:
             threads = prune.threads_of_runs(connection, self._runtime.namespace, runs)
         for thread in threads:
-            self._administer(prune.forget_runs, thread, runs=runs)
+            self._administer(prune.forget_runs, RunsForgotten(), thread, runs=runs)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy all checkpoints and writes of a thread to another one."""
-        self._administer(prune.copy, target_thread_id, source=thread_of(source_thread_id))
+        self._administer(prune.copy, ThreadCopied(), target_thread_id, source=thread_of(source_thread_id))
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Keep only the newest checkpoint of each namespace of these threads, or none with ``strategy="delete"``.
@@ -276,11 +278,10 @@ class DurableSaver(BaseCheckpointSaver[str]):
             if strategy == "delete":
                 self.delete_thread(thread)
             else:
-                self._administer(prune.prune, thread, spread=self._tuples.spread)
+                self._administer(prune.prune, ThreadPruned(), thread, spread=self._tuples.spread)
 
-    def _administer(self, change: Callable[..., None], thread_id: str, **arguments: Any) -> None:
+    def _administer(self, change: Callable[..., None], about: Note, thread_id: str, **arguments: Any) -> None:
         thread, db = thread_of(thread_id), self._runtime.database
-        about = NewRecord("note", meta={"event": f"checkpoints_{change.__name__}"})
         bound = partial(change, db, namespace=self._runtime.namespace, thread=thread, **arguments)
         self._write(self._owner(thread), about, [bound])
 
@@ -292,10 +293,10 @@ class DurableSaver(BaseCheckpointSaver[str]):
         live = keys.segment_in(config) or segment()
         return live if live is not None and live.thread == thread else None
 
-    def _write(self, owner: Segment | None, about: NewRecord, changes: Sequence[Callable[[Any], object]]) -> None:
+    def _write(self, owner: Segment | None, about: Event, changes: Sequence[Callable[[Any], object]]) -> None:
         """The one way to the database: with the journal of the execution that owns the thread, or alone."""
         if owner is not None:
-            owner.append(about, companions=changes)
+            owner.append(about.pack(), companions=changes)
         else:
             self._runtime.database.transact(lambda connection: [change(connection) for change in changes])
 
@@ -314,7 +315,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
         clone.serde = DurableSerializer(self.serde.codec.with_types(types))
         return clone
 
-    def _place(self, config: RunnableConfig) -> Place:
+    def _place(self, config: RunnableConfig) -> SnapshotPlace:
         return place_of(self._runtime.namespace, config)
 
     # The same for async callers.

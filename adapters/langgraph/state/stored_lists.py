@@ -24,7 +24,7 @@ from durable.checkpoint.state.snapshots import Cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from durable.checkpoint.state.snapshots import Place, Version
+    from durable.checkpoint.state.snapshots import SnapshotPlace, Version
 
     Encode = Callable[[Any, int], bytes]
     _Seen = tuple[Look | None, bytes]
@@ -60,11 +60,13 @@ class Lists:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._limit = remembered
-        self._known: OrderedDict[tuple[Place, str], _Known] = OrderedDict()
+        self._known: OrderedDict[tuple[SnapshotPlace, str], _Known] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
-    def prepare(self, at: tuple[Place, str], cut: tuple[Version, str], items: list[Any], encode: Encode) -> Prepared:
+    def prepare(
+        self, at: tuple[SnapshotPlace, str], cut: tuple[Version, str], items: list[Any], encode: Encode
+    ) -> Prepared:
         """Cut a list against its last stored version. ``encode`` gets an item and its index; its errors are raised."""
         items = list(items)  # the caller's may grow meanwhile
         with self._lock:
@@ -81,12 +83,12 @@ class Lists:
         shares = known.cut.rope.ends and start >= known.cut.rope.ends[0]
         return Prepared(made, pieces, known.cut if shares else None)
 
-    def forget(self, at: tuple[Place, str]) -> None:
+    def forget(self, at: tuple[SnapshotPlace, str]) -> None:
         """The next version of this list is encoded whole: the last one was not stored, or is not there any more."""
         with self._lock:
             self._drop(at)
 
-    def _remember(self, at: tuple[Place, str], known: _Known) -> None:
+    def _remember(self, at: tuple[SnapshotPlace, str], known: _Known) -> None:
         with self._lock:
             self._drop(at)
             if known.size > self._limit:
@@ -96,7 +98,7 @@ class Lists:
             while self._size > self._limit:
                 self._drop(next(iter(self._known)))
 
-    def _drop(self, at: tuple[Place, str]) -> None:
+    def _drop(self, at: tuple[SnapshotPlace, str]) -> None:
         known = self._known.pop(at, None)
         if known is not None:
             self._size -= known.size

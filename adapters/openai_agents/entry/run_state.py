@@ -18,7 +18,7 @@ from agents.exceptions import UserError
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents.seams import drift
-from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of, verdict
+from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import described
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal import journal
@@ -31,7 +31,9 @@ from durable.errors import (
 from durable.inbox.decision import Decision
 from durable.live.past import go_back
 from durable.live.scope import here, root, within
+from durable.record.events import InterruptOpened, unpack_if
 from durable.run.close import close
+from durable.step.ahead import decided_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +145,8 @@ def _beyond(state: RunState[Any]) -> list[tuple[str, int]]:
 def _asked_at(runtime: Services, execution_id: str, asked: set[tuple[str, str]]) -> int:
     with runtime.database.read() as connection:
         opened = journal.read_kind(connection, execution_id, "interrupt_opened", runtime.load)
-    return min((one.seq for one in opened if (execution_id, one.meta["interrupt"]) in asked), default=0)
+    events = [(record.seq, unpack_if(record, InterruptOpened)) for record in opened]
+    return min((seq for seq, event in events if event and (execution_id, event.interrupt) in asked), default=0)
 
 
 def introduce(segment: Segment, state: RunState[Any]) -> None:
@@ -162,7 +165,7 @@ def adopt(state: RunState[Any]) -> None:
             continue
         call_id, arguments = described(item.raw_item)
         tool, place = _tool_of(state, item), _place_of(call_id)
-        found = verdict(step_of(place, tool, call_id, arguments, native=True, agent=item.agent))
+        found = decided_ahead(step_of(place, tool, call_id, arguments, native=True, agent=item.agent))
         if found is None:
             continue
         if found.rejected is None:

@@ -13,14 +13,15 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of, verdict
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of
 from durable.adapters.openai_agents.seams.hooks import seam
 from durable.live.scope import scope
+from durable.step.ahead import decided_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from durable.step.call import StepCall
+    from durable.step.call import Call
 
 
 def hook_approvals() -> None:
@@ -49,11 +50,11 @@ def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:
     return durable_approve
 
 
-async def answered(step: StepCall, item: Any, run_context: Any) -> bool:
+async def answered(step: Call, item: Any, run_context: Any) -> bool:
     """Whether the call that the SDK would interrupt its run for is decided; then the SDK's context says so too."""
     if not isinstance(item, ToolApprovalItem):
         return False
-    decided = await step.scope.segment.runtime.database.on_journal_thread(verdict, step)
+    decided = await step.scope.segment.runtime.database.on_journal_thread(decided_ahead, step)
     if decided is None:
         return False
     if decided.rejected is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agents.run_internal import tool_execution, turn_resolution
@@ -17,11 +17,10 @@ from agents.run_internal import tool_execution, turn_resolution
 from durable.adapters.openai_agents.seams.hooks import seam
 from durable.declare.policy import Approval
 from durable.declare.signature import left_out, plain, policy_of
-from durable.errors import Suspended
 from durable.inbox.schemas import fitting, lenient
 from durable.live.scope import scope
-from durable.step.begin import begin_step, place
-from durable.step.call import StepCall
+from durable.record.kinds import TOOL
+from durable.step.call import Call
 from durable.step.facts import facts_of
 from durable.step.governing import governing
 
@@ -77,27 +76,27 @@ def name_of(tool: Any) -> str:
 
 def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
-) -> StepCall:
+) -> Call:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
     function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
-    call = StepCall(
+    call = Call(
         name_of(tool),
         arguments=arguments,
         defaults=_left_out(tool, function, arguments),
         policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
         identity=f"tool:{call_id}",
-        kind="tool",
+        kind=TOOL,
         schema=functools.partial(_schema, tool, arguments, native=native),
         agent=of,
         aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
         scope=here,
     )
     if native and not asks(call):
-        call.policy = replace(call.policy, approval=Approval(rule=NATIVE))
+        return replace(call, policy=replace(call.policy, approval=Approval(rule=NATIVE)))
     return call
 
 
-def asks(call: StepCall) -> bool:
+def asks(call: Call) -> bool:
     """Whether the call's policy asks for a decision on it."""
     gate = call.policy.gate
     return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
@@ -135,34 +134,3 @@ def natively(here: Scope, call_id: str) -> bool:
     key = key_of(here, call_id)
     outcome = here.segment.replay.steps.get(key)
     return _asked(here.segment).get(key, False) or (outcome is not None and outcome.interrupt is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided: the call may be made (a decision is then used up where it is made), or why not."""
-
-    rejected: str | None = None
-
-
-def verdict(call: StepCall) -> Verdict | None:
-    """What was decided about a gated call, None while that is open; asks if nobody was asked yet. Blocks.
-
-    Raises what ``begin_step`` raises, but Suspended.
-    """
-    segment = call.scope.segment
-    place(call)
-    outcome = call.outcome
-    if outcome is not None and call.fits:
-        if outcome.progress != "new":
-            return Verdict(outcome.result.meta.get("rejected") if outcome.result is not None else None)
-        asked = segment.interrupt(outcome.interrupt or "")
-        decided = asked is not None and asked.status == "decided" and asked.arguments_hash == call.complete_hash
-        if decided and asked is not None and (asked.decision or {}).get("kind") != "reject":
-            return Verdict()
-    try:
-        with segment.working():
-            begin_step(call)
-    except Suspended:
-        return None
-    result = None if call.outcome is None else call.outcome.result
-    return Verdict(None if result is None else result.meta.get("rejected"))

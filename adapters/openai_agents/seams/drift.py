@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, Suspended
 from durable.inbox.ask import answer_to, ask_person
+from durable.inbox.kinds import DRIFT
+from durable.record.events import Called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +31,7 @@ def settle(segment: Segment, key: str, *, recorded: Mapping[str, Any], now: Mapp
             "now": dict(now),
             "question": "approve when what runs now fits, or to go on as it is; or cancel",
         }
-        ask_person(segment, outcome, "drift", subject, meta={"name": "drift", "arguments_hash": ""})
+        ask_person(segment, outcome, DRIFT, subject, about=Called(name="drift", arguments_hash=""))
         raise Suspended
     accepted = answer.decision.kind == "approve"
     closed, consume = answer.closing(segment, accepted=accepted)

@@ -28,7 +28,8 @@ from durable.adapters.openai_agents.seams.results import recordable
 from durable.declare.policy import READ
 from durable.errors import ToolRejected
 from durable.live.scope import scope
-from durable.step.call import StepCall
+from durable.step.begin import place
+from durable.step.call import Call
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _executing(kind: Executor, execute: Callable[..., Any]) -> Callable[..., Any
     return durable_execute
 
 
-def _twin(kind: Executor, tool: Any, raw: Any, step: StepCall) -> Any:
+def _twin(kind: Executor, tool: Any, raw: Any, step: Call) -> Any:
     twin = object.__new__(type(tool))
     twin.__dict__.update(tool.__dict__)
 
@@ -80,7 +81,7 @@ def _twin(kind: Executor, tool: Any, raw: Any, step: StepCall) -> Any:
             return recordable(step.scope.segment.runtime, live[-1])
 
         try:
-            recorded = await run_step_async(step, body)
+            recorded = await run_step_async(place(step), body)
         except ToolRejected as rejected:
             return rejected.reason
         return live[-1] if live else recorded
@@ -91,12 +92,12 @@ def _twin(kind: Executor, tool: Any, raw: Any, step: StepCall) -> Any:
     return twin
 
 
-async def _approved(on_approval: Callable[..., Any], step: StepCall, context: Any, item: Any) -> Any:
+async def _approved(on_approval: Callable[..., Any], step: Call, context: Any, item: Any) -> Any:
     async def body(_: Any) -> Any:
         return await awaited(on_approval(context, item))
 
-    call = StepCall("on_approval", policy=READ, identity=f"{step.identity}/on_approval", scope=step.scope)
-    return await run_step_async(call, body)
+    call = Call("on_approval", policy=READ, identity=f"{step.identity}/on_approval", scope=step.scope)
+    return await run_step_async(place(call), body)
 
 
 def _capturing(capture: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,6 +111,7 @@ def _capturing(capture: Callable[..., Any]) -> Callable[..., Any]:
             given = edited_computer_call(tool_call, pending.arguments) if pending.edited else tool_call
             return await capture(computer, given)
 
-        return await run_step_async(step_of(here, COMPUTER, call_id, arguments, native=False, agent=None), body)
+        step = step_of(here, COMPUTER, call_id, arguments, native=False, agent=None)
+        return await run_step_async(place(step), body)
 
     return durable_capture

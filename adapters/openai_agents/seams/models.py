@@ -9,11 +9,12 @@ the prompt, never the prompt.
 from __future__ import annotations
 
 import functools
-import time
 from contextlib import aclosing
+from dataclasses import dataclass
 from inspect import getclosurevars
 from typing import TYPE_CHECKING, Any
 
+from agents.exceptions import ModelBehaviorError
 from agents.run_internal import run_loop
 from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDoneEvent
 
@@ -23,17 +24,21 @@ from durable.adapters.openai_agents.seams.run_scope import STEP
 from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
 from durable.live.scope import scope
-from durable.step.attempt import Ended
-from durable.step.begin import begin_step, place
-from durable.step.call import Recorded, StepCall
-from durable.step.complete import complete_step
+from durable.record.kinds import MODEL
+from durable.step.begin import place
+from durable.step.call import Call, Placed
 from durable.step.shells import run_step_async
+from durable.step.stream import stream_step_async
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from agents.items import ModelResponse
+
+
+_ANNOUNCING = frozenset({"response.created", "response.in_progress"})
+"""Events after which the SDK's own retries still ask again."""
 
 
 def hook_models() -> None:
@@ -54,7 +59,7 @@ def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
             live.append(await ask(get_response=get_response, **options))
             return model_codec.plain(live[-1], request.offered)
 
-        recorded = await run_step_async(request.call, body)
+        recorded = await run_step_async(request.step, body)
         await request.check(recorded)
         return live[-1] if live else model_codec.response(recorded)
 
@@ -75,15 +80,15 @@ def _streaming(stream: Callable[..., Any]) -> Callable[..., Any]:
 class Request:
     """A model call about to be made: its step, and the names of what the model may call."""
 
-    def __init__(self, call: StepCall, offered: list[str]) -> None:
-        self.call = call
+    def __init__(self, step: Placed, offered: list[str]) -> None:
+        self.step = step
         self.offered = offered
 
     async def check(self, recorded: dict[str, Any]) -> None:
         """Stop at drift if the recorded answer calls what was offered when it was given, and is not any more."""
-        segment = self.call.scope.segment
+        segment = self.step.segment
         on_journal_thread = segment.runtime.database.on_journal_thread
-        key = f"{self.call.key}/tools"
+        key = f"{self.step.key}/tools"
         gone = sorted(set(model_codec.called(recorded)) & set(recorded["offered"]) - set(self.offered))
         if gone:
             told = {"recorded": {"called": gone}, "now": {"offered": sorted(self.offered)}}
@@ -100,44 +105,86 @@ def _request(made_by: Callable[[], Any]) -> Request | None:
     found = getclosurevars(made_by).nonlocals
     model = getattr(found["model"], "model", None) or type(found["model"]).__name__
     policies = here.segment.runtime.policies
-    call = StepCall(
+    call = Call(
         STEP,
         arguments={"instructions": found["filtered"].instructions, "input": found["filtered"].input},
         policy=policies.get(f"chat:{model}") or policies.get(STEP) or READ,
-        kind="model",
+        kind=MODEL,
         attributes={telemetry_names.MODEL: str(model)},
-        gentle=True,
         usage=model_codec.usage,
         scope=here,
     )
     tools = [getattr(tool, "qualified_name", None) or getattr(tool, "name", "") for tool in found["all_tools"]]
     names = {*tools, *(tool.name for tool in found["all_tools"] if hasattr(tool, "name"))}
-    return Request(call, sorted({*names, *(handoff.tool_name for handoff in found["handoffs"])}))
+    return Request(place(call), sorted({*names, *(handoff.tool_name for handoff in found["handoffs"])}))
 
 
 async def _streamed(request: Request, inner: Callable[[], AsyncGenerator[Any, None]]) -> AsyncGenerator[Any, None]:
-    call, began = request.call, time.perf_counter()
-    on_journal_thread = call.scope.segment.runtime.database.surely_on_journal_thread
-    place(call)
-    found = await on_journal_thread(begin_step, call)
-    if isinstance(found, Recorded):
-        recorded = found.result()
-        await request.check(recorded)
-        yield model_codec.completed(recorded)
-        return
-    if found.delay:
-        await call.scope.segment.runtime.clock.sleep_async(found.delay)
-    done: list[Any] = []
-    async with aclosing(inner()) as events:
-        try:
-            async for event in events:
-                if isinstance(event, ResponseOutputItemDoneEvent):
-                    done.append(event.item)
-                elif isinstance(event, ResponseCompletedEvent):
-                    answer = model_codec.plain(model_codec.of_stream(event.response, done), request.offered)
-                    await on_journal_thread(complete_step, found, Ended(answer), time.perf_counter() - began)
+    streamed = stream_step_async(request.step, lambda _: inner(), functools.partial(Events, request))
+    async with aclosing(streamed) as events:
+        async for event in events:
+            if isinstance(event, RecordedEvent):
+                await request.check(event.recorded)
+                yield model_codec.completed(event.recorded)
+            else:
                 yield event
-        except Exception as exc:
-            if call.outcome is not None and call.outcome.progress != "done":
-                await on_journal_thread(complete_step, found, Ended(error=exc), time.perf_counter() - began)
-            raise
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """Stands for the one event that a recorded answer is streamed as."""
+
+    recorded: dict[str, Any]
+
+
+class Events:
+    """Reads the events of a streamed answer. The last one is handed on when the whole answer is recorded.
+
+    As for the SDK's own retries, events that announce an answer are not heard yet. Where the policy has retries, an
+    answer that fails before anything else was said is asked for again, its failure is no event then.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.heard = False
+        self._request = request
+        self._items: list[Any] = []
+        self._last: list[Any] = []
+
+    def take(self, event: Any) -> list[Any]:
+        """Return the event, unless it is the last one."""
+        failure = _failure(event)
+        if failure is not None and not self.heard and self._request.step.call.policy.retry is not None:
+            raise failure
+        if self._last or isinstance(event, ResponseCompletedEvent):
+            self._last.append(event)
+            return []
+        self.heard = self.heard or event.type not in _ANNOUNCING
+        if isinstance(event, ResponseOutputItemDoneEvent):
+            self._items.append(event.item)
+        return [event]
+
+    def whole(self) -> dict[str, Any]:
+        """Return what is recorded of the answer. Raises ModelBehaviorError, as the SDK, where there is none."""
+        if not self._last:
+            msg = "Model did not produce a final response!"
+            raise ModelBehaviorError(msg)
+        return model_codec.plain(model_codec.of_stream(self._last[0].response, self._items), self._request.offered)
+
+    def rest(self) -> list[Any]:
+        """Return the last event."""
+        return self._last
+
+    def recorded(self, value: dict[str, Any]) -> list[Any]:
+        """Return one event for the whole."""
+        return [RecordedEvent(value)]
+
+
+def _failure(event: Any) -> Exception | None:
+    """Return what the SDK raises on this event, if it is one with which an answer fails."""
+    sdk: Any = run_loop  # which has these names without exporting them
+    error: Exception | None = None
+    if event.type in {"response.failed", "response.incomplete"}:
+        error = sdk.response_terminal_failure_error(event.type, event.response)
+    elif event.type in {"error", "response.error"}:
+        error = sdk.response_error_event_failure_error(event.type, event)
+    return error

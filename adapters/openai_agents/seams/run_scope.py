@@ -17,7 +17,9 @@ from agents.run_state import RunState
 from durable.declare.policy import READ
 from durable.errors import Unsupported
 from durable.live.scope import Scope, running, within
-from durable.step.call import StepCall
+from durable.record.kinds import FRAMEWORK
+from durable.step.begin import place
+from durable.step.call import Call
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -86,23 +88,21 @@ async def _pass_answers(here: Scope, path: str, held: int) -> None:
         async def begun(_: Any) -> int:
             return held
 
-        about = StepCall(
-            _HELD, policy=READ, identity=_HELD, kind="framework", gentle=True, scope=replace(here, path=path)
-        )
-        before = await run_step_async(about, begun)
+        held_before = Call(_HELD, policy=READ, identity=_HELD, kind=FRAMEWORK, scope=replace(here, path=path))
+        before = await run_step_async(place(held_before), begun)
     for known in answers[: held - before]:
         known.taken = True
 
 
 async def _sub_run(here: Scope, agent: Any, given: Any) -> str:
     about = {"agent": agent.name, "input": None if isinstance(given, RunState) else given}
-    call = StepCall("run", about, READ, kind="framework", gentle=True, scope=here)
+    step = place(Call("run", about, READ, kind=FRAMEWORK, scope=here))
 
     async def begun(_: Any) -> None:
         return None
 
-    await run_step_async(call, begun)
-    return call.key
+    await run_step_async(step, begun)
+    return step.key
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from durable.adapters.openai_agents.seams.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.errors import Suspended, ToolRejected
 from durable.live.scope import running, scope, within
+from durable.step.begin import place
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from durable.live.scope import Scope
     from durable.live.segment import Segment
-    from durable.step.call import Pending, StepCall
+    from durable.step.call import Call, Pending
 
 _ENTERED = "durable.entered"
 """What the gate of a sub-agent records when it was passed; a person's answer in its place is recorded as it is."""
@@ -96,19 +97,19 @@ def _twin(tool: Any, here: Scope) -> Any:
 async def _function(
     tool: Any, here: Scope, run: Callable[[Any, str], Awaitable[Any]], context: ToolContext[Any], arguments: str
 ) -> Any:
-    call = _step(tool, here, context, arguments)
+    step = place(_step(tool, here, context, arguments))
     live: list[Any] = []
 
     async def body(pending: Pending) -> Any:
         given = _edited(context, pending)
         seen = _get_function_tool_invoke_context(tool, given)
         live.append(await _called(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
-        if waits_below(here.segment, call.key):
+        if waits_below(here.segment, step.key):
             raise Suspended
         return recordable(here.segment.runtime, live[-1])
 
     try:
-        recorded = await run_step_async(call, body)
+        recorded = await run_step_async(step, body)
     except ToolRejected as rejected:
         return rejected.reason
     except ToolTimeoutError as over:
@@ -120,7 +121,7 @@ async def _function(
     return live[-1] if live else recorded
 
 
-def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> StepCall:
+def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> Call:
     native = natively(here, context.tool_call_id)
     given = arguments_of(arguments)
     return step_of(here, tool, context.tool_call_id, given, native=native, agent=context.agent)
@@ -187,14 +188,14 @@ async def _agent(
         return await run(context, arguments)
 
 
-async def _pass(call: StepCall) -> Any:
+async def _pass(call: Call) -> Any:
     """Use the decision on a sub-agent up, in a step of its own: what is decided in its place, or that it is entered."""
 
     async def entered(pending: Pending) -> Any:
         return {_ENTERED: pending.arguments if pending.edited else None}
 
-    call.policy = replace(call.policy, effect="read", reconcile=None)
+    step = place(replace(call, policy=replace(call.policy, effect="read", reconcile=None)))
     try:
-        return await run_step_async(call, entered)
+        return await run_step_async(step, entered)
     except ToolRejected as rejected:
         return rejected.reason

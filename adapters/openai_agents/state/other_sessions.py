@@ -13,9 +13,10 @@ from durable.adapters.openai_agents.state import session_diff
 from durable.declare.policy import READ, Done, NotDone, ToolPolicy, Unknown
 from durable.errors import StepAborted
 from durable.live.scope import here
+from durable.record.kinds import FRAMEWORK
 from durable.step.attempt import PASSING
 from durable.step.begin import place
-from durable.step.call import StepCall
+from durable.step.call import Call
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ class ForeignSession:
 
         policy = ToolPolicy(effect="once", reconcile=is_there)
         identity = session_diff.identity(place_of, items)
-        call = StepCall("session.add_items", {"items": items}, policy, identity, kind="framework", scope=place_of)
-        place(call)
-        tried = call.outcome is not None and call.outcome.epoch > 0
+        call = Call("session.add_items", {"items": items}, policy, identity, kind=FRAMEWORK, scope=place_of)
+        step = place(call)
+        tried = step.match is not None and step.match.epoch > 0
 
         async def add(_: Any) -> list[str]:
             if tried and isinstance(await is_there("", call.arguments), Done):  # it was written, and raised then
@@ -83,11 +84,11 @@ class ForeignSession:
             except BaseException as exc:
                 if isinstance(exc, (Exception, *PASSING)):
                     raise
-                raise StepAborted(call.key, repr(exc)) from exc
+                raise StepAborted(step.key, repr(exc)) from exc
             return prints
 
         try:
-            await run_step_async(call, add)
+            await run_step_async(step, add)
         except StepAborted as aborted:
             raise aborted.__cause__ or aborted from None
 
@@ -107,4 +108,4 @@ async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[],
     async def body(_: Any) -> Any:
         return await act()
 
-    return await run_step_async(StepCall(name, arguments, policy, kind="framework", gentle=True, scope=here()), body)
+    return await run_step_async(place(Call(name, arguments, policy, kind=FRAMEWORK, scope=here())), body)

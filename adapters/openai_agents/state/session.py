@@ -20,13 +20,14 @@ from agents.memory.session_settings import SessionSettings, coerce_session_setti
 
 from durable.adapters.openai_agents.state import session_diff
 from durable.checkpoint.state import sessions
-from durable.checkpoint.state.sessions import NewItem, Place
+from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.declare.policy import READ, ToolPolicy
 from durable.errors import InvalidConfiguration
 from durable.live.scope import scope
+from durable.record.kinds import FRAMEWORK
 from durable.step.begin import place
-from durable.step.call import StepCall
+from durable.step.call import Call, Placed
 from durable.step.shells import run_step
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class DurableSession(SessionABC):
         self.session_id = checked(session_id, "the session's id")
         self.session_settings = coerce_session_settings(session_settings or {})
         self._runtime = runtime
-        self._place = Place(runtime.namespace, APP, "", self.session_id)
+        self._place = SessionPlace(runtime.namespace, APP, "", self.session_id)
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """The latest ``limit`` items, oldest first; all without a limit, and with a negative one."""
@@ -152,19 +153,17 @@ class DurableSession(SessionABC):
         here = self._here()
         if here is None:
             return await self._runtime.database.on_journal_thread(self._read, last, None)
-        call = StepCall(
+        call = Call(
             "session.get_items",
             {"session": self.session_id, "last": last},
             READ,
-            kind="framework",
-            gentle=True,
+            kind=FRAMEWORK,
             scope=here,
         )
-        place(call)
-        return await self._runtime.database.surely_on_journal_thread(self._read_again, call, last)
+        return await self._runtime.database.surely_on_journal_thread(self._read_again, place(call), last)
 
-    def _read_again(self, call: StepCall, last: int | None) -> list[Item]:
-        return self._read(last, run_step(call, lambda _: self._revision()))
+    def _read_again(self, step: Placed, last: int | None) -> list[Item]:
+        return self._read(last, run_step(step, lambda _: self._revision()))
 
     def _read(self, last: int | None, revision: int | None) -> list[Item]:
         with self._runtime.database.read() as connection:
@@ -182,12 +181,9 @@ class DurableSession(SessionABC):
         if here is None:
             return await database.surely_on_journal_thread(database.transact, change)
         arguments = {"session": self.session_id, "given": given}
-        call = StepCall(
-            f"session.{name}", arguments, _WRITE, identity, kind="framework", gentle=identity is None, scope=here
-        )
-        place(call)
+        step = place(Call(f"session.{name}", arguments, _WRITE, identity, kind=FRAMEWORK, scope=here))
         return await database.surely_on_journal_thread(
-            run_step, call, lambda pending: change(pending.context.connection)
+            run_step, step, lambda pending: change(pending.context.connection)
         )
 
     def _here(self) -> Scope | None:

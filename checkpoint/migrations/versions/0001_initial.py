@@ -1,4 +1,4 @@
-"""The first schema: executions and their journal, what comes from outside, blobs, snapshots, rates and circuits."""
+"""Initial schema: executions and their journal, what comes from outside, blobs, snapshots, rates and circuits."""
 
 from __future__ import annotations
 

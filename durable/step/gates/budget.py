@@ -6,82 +6,111 @@ the budget; tokens and money are known when a model has answered, so that one an
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from durable.errors import BudgetExceeded, Suspended
-from durable.inbox.ask import answer_to, ask_person
-from durable.record.usage import PLACES
+from durable.errors import BudgetExceeded
+from durable.inbox.ask import Unanswered, question, standing
+from durable.inbox.kinds import BUDGET
+from durable.step.verdicts import PASS, Pass, Stop, Wait, after
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from durable.declare.budget import Budget
-    from durable.live.segment import Segment
-    from durable.record.usage import Ledger
-    from durable.step.call import StepCall
+    from durable.record.kinds import StepKind
+    from durable.record.usage import Usage
+    from durable.step.call import Placed
+    from durable.step.verdicts import Verdict
 
 _MILLION = 1_000_000
 
 
-def spent(budget: Budget, ledger: Ledger) -> dict[str, float]:
+def one_at_a_time(placed: Placed) -> AbstractContextManager[Any]:
+    """Return what is held from the gate to the commit, so that of calls side by side one asks or is granted."""
+    budget = placed.segment.runtime.budget
+    return nullcontext() if budget is None or budget.gate is None else placed.segment.usage.lock
+
+
+def gate(placed: Placed) -> Verdict:
+    """Count this step and return Pass if there is room for it, or if a person grants the budget once more."""
+    segment, call = placed.segment, placed.call
+    budget, usage = segment.runtime.budget, segment.usage
+    if budget is None or segment.compensates is not None:  # what was done may always be undone
+        return PASS
+    if not call.kind.counted:
+        return PASS
+    if call.kind.spends_tokens and budget.money is not None:
+        budget.price(call.model)
+    with usage.lock:
+        if usage.knows(placed.key):
+            return PASS
+        verdict = _room(placed, budget)
+        if isinstance(verdict, Pass):
+            usage.begin(placed.key, call.kind, call.name)
+        return verdict
+
+
+def _room(placed: Placed, budget: Budget) -> Verdict:
+    usage, kind = placed.segment.usage, placed.call.kind
+    limit = used_up(budget, usage, kind, usage.grants)
+    if limit is None:
+        return PASS
+    granted = _past(placed, budget, limit)
+    if not isinstance(granted, Pass):
+        return granted
+    limit = used_up(budget, usage, kind, usage.grants + 1)
+    return granted if limit is None else after(granted, Wait(_ask(placed, budget, f"{placed.key}/budget", limit)))
+
+
+def spent(budget: Budget, usage: Usage) -> dict[str, float]:
     """Return what was used of each limit so far."""
-    used: dict[str, float] = {
-        "steps": ledger.count(),
-        "tool_calls": ledger.count("tool"),
-        "model_calls": ledger.count("model"),
-        "tokens": sum(read + written for read, written in ledger.tokens.values()),
-    }
+    used: dict[str, float] = {name: usage.count(name) for name in ("steps", "tool_calls", "model_calls")}
+    used["tokens"] = sum(read + written for read, written in usage.tokens.values())
     if budget.money is not None:
-        used["money"] = sum(
-            (read * (price := budget.price(model))["input"] + written * price["output"]) / _MILLION
-            for model, (read, written) in ledger.tokens.items()
-        )
+        used["money"] = sum(_price(budget, model, *tokens) for model, tokens in usage.tokens.items())
     return used
 
 
-def used_up(budget: Budget, ledger: Ledger, call: StepCall) -> str | None:
-    """Return which limit leaves no room for this call, in words for people; None if it may start."""
-    limits = ["steps"]
-    if call.kind in {"tool", "model"}:
-        limits += [f"{call.kind}_calls", "tokens", "money"]
-    used = spent(budget, ledger)
-    for name in limits:
+def _price(budget: Budget, model: str, read: int, written: int) -> float:
+    price = budget.price(model)
+    return (read * price["input"] + written * price["output"]) / _MILLION
+
+
+def used_up(budget: Budget, usage: Usage, kind: StepKind, grants: int) -> str | None:
+    """Return which limit leaves no room for a step of this kind, in words for people; None if it may start."""
+    used = spent(budget, usage)
+    for name in kind.limits:
         limit = getattr(budget, name)
-        if limit is not None and used[name] >= limit * (1 + ledger.grants):
-            return f"{name}: {used[name]:.10g} of {limit * (1 + ledger.grants):.10g}"
+        if limit is not None and used[name] >= limit * (1 + grants):
+            return f"{name}: {used[name]:.10g} of {limit * (1 + grants):.10g}"
     return None
 
 
-def charge(budget: Budget, call: StepCall, key: str) -> None:
-    """Count this step if there is room for it. Raises BudgetExceeded, or Suspended while a person is asked."""
-    segment = call.scope.segment
-    ledger = segment.ledger
-    if call.kind in PLACES:
-        return
-    if call.kind == "model" and budget.money is not None:
-        budget.price(call.model)
-    with ledger.lock:
-        if ledger.knows(key):
-            return
-        while (used := used_up(budget, ledger, call)) is not None:
-            _past(segment, budget, f"{key}/budget", used)
-        ledger.begin(key, call.kind, call.name)
-
-
-def _past(segment: Segment, budget: Budget, key: str, used: str) -> None:
-    """Return if a person grants the budget once more."""
+def _past(placed: Placed, budget: Budget, used: str) -> Verdict:
+    """Return Pass if a person grants the budget once more."""
+    segment = placed.segment
     if budget.gate is None:
-        raise segment.stop(BudgetExceeded(segment.execution.id, used))
-    outcome = segment.replay.at(segment.ledger.asked_at or key)
-    answer = answer_to(segment, outcome)
+        return Stop(BudgetExceeded(segment.execution.id, used))
+    key = segment.usage.asked_at or f"{placed.key}/budget"
+    answer = standing(segment, segment.replay.at(key))
+    if isinstance(answer, Unanswered):
+        return Wait(answer.batch, interrupt=answer.interrupt)
     if answer is None:
-        subject: dict[str, Any] = {
-            "question": f"the execution has used up its budget ({used}); may it use as much once more?",
-            "used": spent(budget, segment.ledger),
-        }
-        rule = f"budget: {used}"
-        ask_person(segment, outcome, "approval", subject, rule=rule, gate=budget.gate, meta={"budget": used})
-        raise Suspended
+        return Wait(_ask(placed, budget, key, used))
     granted = answer.decision.kind == "approve"
-    closed, consume = answer.closing(segment, granted=granted, budget=used)
-    segment.append(closed, companions=[consume])
-    if not granted:
-        raise segment.stop(BudgetExceeded(segment.execution.id, used, answer.decision.reason or "rejected"))
+    decided = answer.used_up(segment, granted=granted, budget=used)
+    if granted:
+        return Pass(decided)
+    return Stop(BudgetExceeded(segment.execution.id, used, answer.decision.reason or "rejected"), decided)
+
+
+def _ask(placed: Placed, budget: Budget, key: str, used: str) -> Any:
+    segment = placed.segment
+    assert budget.gate is not None  # noqa: S101 - else the execution is stopped
+    subject = {
+        "question": f"the execution has used up its budget ({used}); may it use as much once more?",
+        "used": spent(budget, segment.usage),
+    }
+    outcome = segment.replay.at(key)
+    return question(segment, outcome, BUDGET, subject, rule=f"budget: {used}", gate=budget.gate, budget=used)

@@ -6,94 +6,105 @@ Never guessed: an effect that may be repeated is repeated with the same idempote
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import Done, NotDone
-from durable.errors import Cancelled, Suspended
-from durable.inbox.ask import ask_person
+from durable.errors import Cancelled
+from durable.inbox.ask import Unanswered, asked, question, standing
+from durable.inbox.batch import Batch
+from durable.inbox.kinds import APPROVAL, IN_DOUBT
 from durable.record import failure
+from durable.record.events import Reconciled, StepDone, StepRetry
 from durable.step.reconcile import reconciled
 from durable.step.records import failed
+from durable.step.verdicts import PASS, Finished, Pass, Start, Stop, Wait
 
 if TYPE_CHECKING:
     from durable.inbox.ask import Answer
-    from durable.record.replay import Outcome
-    from durable.step.call import StepCall
-
-Settled = Literal["finished", "run", "started"]
-"""The step has an outcome now; it is to be run; it is to be run and that is on record already."""
+    from durable.step.call import Placed
+    from durable.step.verdicts import Verdict
 
 
-def found(call: StepCall, outcome: Outcome, answer: Answer | None) -> bool:
-    """Whether this call may have happened already without anybody knowing."""
-    if answer is not None and answer.interrupt.kind == "in_doubt":
-        return True
-    return outcome.progress == "started" or _outlived(call, outcome)
+def gate(placed: Placed) -> Verdict:
+    """Return Pass if this call certainly did not happen, or may be repeated."""
+    return inquire(placed) if applies(placed) else PASS
 
 
-def settle(call: StepCall, outcome: Outcome, answer: Answer | None) -> Settled:
-    """Find out whether the call happened. Raises Suspended while a person is asked, Cancelled if that is the answer."""
-    if answer is not None and answer.interrupt.kind == "in_doubt":
-        return _decided(call, outcome, answer)
-    if call.policy.effect != "once" and not _outlived(call, outcome):
-        return "run"
-    segment = call.scope.segment
-    arguments = call.complete if outcome.edited is None else outcome.edited.value()
-    verdict = reconciled(call, outcome, arguments)
-    if isinstance(verdict, Done):
-        value = segment.runtime.codec.encode(verdict.result, what=f"the reconciled result of {call.name}")
-        segment.append(NewRecord("step_done", outcome.key, call.meta(reconciled=True), value))
-        return "finished"
-    if isinstance(verdict, NotDone):
-        segment.append(NewRecord("note", None, {"event": "reconciled", "step": outcome.key, "happened": False}))
-        return "run" if call.unknown is None else _failed(call, outcome, call.unknown)
-    ask_person(
-        segment,
-        outcome,
-        "in_doubt",
-        {"arguments": arguments, "tool": call.name, "question": f"did {call.name} happen?"},
-        tool=call.name,
-        arguments_hash=call.complete_hash,
-        rule=verdict,
-        meta=call.meta(because=verdict),
-    )
-    raise Suspended
-
-
-def _failed(call: StepCall, outcome: Outcome, error: BaseException) -> Settled:
-    """An attempt in this process did not happen after all: it has failed, and the tool's retries say what follows."""
-    segment = call.scope.segment
-    now = segment.runtime.database.clock()
-    delay = call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
-    meta = call.meta(attempt=outcome.attempts, error=failure.describe(error), happened=False)
-    if delay is None:
-        segment.append(failed(call, outcome.key, error, meta))
-        return "finished"
-    segment.append(NewRecord("step_retry", outcome.key, {**meta, "not_before": now + delay}))
-    return "run"
-
-
-def _decided(call: StepCall, outcome: Outcome, answer: Answer) -> Settled:
-    segment, decision = call.scope.segment, answer.decision
-    closed, consume = answer.closing(segment)
-    if decision.kind == "happened":
-        value = segment.runtime.codec.encode(decision.value, what=f"the result of {call.name}")
-        done = NewRecord("step_done", outcome.key, call.meta(by=answer.interrupt.decided_by), value)
-        segment.append(closed, done, companions=[consume])
-        return "finished"
-    if decision.kind == "did_not_happen":
-        started = NewRecord("step_started", outcome.key, call.meta(attempt=outcome.attempts + 1))
-        segment.append(closed, started, companions=[consume])
-        return "started"
-    segment.append(closed, companions=[consume])
-    raise Cancelled(decision.reason or "cancelled by decision")
-
-
-def _outlived(call: StepCall, outcome: Outcome) -> bool:
-    """An idempotent call that may have been sent so long ago that the other side has forgotten its key."""
-    segment = call.scope.segment
-    crashed_at = segment.replay.crashed_at
-    if call.policy.effect != "idempotent" or crashed_at is None or outcome.epoch == segment.journal.epoch:
+def applies(placed: Placed) -> bool:
+    """True if this call may have happened already without anybody knowing."""
+    segment, outcome = placed.segment, placed.outcome
+    if asked(segment, outcome, APPROVAL) is not None:  # it was never made
         return False
-    return segment.runtime.database.clock() - crashed_at > call.policy.key_ttl
+    return asked(segment, outcome, IN_DOUBT) is not None or outcome.is_started or _outlived(placed)
+
+
+def inquire(placed: Placed) -> Verdict:
+    """Find out whether the call happened: by a person's answer, by ``reconcile``, or by asking a person. Blocks."""
+    segment, outcome = placed.segment, placed.outcome
+    answer = None if asked(segment, outcome, IN_DOUBT) is None else standing(segment, outcome)
+    if isinstance(answer, Unanswered):
+        return Wait(answer.batch, interrupt=answer.interrupt)
+    if answer is not None:
+        return _decided(placed, answer)
+    if not placed.call.policy.does.settles and not _outlived(placed):
+        return PASS
+    arguments = placed.arguments
+    found = reconciled(placed, arguments)
+    if isinstance(found, Done):
+        value = segment.runtime.codec.encode(found.result, what=f"the reconciled result of {placed.call.name}")
+        return Finished(Batch((StepDone.of(placed.about, reconciled=True).pack(placed.key, value),)))
+    if isinstance(found, NotDone):
+        return _not_done(placed)
+    return Wait(_did_it_happen(placed, arguments, because=found))
+
+
+def _did_it_happen(placed: Placed, arguments: object, *, because: str) -> Batch:
+    name = placed.call.name
+    return question(
+        placed.segment,
+        placed.outcome,
+        IN_DOUBT,
+        {"arguments": arguments, "tool": name, "question": f"did {name} happen?"},
+        tool=name,
+        arguments_hash=placed.complete_hash,
+        rule=because,
+        about=placed.about,
+        because=because,
+    )
+
+
+def _not_done(placed: Placed) -> Verdict:
+    """An attempt of this process that did not happen after all has failed: its retries say what follows."""
+    outcome, error = placed.outcome, placed.unknown
+    note = Batch((Reconciled(step=outcome.key, happened=False).pack(),))
+    if error is None:
+        return Pass(note)
+    now = placed.segment.runtime.database.clock()
+    delay = placed.call.policy.retries.delay(outcome.attempts, error, key=outcome.key, now=now)
+    attempted = {"attempt": outcome.attempts, "error": failure.describe(error), "happened": False}
+    if delay is None:
+        return Finished(note + Batch((failed(placed, error, attempted),)))
+    retry = StepRetry.of(placed.about, **attempted, not_before=now + delay)
+    return Wait(note + Batch((retry.pack(outcome.key),)), at=now + delay, in_process=True)
+
+
+def _decided(placed: Placed, answer: Answer) -> Verdict:
+    segment, decision = placed.segment, answer.decision
+    used_up = answer.used_up(segment)
+    if decision.kind == "happened":
+        value = segment.runtime.codec.encode(decision.value, what=f"the result of {placed.call.name}")
+        done = StepDone.of(placed.about, by=answer.interrupt.decided_by)
+        return Finished(used_up + Batch((done.pack(placed.key, value),)))
+    if decision.kind == "did_not_happen":
+        return Pass(start=Start(used_up, placed.arguments))
+    return Stop(Cancelled(decision.reason or "cancelled by decision"), used_up)
+
+
+def _outlived(placed: Placed) -> bool:
+    """True if an idempotent call may have been sent so long ago that the other side has forgotten its key."""
+    segment = placed.segment
+    crashed_at = segment.replay.crashed_at
+    keyed = placed.call.policy.does.relies_on_key
+    if not keyed or crashed_at is None or placed.outcome.epoch == segment.journal.epoch:
+        return False
+    return segment.runtime.database.clock() - crashed_at > placed.call.policy.key_ttl

@@ -10,131 +10,127 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.records import NewRecord
 from durable.declare.policy import Approval
-from durable.errors import Cancelled, Suspended
-from durable.inbox.ask import ask_person
+from durable.errors import Cancelled
+from durable.inbox.ask import ANYONE, Unanswered, asked, question, standing, withdrawal
+from durable.inbox.batch import NOTHING, Batch
+from durable.inbox.kinds import IN_DOUBT, REPEAT, REPEAT_FOR_GOOD
 from durable.live.past import earlier, marked
-from durable.record.earlier import INNER
-from durable.record.replay import EFFECTS
+from durable.record.events import Repeated, StepDone, unpack_if
+from durable.record.kinds import FRAMEWORK
+from durable.step.verdicts import PASS, Finished, Pass, Stop, Wait, after
 
 if TYPE_CHECKING:
     from durable.inbox.ask import Answer
+    from durable.inbox.kinds import InterruptKind
     from durable.record.earlier import Effect
-    from durable.record.replay import Outcome
-    from durable.step.call import StepCall
+    from durable.step.call import Placed
+    from durable.step.verdicts import Verdict
+
+_SETTLES_FOR_ITSELF = frozenset({"again", "undo"})
 
 
-def finished(call: StepCall, outcome: Outcome, answer: Answer | None) -> bool:
-    """Return True if the call has its outcome now, False if it may run.
-
-    Raises Suspended while a person is asked, Cancelled if that is the answer.
-    """
-    if answer is not None and answer.interrupt.kind == "repeat":
-        return _decided(call, outcome, answer)
-    return _settled(call, outcome)
-
-
-def _settled(call: StepCall, outcome: Outcome) -> bool:
-    if not _looks(call, outcome):
-        return False
-    with call.scope.segment.ledger.lock:  # of two equal calls side by side, each is matched with another effect
-        effect = _matching(call, outcome)
-        outcome.repeats = None if effect is None else effect.mark
-    if effect is None:
-        return False
-    if effect.result is None:
-        _ask_whether_it_happened(call, outcome, effect)
-    match call.policy.on_repeat or call.scope.segment.runtime.on_repeat:
-        case "reuse":
-            call.scope.segment.append(_reused(call, outcome, effect))
-            return True
-        case "again":
-            said = call.meta(event="repeated", repeats=list(effect.mark), repeated="again")
-            call.scope.segment.append(NewRecord("note", outcome.key, said))
-            return False
-    _ask(call, outcome, effect)
-    raise Suspended
-
-
-def _decided(call: StepCall, outcome: Outcome, answer: Answer) -> bool:
-    segment, kind = call.scope.segment, answer.decision.kind
+def gate(placed: Placed) -> Verdict:
+    """Return Pass if this call repeats no earlier effect, or is to do so. Blocks."""
+    segment, outcome = placed.segment, placed.outcome
+    interrupt = asked(segment, outcome, REPEAT) or asked(segment, outcome, REPEAT_FOR_GOOD)
+    if interrupt is None:
+        return _look(placed)
+    answer = standing(segment, outcome)
+    if isinstance(answer, Unanswered):
+        return Wait(answer.batch, interrupt=answer.interrupt)
     effect = None if outcome.repeats is None else marked(segment, outcome.repeats)
-    if effect is None or answer.interrupt.arguments_hash != call.complete_hash:
-        segment.withdraw(outcome)  # it was asked about another call than is made now
-        return _settled(call, outcome)
-    if kind == "undo":
-        segment.runtime.undo(call.scope, outcome, effect)
-    closed, consume = answer.closing(segment, repeated=kind)
-    if kind == "reuse":
-        segment.append(closed, _reused(call, outcome, effect), companions=[consume])
-        return True
-    segment.append(closed, companions=[consume])
-    if kind == "cancel":
-        raise Cancelled(answer.decision.reason or "cancelled by decision")
-    return False
+    if answer is not None and effect is not None and interrupt.arguments_hash == placed.complete_hash:
+        return _decided(placed, answer, effect)
+    # it was asked about another call than is made now
+    return after(Pass(NOTHING if answer is None else withdrawal(outcome)), _look(placed))
 
 
-def _looks(call: StepCall, outcome: Outcome) -> bool:
-    segment = call.scope.segment
-    if not segment.replay.origins or segment.compensates is not None or outcome.repeated:
+def _look(placed: Placed) -> Verdict:
+    if not _may_repeat(placed):
+        return PASS
+    segment, outcome = placed.segment, placed.outcome
+    with segment.usage.lock:  # of two equal calls side by side, each is matched with another effect
+        known = None if outcome.repeats is None else marked(segment, outcome.repeats)
+        effect = known or earlier(segment, placed.call.name, placed.arguments_hash)
+        outcome.repeats = None if effect is None else effect.mark
+    return PASS if effect is None else _repeats(placed, effect)
+
+
+def _may_repeat(placed: Placed) -> bool:
+    segment, call = placed.segment, placed.call
+    if not segment.replay.origins or segment.compensates is not None:
         return False
-    return call.policy.effect in EFFECTS and not call.composite and call.kind != INNER
+    changes = call.policy.does.changes_world and call.kind.has_effect and call.kind is not FRAMEWORK
+    return changes and placed.fresh and not placed.outcome.repeated
 
 
-def _matching(call: StepCall, outcome: Outcome) -> Effect | None:
-    segment = call.scope.segment
-    known = None if outcome.repeats is None else marked(segment, outcome.repeats)
-    return known or earlier(segment, call.name, call.arguments_hash)
+def _repeats(placed: Placed, effect: Effect) -> Verdict:
+    if effect.result is None:
+        return Wait(_did_it_happen(placed, effect))
+    match placed.call.policy.on_repeat or placed.segment.runtime.on_repeat:
+        case "reuse":
+            return Finished(_reused(placed, effect))
+        case "again":
+            return Pass(Batch((Repeated(step=placed.key, repeats=list(effect.mark), repeated="again").pack(),)))
+    return Wait(_what_now(placed, effect))
 
 
-def _reused(call: StepCall, outcome: Outcome, effect: Effect) -> NewRecord:
-    assert effect.result is not None  # noqa: S101 - one that has none is a doubt
-    lost = {name: effect.result.meta[name] for name in ("result_lost", "repr") if name in effect.result.meta}
-    said = call.meta(repeats=list(effect.mark), repeated="reuse", **lost)
-    return NewRecord("step_done", outcome.key, said, effect.result.stored)
+def _decided(placed: Placed, answer: Answer, effect: Effect) -> Verdict:
+    kind = answer.decision.kind
+    if kind == "undo":  # a step of its own, recorded as such before the decision is used up
+        placed.segment.runtime.undo(placed.scope, placed.outcome, effect)
+    used_up = answer.used_up(placed.segment, repeated=kind)
+    if kind == "reuse":
+        return Finished(used_up + _reused(placed, effect))
+    if kind in _SETTLES_FOR_ITSELF:
+        return Pass(used_up)
+    return Stop(Cancelled(answer.decision.reason or "cancelled by decision"), used_up)
 
 
-def _ask(call: StepCall, outcome: Outcome, effect: Effect) -> None:
-    answers = "take its result (reuse), do it again (again)"
-    can_undo = effect.given is not None
-    subject = {
-        **_subject(call, effect),
-        "question": f"{call.name} happened {_when(effect)}: {answers}{', or undo it first (undo)' * can_undo}?",
-        "undo": can_undo,
-    }
-    _open(call, outcome, effect, "repeat", subject)
+def _reused(placed: Placed, effect: Effect) -> Batch:
+    """Return the record that gives the call what the earlier one came to."""
+    result, was = effect.result, unpack_if(effect.result, StepDone)
+    lost = {} if was is None else {"result_lost": was.result_lost, "repr": was.repr}
+    done = StepDone.of(placed.about, **lost, repeats=list(effect.mark), repeated="reuse")
+    return Batch((done.pack(placed.key, None if result is None else result.stored),))
 
 
-def _ask_whether_it_happened(call: StepCall, outcome: Outcome, effect: Effect) -> None:
-    question = f"{call.name} was begun {_when(effect)}, and nobody knows whether it happened: did it?"
-    _open(call, outcome, effect, "in_doubt", {**_subject(call, effect), "question": question})
-    raise Suspended
+def _what_now(placed: Placed, effect: Effect) -> Batch:
+    name = placed.call.name
+    kind = REPEAT_FOR_GOOD if effect.given is None else REPEAT
+    undo = "" if effect.given is None else ", or undo it first (undo)"
+    words = f"{name} happened {_when(effect)}: take its result (reuse), do it again (again){undo}?"
+    return _question(placed, effect, kind, {"question": words, "undo": effect.given is not None})
 
 
-def _open(call: StepCall, outcome: Outcome, effect: Effect, kind: Any, subject: dict[str, Any]) -> None:
-    gate = call.policy.gate
-    by_whom = (
-        Approval()
-        if gate is None
-        else Approval(approvers=gate.approvers, quorum=gate.quorum, requester_may_approve=gate.requester_may_approve)
-    )
-    ask_person(
-        call.scope.segment,
-        outcome,
-        kind,
-        subject,
-        tool=call.name,
-        arguments_hash=call.complete_hash,
-        rule=f"the execution went back, and it was made {_when(effect)}",
-        gate=by_whom,
-        meta=call.meta(repeats=list(effect.mark)),
-    )
+def _did_it_happen(placed: Placed, effect: Effect) -> Batch:
+    words = f"{placed.call.name} was begun {_when(effect)}, and nobody knows whether it happened: did it?"
+    return _question(placed, effect, IN_DOUBT, {"question": words})
 
 
-def _subject(call: StepCall, effect: Effect) -> dict[str, Any]:
+def _question(placed: Placed, effect: Effect, kind: InterruptKind, said: dict[str, Any]) -> Batch:
+    call = placed.call
     happened = {"execution": effect.execution_id, "step": effect.step_key, "at": effect.at}
-    return {"arguments": call.complete, "tool": call.name, "earlier": happened}
+    return question(
+        placed.segment,
+        placed.outcome,
+        kind,
+        {"arguments": call.complete, "tool": call.name, "earlier": happened, **said},
+        tool=call.name,
+        arguments_hash=placed.complete_hash,
+        rule=f"the execution went back, and it was made {_when(effect)}",
+        gate=_by_whom(call.policy.gate),
+        about=placed.about,
+        repeats=effect.mark,
+    )
+
+
+def _by_whom(gate: Approval | None) -> Approval:
+    """Those who would have to approve the call say what becomes of it; there is no hurry."""
+    if gate is None:
+        return ANYONE
+    return Approval(approvers=gate.approvers, quorum=gate.quorum, requester_may_approve=gate.requester_may_approve)
 
 
 def _when(effect: Effect) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import json
-import os
 import uuid
 from contextvars import ContextVar
 
@@ -20,6 +18,7 @@ import pytest
 from agents import RunResultStreaming
 from agents.run import AgentRunner, Runner, set_default_agent_runner
 from agents.run_state import RunState
+from reporting import told
 
 from durable import Runtime
 from durable.adapters.openai_agents import durable_agent
@@ -29,16 +28,6 @@ from durable.live.scope import scope
 
 STREAMED = Runner.__dict__["run_streamed"]
 _call: ContextVar[Call | None] = ContextVar("conformance_call", default=None)
-
-
-def told(**line):
-    with open(os.environ["DURABLE_CONFORMANCE_REPORT"], "a") as report:
-        report.write(json.dumps(line) + "\n")
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "call" or report.outcome != "passed":
-        told(test=report.nodeid, outcome=report.outcome, when=report.when)
 
 
 @pytest.fixture(scope="session")

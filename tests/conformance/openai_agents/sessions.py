@@ -1,4 +1,4 @@
-"""Run the SDK's own session tests with only the class swapped: ``python tests/conformance/openai_agents/sessions.py``.
+"""Run the SDK's own session tests with only the class swapped: ``python -m tests.conformance.openai_agents.sessions``.
 
 Exits with 1 if a test fails that ``known.py`` does not name, if one that it names passes, or if nothing was written.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from known import SESSION_FAILS
-from run import ran, results, unexpected
+from tests.conformance.openai_agents.known import SESSION_FAILS
+from tests.conformance.openai_agents.run import of_the_sdk
+from tests.conformance.upstream.running import results, unexpected
 
 FILES = (
     "memory/test_session",
@@ -22,7 +23,7 @@ LEAST = 282
 
 
 def main() -> int:
-    lines = ran("swapped_session", FILES, [])
+    lines = of_the_sdk("swapped_session", FILES, [])
     passed, failed = results(lines)
     written = sum(line.get("items", 0) for line in lines)
     print(f"{len(passed)} of {len(passed | failed)} session tests passed; {written} items written to our database")

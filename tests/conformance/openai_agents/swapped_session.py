@@ -6,13 +6,12 @@ Only the class is swapped: each path is a database of ours, "in memory" is one o
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
+from reporting import told
 
 from durable import Runtime
 from durable.adapters.openai_agents import DurableSession
@@ -20,11 +19,6 @@ from durable.adapters.openai_agents import DurableSession
 FOLDER = Path(tempfile.mkdtemp())
 TEMPLATE = FOLDER / "template.db"
 Runtime(f"sqlite:///{TEMPLATE}").close()
-
-
-def told(**line):
-    with open(os.environ["DURABLE_CONFORMANCE_REPORT"], "a") as report:
-        report.write(json.dumps(line) + "\n")
 
 
 class Swapped(DurableSession):
@@ -48,11 +42,6 @@ def pytest_collection_modifyitems(items):
     for module in {item.module for item in items}:  # not in the SDK itself, which knows its own class by isinstance
         if hasattr(module, "SQLiteSession"):
             module.SQLiteSession = Swapped
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "call" or report.outcome != "passed":
-        told(test=report.nodeid, outcome=report.outcome, when=report.when)
 
 
 @pytest.hookimpl(trylast=True)

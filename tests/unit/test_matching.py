@@ -11,7 +11,7 @@ import pytest
 from durable.checkpoint.records import Record
 from durable.errors import Suspended
 from durable.record import matching
-from durable.record.matching import Arrivals
+from durable.record.matching import Matching
 from durable.record.replay import Replay
 from tests.world import until
 
@@ -25,7 +25,7 @@ def done(seq, key, arguments_hash):
 def traffic():
     made = Replay()
     made.fold([done(1, "s#1", "a"), done(2, "s#2", "b")])
-    return Arrivals(made, threading.RLock())
+    return Matching(made, threading.RLock())
 
 
 class Late(threading.Thread):
@@ -41,7 +41,7 @@ class Late(threading.Thread):
     def run(self):
         try:
             with self.traffic.working():
-                outcome, fits = self.traffic.take_late("s", self.arguments_hash, self.inside)
+                outcome, fits = self.traffic.match_after_branches("s", self.arguments_hash, self.inside)
                 self.found = (outcome.key, fits)
         except BaseException as exc:
             self.found = exc
@@ -52,20 +52,20 @@ class Late(threading.Thread):
 
 
 def test_what_fits_is_taken_at_once(traffic):
-    assert traffic.take("s", "b").key == "s#2"
-    assert traffic.take("s", "a").key == "s#1"
-    assert traffic.take("s", "new").key == "s#3"
+    assert traffic.match("s", "b").key == "s#2"
+    assert traffic.match("s", "a").key == "s#1"
+    assert traffic.match("s", "new").key == "s#3"
 
 
 def test_while_records_are_left_what_fits_none_is_not_clear(traffic):
-    assert traffic.take("s", "new") is None
+    assert traffic.match("s", "new") is None
 
 
 def test_it_becomes_a_new_one_when_the_others_have_come_by(traffic):
     with traffic.working():
         late = Late(traffic, "new")
-        traffic.take("s", "b")
-        traffic.take("s", "a")
+        traffic.match("s", "b")
+        traffic.match("s", "a")
         assert late.result() == ("s#3", True)
 
 
@@ -84,16 +84,16 @@ def test_those_that_wait_get_their_numbers_in_the_order_of_their_calls(traffic):
         for n in range(5):
             late.append(Late(traffic, f"new{n}"))
             until(lambda n=n: len(traffic._late) == n + 1)
-        traffic.take("s", "a")
-        traffic.take("s", "b")
+        traffic.match("s", "a")
+        traffic.match("s", "b")
         assert [one.result() for one in late] == [(f"s#{n}", True) for n in range(3, 8)]
 
 
 def test_a_new_call_does_not_overtake_those_that_wait(traffic):
     traffic._late.append(matching._Late("s", ()))
     for arguments_hash in "ab":
-        traffic.take("s", arguments_hash)
-    assert traffic.take("s", "one more") is None
+        traffic.match("s", arguments_hash)
+    assert traffic.match("s", "one more") is None
 
 
 def test_the_end_of_the_segment_ends_the_wait(traffic):
@@ -130,7 +130,7 @@ def test_an_event_loop_is_never_made_to_wait(traffic):
     async def main():
         with traffic.working(), traffic.working():
             began = time.monotonic()
-            assert traffic.take_late("s", "new", ())[1] is False
+            assert traffic.match_after_branches("s", "new", ())[1] is False
             assert time.monotonic() - began < matching.GRACE
 
     asyncio.run(main())

@@ -1,0 +1,2 @@
+REFUSED: dict[str, str] = {}
+DIFFERS: dict[str, str] = {}
