@@ -124,7 +124,9 @@ class BareAdkOrder(Subject):
         return found[-1] if found else None
 
     def faults(self) -> list[str]:
-        """Calls in the session that no answer follows, though nobody is asked about them."""
+        """Calls in the session of an order that has ended that no answer follows."""
+        if self.outcome() is None:
+            return []
         calls, answered, asked = {}, set[str](), self._asked()
         for event in self._events():
             calls |= {call.id: call.name for call in event.get_function_calls()}

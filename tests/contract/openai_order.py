@@ -108,12 +108,13 @@ class BareOpenAIOrder(Subject):
         return path.read_text() if path.exists() else None
 
     def faults(self) -> list[str]:
-        """Calls in the session that no answer follows, though nobody is asked about them."""
+        """Calls in the session of an order that has ended that no answer follows."""
+        if self.outcome() is None:
+            return []
         items = asyncio.run(SQLiteSession(ORDER, self.folder / "session.db").get_items())
         answered = {item["call_id"] for item in items if _is_answer(item)}
-        waits = self._state.exists() and self.outcome() is None
         calls = [item["call_id"] for item in items if isinstance(item, dict) and item.get("type") == "function_call"]
-        return [] if waits else [f"call {one} has no answer" for one in calls if one not in answered]
+        return [f"call {one} has no answer" for one in calls if one not in answered]
 
     def _approved(self) -> Any:
         async def run() -> Any:

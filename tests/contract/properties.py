@@ -60,7 +60,7 @@ def checkpoint_validity(place: Place, dies: str = "after reserve") -> list[str]:
 def consume_once(place: Place, resumers: int = 4) -> list[str]:
     """So many processes resume it at once with the same answer: it is used by one of them."""
     place.run("begin")
-    place.race("say_yes", resumers, slow=0.2)
+    place.race("say_yes", resumers, slow=1.0)
     finish(place)
     effects = Counter(line for line in place.outside.arrived() if not line.startswith("draw"))
     return _differs("what arrived", dict(effects), {"reserve 1": 1, "pay 1": 1})
