@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +102,16 @@ def stop(root: Path) -> None:
 
 def _plain(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+@cache
+def session_database() -> str:
+    """The url of an empty database in the server of the test session, one a process; it goes with the server."""
+    server = start(Path(os.environ["DURABLE_TEST_ROOT"]))
+    name = f"session_{os.getpid()}"
+    with psycopg.connect(_plain(server), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ FLOORS = {
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),
-        ("claims", "forks", "inbox", "pace", "health"),
+        ("claims", "forks", "inbox", "pace", "stranded"),
+        ("health",),
     ),
     "durable": (
         ("errors", "telemetry.names"),

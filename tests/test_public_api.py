@@ -18,7 +18,17 @@ PUBLIC = {
     """,
     "durable.adapters": "",
     "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
+    "durable.kit": """
+        Invocation register start find_open take opened Drive driving each_within outcome
+        Pause mirror take_answers answered unanswered approves_nothing
+        Difference compare
+        Tool tool_call asks always_asked arguments_of policy_of READ
+        Call model_call lenient place Placed Pending run_step run_step_async stream_step stream_step_async decided_ahead
+        Scope scope here root within Segment others_first
+        hook commit owner_of
+    """,
     "durable.openapi": "api_tools",
+    "durable.testing": "APP MESSAGE AdapterFixture Call Entry Script Turn adapter_suite",
     "durable.secrets": "Environment Files Keyring RedactingFilter",
     "durable.adapters.langgraph": "durable_graph DurableSaver",
     "durable.adapters.openai_agents": "DurableSession durable_agent durable_runs",

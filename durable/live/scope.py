@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable.errors import NoExecution, Unsupported
+from durable.live.leases import driven_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from durable.declare.policy import ToolPolicy
     from durable.live.segment import Segment
     from durable.live.tool_context import ToolContext
 
@@ -62,6 +64,7 @@ class Scope:
 
 
 _scope: ContextVar[Scope | None] = ContextVar("durable_scope", default=None)
+_undriven: ContextVar[bool] = ContextVar("durable_undriven", default=False)
 
 
 def scope() -> Scope | None:
@@ -101,11 +104,30 @@ def within(inner: Scope) -> Iterator[Scope]:
 @contextmanager
 def undriven() -> Iterator[None]:
     """Run the block as if it stood in no execution: what it calls is no step."""
-    token = _scope.set(None)
+    token, outside = _scope.set(None), _undriven.set(True)
     try:
         yield
     finally:
         _scope.reset(token)
+        _undriven.reset(outside)
+
+
+def lost(tool: str, policy: ToolPolicy) -> str | None:
+    """Return why a gated tool cannot run without a scope while this process drives executions; None if it can.
+
+    A thread pool that does not copy context variables has lost the execution, and with it the decision that is needed.
+    """
+    if _undriven.get():
+        return None
+    for segment in driven_here():
+        governing = segment.runtime.policies.of_tool(tool, app=segment.execution.app, agent=segment.execution.app)
+        if (governing or policy).gate is not None:
+            return (
+                f"{tool} needs an approval and was called where its execution is not known, while "
+                f"{segment.execution.id!r} runs in this process: a thread or an executor that does not copy context "
+                "variables. Use asyncio.to_thread, or contextvars.copy_context().run in the thread"
+            )
+    return None
 
 
 def root(segment: Segment) -> Scope:

@@ -116,25 +116,30 @@ def enter(runtime: Process, execution: Execution) -> tuple[Segment, bool]:
     return enter(runtime, Handle(runtime, execution.id).execution())
 
 
-def leave(held: Held, error: BaseException | None, *, patience: float | None = None) -> None:
-    """Record how it ended, and raise what its caller should see in place of ``error``. Blocks.
+def settle(held: Held, error: BaseException | None, *, patience: float | None = None) -> BaseException | None:
+    """Record how a claimed execution ended. Return what its caller should see in place of ``error``, if anything.
 
-    Calls that still run record their outcome first, for ``patience`` seconds (None: until they have).
+    Calls that still run record their outcome first, for ``patience`` seconds (None: until they have). Blocks.
+    """
+    held.segment.drain(patience)
+    raised = close(held.segment, held.output, error)
+    return ExecutionCancelled(held.segment.execution.id, error.reason) if isinstance(error, Cancelled) else raised
+
+
+def leave(held: Held, error: BaseException | None, *, patience: float | None = None) -> None:
+    """Record how it ended, as ``settle`` does, and raise what its caller should see in place of ``error``. Blocks.
+
     Raises ExecutionCancelled, ExecutionSuspended, ExecutionFailed, LeaseLost, NotEncodable, Unsupported.
     """
-    segment = held.segment
     if held.ended:
-        _reread(segment, error)
+        _reread(held.segment, error)
         return
-    segment.drain(patience)
-    raised = close(segment, held.output, error)
-    if isinstance(error, Cancelled):
-        raise ExecutionCancelled(segment.execution.id, error.reason) from None
+    raised = settle(held, error, patience=patience)
     if raised is not None and raised is not error:
         # never "during handling of" the error in whose place it stands, which may tell a secret
         raise raised from raised.__cause__ or raised.__context__
     if isinstance(error, Suspended):
-        raise ExecutionSuspended(segment.execution.id, list(segment.waiting)) from None
+        raise ExecutionSuspended(held.segment.execution.id, list(held.segment.waiting)) from None
 
 
 def _reread(segment: Segment, error: BaseException | None) -> None:

@@ -15,7 +15,7 @@ from durable.declare.policy import ToolPolicy
 from durable.declare.registry import declare
 from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_context
 from durable.errors import Unsupported
-from durable.live.scope import scope
+from durable.live.scope import lost, scope
 from durable.live.tool_context import detached
 from durable.record.kinds import TOOL
 from durable.step.governing import governing
@@ -85,6 +85,8 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         current = scope()
         if current is None:
+            if (reason := lost(fn.__name__, policy)) is not None:
+                raise Unsupported(reason)
             return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
         if fn.__name__ in current.body_of:
             return fn(*args, **with_context(fn, args, kwargs, current.tool_context))

@@ -1,7 +1,7 @@
 """What the tests of the LangGraph adapter share: a scripted model, the world outside, processes that die, and comparison.
 
 ``Ledger`` is the outside: one line per effect, durable before its sender goes on. ``Ledger(path, die_at=...)`` ends the
-process, as SIGKILL would, right after the effect of that name. ``killed`` runs a function in a forked process that is expected to
+process by SIGKILL right after the effect of that name. ``killed`` runs a function in a forked process that is expected to
 end that way. ``plain`` takes from a value what differs between two runs of the same graph: ids and instants.
 """
 
@@ -11,10 +11,7 @@ import asyncio
 import json
 import os
 import re
-import select
 import signal
-import traceback
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +20,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict
 
+from durable.testing import processes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-KILLED = 9
-DEADLINE = 60.0
 
 
 class Ledger:
@@ -47,7 +43,7 @@ class Ledger:
         finally:
             os.close(ledger)
         if what == self.die_at:
-            os._exit(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
         return f"{what} done"
 
     def lines(self) -> list[tuple[str, str | None]]:
@@ -66,35 +62,14 @@ class Ledger:
 
 
 def killed(work: Callable[[], Any]) -> None:
-    """Run ``work`` in a forked process, which has to be ended by a ledger or by SIGKILL; its end is waited for."""
-    hearing, telling = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads; those of a test are idle
-        pid = os.fork()
-    if pid == 0:
-        try:
-            found = work()
-            if asyncio.iscoroutine(found):
-                found = asyncio.run(found)
-            os.write(telling, f"it lived, and returned {found!r}".encode()[:60_000])
-        except BaseException:
-            os.write(telling, traceback.format_exc().encode()[-60_000:])
-        finally:
-            os._exit(1)
-    os.close(telling)
-    heard = b""
-    while select.select([hearing], [], [], DEADLINE)[0]:
-        more = os.read(hearing, 1 << 16)
-        if not more:
-            break
-        heard += more
-    else:
-        os.kill(pid, signal.SIGKILL)
-        heard = b"it did not end in time"
-    os.close(hearing)
-    status = os.waitpid(pid, 0)[1]
-    assert abs(os.waitstatus_to_exitcode(status)) == KILLED, heard.decode()
-    assert not heard, heard.decode()
+    """Run ``work`` in a forked process, which has to be ended by a ledger; its end is waited for."""
+
+    def run() -> None:
+        found = work()
+        if asyncio.iscoroutine(found):
+            asyncio.run(found)
+
+    assert processes.killed(run), "it lived"
 
 
 class Scripted(BaseChatModel):

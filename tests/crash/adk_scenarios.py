@@ -16,14 +16,14 @@ from google.genai import types
 
 from durable import ToolPolicy, current, tool
 from durable.adapters.google_adk import durable_runner
+from durable.testing.outside import answer
 from tests.crash.scenario import Scenario
-from tests.crash.world import answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from durable import Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 
 class Model(BaseLlm):
@@ -46,7 +46,7 @@ class Model(BaseLlm):
 class _Adk(Scenario):
     runner: Any
 
-    def declared(self, world: World, name: str) -> Any:
+    def declared(self, world: Outside, name: str) -> Any:
         def send(customer: str = "acme") -> str:
             """Do it."""
             return world.effect(name, {"customer": customer}, key=current().idempotency_key)
@@ -78,7 +78,7 @@ class AdkAgent(_Adk):
     side_by_side = 2
     expected = {"agent": ("succeeded", "look_up done reserve done charge done notify done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(effect="once")
         def notify(customer: str, tool_context: Any) -> str:
             """Do it."""
@@ -104,7 +104,7 @@ class AdkAgentTool(_Adk):
     expected = {"agent_tool": ("succeeded", "inner_once done inner_gated done beside done")}
     runtime_options = {"policies": {"inner_gated": ToolPolicy(approval=True)}}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         def told(name: str, value: str) -> str:
             return value if name == "inner" else str(world.acknowledged(name, value))
 
@@ -128,7 +128,7 @@ class AdkWorkflow(_Adk):
     side_by_side = 2
     expected = {"workflow": ("succeeded", answer("n4"))}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         def node(name: str) -> Any:
             def send(node_input: Any) -> str:
                 return world.effect(name, {}, key=current().idempotency_key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from durable import Done, NotDone, current, step, tool
+from durable.testing.outside import answer
 from tests.crash.effects import AGAIN, later_than, send
 from tests.crash.facts import BOOKINGS
 from tests.crash.scenario import Scenario
@@ -22,11 +23,10 @@ from tests.crash.waiting_scenarios import (
     Signalled,
     Superseded,
 )
-from tests.crash.world import answer
 
 if TYPE_CHECKING:
     from durable import Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 
 class Effects(Scenario):
@@ -37,7 +37,7 @@ class Effects(Scenario):
     expected = {"effects": ("succeeded", "all done")}
     tables = (f"CREATE TABLE {BOOKINGS} (effect VARCHAR(20))",)
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(effect="read")
         def look_up(customer: str) -> str:
             return send(world, "look_up", customer=customer)
@@ -73,7 +73,7 @@ class Doubts(Scenario):
     effects = {"deliver": "once", "publish": "once", "inner": "once"}
     expected = {"doubts": ("succeeded", "all done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(retry=AGAIN)
         def deliver(parcel: str) -> str:
             return send(world, "deliver", refuse_first=1, parcel=parcel)
@@ -120,7 +120,7 @@ class SideBySide(Scenario):
     expected = {"side by side": ("succeeded", ["a", "b", "paid", "approved"])}
     side_by_side = 2
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(effect="read")
         async def fetch(what: str) -> str:
             if what == "a":

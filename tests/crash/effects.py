@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from durable import Retry, current
-from tests.crash.world import Refused
+from durable.testing.outside import Refused
 
 if TYPE_CHECKING:
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 PATIENCE = 0.02
 """Seconds that a slow outside takes at most."""
@@ -18,12 +18,12 @@ PATIENCE = 0.02
 AGAIN = Retry(attempts=9, initial=0.001, on=(Refused,))
 
 
-def send(world: World, name: str, refuse_first: int = 0, **arguments: Any) -> str:
+def send(world: Outside, name: str, refuse_first: int = 0, **arguments: Any) -> str:
     """An effect of the step that runs now."""
     return world.effect(name, arguments, key=current().idempotency_key, refuse_first=refuse_first)
 
 
-async def later_than(world: World, effect: str) -> None:
+async def later_than(world: Outside, effect: str) -> None:
     """The outside is slow: it answers after another effect has arrived, or after a while if that does not come."""
     give_up = time.monotonic() + PATIENCE
     while not world.happened(effect) and time.monotonic() < give_up:

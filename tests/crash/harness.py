@@ -28,11 +28,12 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from durable.testing.outside import Outside
+from durable.testing.receiver import Violation
 from tests.crash.faults import Moment
 from tests.crash.invariants import check
 from tests.crash.life import Life, Order, Survivor, lead
-from tests.crash.story import Story, Violation
-from tests.crash.world import World
+from tests.crash.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ class Teller:
     def _story(self, lives: Sequence[Life]) -> Story:
         facts = [life.before for life in lives if life.before] + [life.after for life in lives if life.after]
         killed = [life.killed for life in lives if life.killed is not None]
-        return Story(facts, World(self.places.ledger).lines(), killed, lives[-1].outputs, lives[-1].error)
+        return Story(facts, Outside(self.places.ledger).lines(), killed, lives[-1].outputs, lives[-1].error)
 
     def dry_run(self) -> Life:
         """An undisturbed life: its points. Raises AssertionError if an invariant does not hold even then."""

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tests.crash.story import Violation
+from durable.testing.receiver import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.crash import inside, outside
-from tests.crash.story import Violation
+from durable.testing import receiver
+from durable.testing.receiver import Violation
+from tests.crash import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 def check(scenario: Scenario, story: Story) -> list[Violation]:
     """Every invariant that does not hold in this story."""
     found = [] if story.error is None else [Violation("I5", story.error)]
-    found += outside.once_each(scenario, story.ledger)
-    found += outside.results_are_final(story.ledger)
-    found += outside.permitted(scenario, story.ledger)
+    found += receiver.once_each(scenario, story.ledger)
+    found += receiver.results_are_final(story.ledger)
+    found += receiver.permitted(scenario, story.ledger)
     found += inside.only_added(story.facts)
     for facts in story.facts:
         found += inside.journals(facts)
@@ -38,7 +39,7 @@ def check(scenario: Scenario, story: Story) -> list[Violation]:
         found += inside.transactions(scenario, facts)
     if story.error is None:
         found += inside.all_finished(scenario, story.facts[-1], story.outputs)
-        found += outside.all_happened(scenario, story.ledger)
+        found += receiver.all_happened(scenario, story.ledger)
         found += _doubts(scenario, story)
     return list(dict.fromkeys(found))
 

@@ -15,12 +15,12 @@ from langgraph.types import Send
 
 from durable import current, tool
 from durable.adapters.langgraph import durable_graph
+from durable.testing.outside import answer
 from tests.crash.scenario import Scenario
-from tests.crash.world import answer
 
 if TYPE_CHECKING:
     from durable import Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 CALLS = [
     {"name": name, "args": {"customer": "acme"}, "id": f"call-{name}", "type": "tool_call"}
@@ -77,7 +77,7 @@ class Agent(Scenario):
     def start(self, runtime: Runtime) -> None:
         self.graph.invoke({"done": []}, {"configurable": {"thread_id": "t"}}, execution_id="agent")
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         def declared(name: str, **policy: Any) -> Any:
             def send(customer: str = "acme") -> str:
                 """Do it."""

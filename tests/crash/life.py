@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from durable.testing.outside import Outside
 from tests.crash.facts import gather
 from tests.crash.faults import Crash
 from tests.crash.scenario import live
-from tests.crash.world import World
 
 if TYPE_CHECKING:
     from durable import Runtime
@@ -72,7 +72,7 @@ def _live(places: Places, order: Order, tell: Tell) -> None:
         order.at, only_changes=order.only_changes, last_words=lambda number, label: tell(killed=[number, label])
     )
     crash.listen(places.engine)
-    world = World(places.ledger, crash.point)
+    world = Outside(places.ledger, crash.point)
     with places.runtime(world) as runtime:
         if not order.first:
             tell(before=gather(runtime))
@@ -115,7 +115,7 @@ class Survivor:
             self._plant()
         places = self._places
         for line in orders:
-            world = World(places.ledger)
+            world = Outside(places.ledger)
             with places.runtime(world) as runtime:
                 tell(before=gather(runtime))
                 live(places.scenario, runtime, world, **json.loads(line))

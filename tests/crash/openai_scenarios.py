@@ -17,7 +17,7 @@ from tests.crash.scenario import Scenario
 
 if TYPE_CHECKING:
     from durable import Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 
 UNTRACED = RunConfig(tracing_disabled=True)
@@ -40,7 +40,7 @@ def answers_in(given: Any) -> int:
 class Told(RunHooks[Any]):
     """What comes out of the journal: an answer of a model, which is not asked for again, and the results of tools."""
 
-    def __init__(self, world: World, effects: Any) -> None:
+    def __init__(self, world: Outside, effects: Any) -> None:
         self.world, self.effects = world, effects
 
     async def on_llm_end(self, context: Any, agent: Any, response: Any) -> None:
@@ -80,7 +80,7 @@ class Desk(Scenario):
         except ExecutionSuspended:
             return  # an effect is in doubt, which the SDK's result has no form for
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         def model(who: str, *turns: Any) -> ScriptedModel:
             def answered(asked: Any) -> ModelStep:
                 number = answers_in(asked.input)

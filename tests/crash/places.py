@@ -7,7 +7,6 @@ ours runs.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -23,9 +22,10 @@ from sqlalchemy import inspect, make_url, text
 from durable import Runtime
 from durable.checkpoint import migrations
 from durable.checkpoint.database import Database
+from durable.testing.outside import Outside
+from durable.testing.processes import sqlite_template
 from tests.crash.facts import gather
 from tests.crash.scenario import live
-from tests.crash.world import World
 from tests.postgres import fresh_database
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Places:
         self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self.ledger = self._folder / "ledger"
         if self._server is None:
-            shutil.copy(_sqlite_template(), self._folder / "durable.db")
+            shutil.copy(sqlite_template(), self._folder / "durable.db")
             self._url = make_url(f"sqlite:///{self._folder}/durable.db")
         else:
             template = _postgres_template(self._server)
@@ -66,7 +66,7 @@ class Places:
         self._held.close()
 
     @contextmanager
-    def runtime(self, world: World) -> Iterator[Runtime]:
+    def runtime(self, world: Outside) -> Iterator[Runtime]:
         """A runtime in this place, on the shared engine; at its end all of its connections and threads are closed."""
         database = Database(_text(self._url), clock_offset=world.clock())
         database.engine = self.engine
@@ -113,7 +113,7 @@ class Places:
 
     def _warm_up(self) -> None:
         self.fresh()
-        world = World(self.ledger)
+        world = Outside(self.ledger)
         with self.runtime(world) as runtime:
             live(self.scenario, runtime, world, recover_first=False)
             gather(runtime)
@@ -134,15 +134,6 @@ def _text(url: URL) -> str:
 
 def _plain(url: URL) -> str:
     return _text(url.set(drivername="postgresql"))
-
-
-@cache
-def _sqlite_template() -> Path:
-    """A file with the schema in it and nothing else, made once in this process."""
-    folder = tempfile.mkdtemp(prefix="crash-", dir=os.environ.get(ROOT))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _migrate(f"sqlite:///{folder}/durable.db")
-    return Path(folder, "durable.db")
 
 
 @cache

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from durable import Runtime, current, tool
 from durable.live.scope import segment
+from durable.testing.outside import Outside
 from tests.crash.scenario import Scenario
-from tests.crash.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class Ticking(Scenario):
     effects: ClassVar = {f"tick{number}": "once" for number in range(TICKS)}
     expected = {"ticking": ("succeeded", [f"tick{number} done" for number in range(TICKS)])}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         def ticking(name: str) -> Callable[[], str]:
             def tick() -> str:
                 return world.effect(name, {}, key=current().idempotency_key)
@@ -58,7 +58,7 @@ class Poisoned(Scenario):
     expected = {"poison": ("dead", None), "neighbour": ("succeeded", "harmless done")}
     runtime_options: ClassVar = {"max_attempts": MAX_ATTEMPTS}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(effect="read")
         def swallow() -> None:
             world.effect("swallow", {})
@@ -84,7 +84,7 @@ class Gated(Scenario):
     effects: ClassVar = {"first": "idempotent", "second": "once"}
     expected = {"gated": ("succeeded", "second done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(effect="idempotent")
         def first() -> str:
             answered = world.effect("first", {}, key=current().idempotency_key)
@@ -109,7 +109,7 @@ def gate(ledger: Path, number: int) -> Path:
     return ledger.with_name(f"gate-{number}")
 
 
-def wait_at_gate(world: World) -> None:
+def wait_at_gate(world: Outside) -> None:
     """Wait for this arrival's gate, and say so once this worker is told to stop."""
     mine, told = gate(world.path, len(world.lines("arrived", effect="first"))), False
     here = segment()
@@ -163,7 +163,7 @@ def main(url: str, ledger: str, scenario: str, lease: str) -> None:
     """Work until SIGTERM."""
     found = SCENARIOS[scenario]()
     with Runtime(url, lease=float(lease), **found.runtime_options) as runtime:
-        found.build(runtime, World(Path(ledger)))
+        found.build(runtime, Outside(Path(ledger)))
         runtime.worker(concurrency=1, poll=0.05).run()
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from durable import Decision
-from tests.crash.world import answer
+from durable.testing.outside import answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from durable import Interrupt, Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 ROUNDS = 25
 """How often a life may push before what it pushes counts as stuck."""
@@ -44,7 +44,7 @@ class Scenario:
     runtime_options: ClassVar[Mapping[str, Any]] = {}
     tables: ClassVar[Sequence[str]] = ()
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         """Register the app. Its effects go through ``world.effect``, results it is given through ``world.acknowledged``."""
         raise NotImplementedError
 
@@ -53,7 +53,7 @@ class Scenario:
         for execution_id in self.expected:
             runtime.run(self.app, None, id=execution_id)
 
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+    def answer(self, interrupt: Interrupt, world: Outside) -> Decision | None:
         """What a person says who looks before answering. None for what should never be asked."""
         if interrupt.kind == "in_doubt":
             name = str(interrupt.tool)
@@ -62,11 +62,11 @@ class Scenario:
             return Decision.reject("no") if interrupt.tool in self.refused else Decision.approve()
         return None
 
-    def deliver(self, runtime: Runtime, world: World) -> None:
+    def deliver(self, runtime: Runtime, world: Outside) -> None:
         """Send what else the execution waits for, once."""
 
 
-def live(scenario: Scenario, runtime: Runtime, world: World, *, recover_first: bool) -> None:
+def live(scenario: Scenario, runtime: Runtime, world: Outside, *, recover_first: bool) -> None:
     """Push all executions of the scenario to their ends. Raises Stuck."""
     scenario.build(runtime, world)
     if recover_first:
@@ -93,7 +93,7 @@ def _ended(scenario: Scenario, runtime: Runtime) -> bool:
     return not missing and all(execution.ended for execution in found.values())
 
 
-def _answer_all(scenario: Scenario, runtime: Runtime, world: World) -> None:
+def _answer_all(scenario: Scenario, runtime: Runtime, world: Outside) -> None:
     for interrupt in runtime.interrupts():
         decision = scenario.answer(interrupt, world)
         if decision is None:
@@ -103,7 +103,7 @@ def _answer_all(scenario: Scenario, runtime: Runtime, world: World) -> None:
         runtime.decide(interrupt.id, decision, by="ann")
 
 
-def _let_time_pass(runtime: Runtime, world: World) -> None:
+def _let_time_pass(runtime: Runtime, world: Outside) -> None:
     waiting = [execution.run_after for execution in runtime.executions(status="suspended") if execution.run_after]
     ahead = min(waiting, default=0.0) - runtime.database.clock()
     if ahead > 0:

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from durable.testing.outside import Line
     from tests.crash.facts import Facts
-
-Line = dict[str, Any]
-"""One line of the world's ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One invariant that does not hold."""
-
-    invariant: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.invariant}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)

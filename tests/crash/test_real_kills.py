@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import make_url
 
 from durable import Runtime
+from durable.testing.outside import Outside
 from tests.crash.facts import gather
 from tests.crash.invariants import check
 from tests.crash.process import MAX_ATTEMPTS, POISON, Gated, Poisoned, Process, Ticking, gate, until
 from tests.crash.story import Story
-from tests.crash.world import World
 
 KILLS = 2
 LEASE = 1.0
@@ -41,7 +41,7 @@ def runtime(database_url):
 
 def story(runtime, ledger, kills=0):
     outputs = {execution.id: repr(execution.output) for execution in runtime.executions()}
-    return Story([gather(runtime)], World(ledger).lines(), [(0, "SIGKILL")] * kills, outputs)
+    return Story([gather(runtime)], Outside(ledger).lines(), [(0, "SIGKILL")] * kills, outputs)
 
 
 def records(runtime, execution_id):
@@ -51,7 +51,7 @@ def records(runtime, execution_id):
 def test_a_worker_killed_at_a_random_moment_is_replaced_by_another(runtime, database_url, ledger):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
-    moments, world, scenario = random.Random(seed), World(ledger), Ticking()
+    moments, world, scenario = random.Random(seed), Outside(ledger), Ticking()
     runtime.start("app", id="ticking")
     handle = runtime.get("ticking")
 
@@ -83,13 +83,13 @@ def test_an_execution_that_ends_every_worker_is_given_up_and_its_neighbour_goes_
         until(lambda: runtime.get("neighbour").execution().ended, "the neighbour has ended")
         worker.send(signal.SIGTERM)
         assert worker.end()[0] == 0
-    assert len(World(ledger).lines("arrived", effect="swallow")) == MAX_ATTEMPTS
+    assert len(Outside(ledger).lines("arrived", effect="swallow")) == MAX_ATTEMPTS
     assert runtime.get("poison").execution().error["message"].startswith(f"its worker crashed {MAX_ATTEMPTS} times")
     assert check(Poisoned(), story(runtime, ledger, kills=MAX_ATTEMPTS)) == []
 
 
 def test_a_worker_that_wakes_after_its_lease_has_expired_writes_nothing(runtime, database_url, ledger):
-    world = World(ledger)
+    world = Outside(ledger)
     runtime.start("app", id="gated")
     gate(ledger, 2).touch()
     with Process(database_url, ledger, Gated, lease=LEASE) as zombie:
@@ -110,7 +110,7 @@ def test_a_worker_that_wakes_after_its_lease_has_expired_writes_nothing(runtime,
 
 
 def test_a_worker_told_to_go_finishes_its_step_and_gives_the_execution_back(runtime, database_url, ledger):
-    world = World(ledger)
+    world = Outside(ledger)
     handle = runtime.start("app", id="gated")
     with Process(database_url, ledger, Gated) as worker:
         until(lambda: world.lines("arrived", effect="first"), "the worker is inside the step")

@@ -11,7 +11,7 @@ from tests.crash.scenario import Scenario
 
 if TYPE_CHECKING:
     from durable import Interrupt, Runtime
-    from tests.crash.world import World
+    from durable.testing.outside import Outside
 
 
 class Approved(Scenario):
@@ -22,7 +22,7 @@ class Approved(Scenario):
     gated = frozenset(effects)
     expected = {"approved": ("succeeded", "enabled")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(approval=True)
         def enable(plan: str) -> str:
             return send(world, "enable", plan=plan)
@@ -46,7 +46,7 @@ class Edited(Scenario):
     gated = frozenset(effects)
     expected = {"edited": ("succeeded", "refund done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(approval=Approval(when=lambda arguments: arguments["amount"] > 10))
         def refund(amount: int) -> str:
             return send(world, "refund", amount=amount)
@@ -55,7 +55,7 @@ class Edited(Scenario):
         def app() -> str:
             return str(world.acknowledged("refund", refund(1000)))
 
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+    def answer(self, interrupt: Interrupt, world: Outside) -> Decision | None:
         return Decision.edit({"amount": 10}) if interrupt.kind == "approval" else super().answer(interrupt, world)
 
 
@@ -68,7 +68,7 @@ class Rejected(Scenario):
     refused = frozenset({"wipe"})
     expected = {"rejected": ("succeeded", "keep done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool(approval=True)
         def wipe(disk: str) -> str:
             return send(world, "wipe", disk=disk)
@@ -92,7 +92,7 @@ class Asked(Scenario):
     effects = {"paint": "once"}
     expected = {"asked": ("succeeded", "blue")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool
         def paint(color: str) -> str:
             return send(world, "paint", color=color)
@@ -103,7 +103,7 @@ class Asked(Scenario):
             world.acknowledged("paint", paint(color))
             return str(color)
 
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+    def answer(self, interrupt: Interrupt, world: Outside) -> Decision | None:
         return Decision.respond("blue") if interrupt.kind == "choice" else super().answer(interrupt, world)
 
 
@@ -114,7 +114,7 @@ class Asleep(Scenario):
     effects = {"plant": "once", "harvest": "idempotent"}
     expected = {"asleep": ("succeeded", "harvest done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool
         def plant() -> str:
             return send(world, "plant")
@@ -137,7 +137,7 @@ class Signalled(Scenario):
     effects = {"before": "once", "ship": "once"}
     expected = {"signalled": ("succeeded", {"paid": True})}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool
         async def before() -> str:
             return send(world, "before")
@@ -153,7 +153,7 @@ class Signalled(Scenario):
             world.acknowledged("ship", await ship(paid))
             return paid
 
-    def deliver(self, runtime: Runtime, world: World) -> None:
+    def deliver(self, runtime: Runtime, world: Outside) -> None:
         for execution in runtime.executions(status="suspended"):
             if execution.waits_for and not world.lines("sent"):
                 runtime.get(execution.id).signal("paid", {"paid": True})
@@ -167,7 +167,7 @@ class Superseded(Scenario):
     effects: ClassVar = {}
     expected = {"old": ("cancelled", None), "new": ("succeeded", "fresh")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @runtime.function(self.app)
         def app(say: str) -> str:
             return say if say == "fresh" else ask("what?")
@@ -184,7 +184,7 @@ class Cancelled(Scenario):
     effects = {"before": "once"}
     expected = {"cancelled": ("cancelled", None)}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool
         def before() -> str:
             return send(world, "before")
@@ -194,10 +194,10 @@ class Cancelled(Scenario):
             world.acknowledged("before", before())
             return str(ask("go on?"))
 
-    def answer(self, interrupt: Interrupt, world: World) -> Decision | None:
+    def answer(self, interrupt: Interrupt, world: Outside) -> Decision | None:
         return None if interrupt.kind == "question" else super().answer(interrupt, world)
 
-    def deliver(self, runtime: Runtime, world: World) -> None:
+    def deliver(self, runtime: Runtime, world: Outside) -> None:
         if world.lines("acknowledged"):
             runtime.get("cancelled").cancel("not wanted")
 
@@ -209,7 +209,7 @@ class Retried(Scenario):
     effects = {"prepare": "once", "flaky": "once"}
     expected = {"retried": ("succeeded", "flaky done")}
 
-    def build(self, runtime: Runtime, world: World) -> None:
+    def build(self, runtime: Runtime, world: Outside) -> None:
         @tool
         def prepare() -> str:
             return send(world, "prepare")
@@ -223,6 +223,6 @@ class Retried(Scenario):
             world.acknowledged("prepare", prepare())
             return str(world.acknowledged("flaky", flaky()))
 
-    def deliver(self, runtime: Runtime, world: World) -> None:
+    def deliver(self, runtime: Runtime, world: Outside) -> None:
         for execution in runtime.executions(status="failed"):
             runtime.get(execution.id).retry()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.adk.agents.llm_agent import LlmAgent
@@ -21,15 +22,14 @@ from durable.adapters.google_adk.entry.runs import AdkCall, call_of, open_run
 from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, cut_off
 from durable.adapters.google_adk.seams.models import hook_models
 from durable.adapters.google_adk.seams.nodes import hook_nodes
-from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses, take_answers
+from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
-from durable.checkpoint.records import Execution
-from durable.errors import Cancelled, ExecutionCancelled, InvalidDecision, Suspended, Unsupported
+from durable.errors import InvalidDecision, Suspended, Unsupported
+from durable.kit import Invocation, driving, each_within, opened, take_answers
 from durable.live.past import go_back
 from durable.live.scope import root, within
 from durable.live.scope import segment as segment_here
-from durable.run.close import close
 from durable.run.handle import outcome
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from google.adk.agents.run_config import RunConfig
     from google.adk.sessions.session import Session
 
+    from durable.checkpoint.records import Execution
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -70,34 +71,19 @@ class DurableRunner(Runner):
         those of the execution it starts, as of ``Runtime.start``.
         """
         call = call_of(user_id, session_id, new_message, state_delta, run_config)
-        surely = self.runtime.database.surely_on_journal_thread
-        wanted = execution_id if execution_id is not None else invocation_id
-        opened = await surely(
-            open_run, self.runtime, self.name, call, execution_id=wanted, on_suspended=self.on_suspended, tags=tags
-        )
-        if isinstance(opened, Execution):
-            for event in await self._recorded(opened):
+        named = invocation_id if execution_id is None else execution_id
+        invocation = Invocation(self.name, call, call.thread, named, self.on_suspended, tags or {}, id_prefix="e-")
+        drive = await opened(self.runtime, partial(open_run, self.runtime, invocation))
+        if drive.ended:
+            for event in await self._recorded(drive.segment.execution):
                 yield event
             return
         options = {"yield_user_message": yield_user_message, "abort_signal": abort_signal}
-        output, error, over = None, None, False
-        try:
-            async with aclosing(self._driven(opened, options)) as events:
-                async for event in events:
-                    output, over = _output(event, output), self._is_last(event)
-                    yield event
-        except GeneratorExit as exc:
-            opened.abandoned = not over
-            close(opened, output, None if over else exc)  # a generator that is being closed may not wait
-            raise
-        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
-            error = exc
-        raised = await asyncio.shield(surely(_settle, opened, output, error))
-        if isinstance(error, Cancelled):
-            raise ExecutionCancelled(opened.execution.id, error.reason)
-        if raised is not None:
-            raise raised
-        for event in _shown(opened, self.agent.name):
+        async with driving(drive, shows_waiting=True), aclosing(self._driven(drive.segment, options)) as events:
+            async for event in events:
+                drive.output, drive.complete = _output(event, drive.output), self._is_last(event)
+                yield event
+        for event in _shown(drive.segment, self.agent.name):
             yield event
 
     def run_live(self, **_: Any) -> AsyncGenerator[Event, None]:
@@ -110,15 +96,14 @@ class DurableRunner(Runner):
         hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
-        await surely(take_answers, segment)
+        await surely(take_answers, segment, KEY)
         resume = await self._resume(segment, call)
         bare = super().run_async(
             user_id=call.user_id, session_id=call.session_id, run_config=call.config, **resume, **options
         )
         try:
-            async with aclosing(bare) as events:
-                # the scope is set around each step: a variable set in a generator would leak into its caller
-                while (event := await _next(segment, events)) is not None:
+            async with aclosing(bare), aclosing(each_within(root(segment), bare)) as events:
+                async for event in events:
                     yield event
         except (BaseExceptionGroup, asyncio.CancelledError) as exc:
             if waits_inside(segment, exc):
@@ -148,9 +133,9 @@ class DurableRunner(Runner):
         self, session: Session, *, invocation_id: str | None = None, **options: Any
     ) -> InvocationContext:
         """ADK's own; a new invocation has the id of its execution."""
-        here = segment_here()
-        if invocation_id is None and here is not None:
-            invocation_id = here.execution.id
+        running = segment_here()
+        if invocation_id is None and running is not None:
+            invocation_id = running.execution.id
         return super()._new_invocation_context(session, invocation_id=invocation_id, **options)
 
     async def run_segment(self, segment: Segment) -> Any:
@@ -188,17 +173,6 @@ def hook_all() -> None:
     hook_nodes()
 
 
-async def _next(segment: Segment, events: AsyncGenerator[Event, None]) -> Event | None:
-    with within(root(segment)):
-        return await anext(events, None)
-
-
-def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
-    """Let calls that still run record their outcome, then close."""
-    segment.drain()
-    return close(segment, output, error)
-
-
 def _output(event: Event, before: Any) -> Any:
     """What the execution came to, as far as this event tells: a node's output, or the text of a final response."""
     if event.partial or event.author == "user":
@@ -219,10 +193,10 @@ def _shown(segment: Segment, author: str) -> Iterator[Event]:
             "originalFunctionCall": {"name": interrupt.tool, "args": interrupt.arguments},
             "toolConfirmation": {"hint": f"durable.{interrupt.kind}: decide {interrupt.id}", "confirmed": False},
         }
-        asked = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
+        request = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
         yield Event(
             invocation_id=segment.execution.id,
             author=author,
-            content=types.Content(role="model", parts=[types.Part(function_call=asked)]),
+            content=types.Content(role="model", parts=[types.Part(function_call=request)]),
             long_running_tool_ids={interrupt.id},
         )

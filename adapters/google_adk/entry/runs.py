@@ -15,17 +15,14 @@ from google.genai import types
 
 from durable.adapters.google_adk.seams.questions import decide_natively
 from durable.checkpoint.codec.types import stored_as
-from durable.declare.ids import new_id
-from durable.errors import InvalidDecision, ThreadBusy, Unsupported
-from durable.live.owner import is_dead
+from durable.errors import InvalidDecision, Unsupported
+from durable.kit import find_open, start, take
 from durable.live.scope import scope
-from durable.run.open import open_segment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from durable.checkpoint.records import Execution
-    from durable.live.segment import Segment
+    from durable.kit import Drive, Invocation
     from durable.runtime import Runtime
 
 
@@ -41,9 +38,14 @@ class AdkCall:
     run_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Any) -> AdkCall:
+    def of(cls, stored: Any) -> AdkCall:
         """The call, from itself or from the same names in a dict (as ``runtime.start`` may be given)."""
-        return given if isinstance(given, cls) else cls(**given)
+        return stored if isinstance(stored, cls) else cls(**stored)
+
+    @property
+    def thread(self) -> str:
+        """Return the thread of the session: no two sessions have the same."""
+        return "/".join(quote(part, safe="") for part in (self.user_id, self.session_id))
 
     @property
     def content(self) -> types.Content:
@@ -54,8 +56,8 @@ class AdkCall:
 
     @property
     def answers(self) -> bool:
-        """Whether the message holds function responses, which belong to an invocation that waits for them."""
-        return any(part.function_response for part in self.content.parts or ())
+        """True if the message holds function responses, which belong to an invocation that waits for them."""
+        return self.message is not None and any(part.function_response for part in self.content.parts or ())
 
     @property
     def config(self) -> RunConfig:
@@ -71,9 +73,9 @@ def call_of(
     config: RunConfig | None,
 ) -> AdkCall:
     """What is stored of a call of ``run_async``."""
-    kept = {} if config is None else config.model_dump(mode="json", exclude_defaults=True)
+    run_config = {} if config is None else config.model_dump(mode="json", exclude_defaults=True)
     dumped = None if message is None else message.model_dump(mode="json", exclude_none=True)
-    return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, kept)
+    return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, run_config)
 
 
 def thread_of(call: AdkCall) -> str:
@@ -81,57 +83,25 @@ def thread_of(call: AdkCall) -> str:
     return "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))
 
 
-def open_run(  # noqa: PLR0913 - a call, and how it was made
-    runtime: Runtime,
-    name: str,
-    call: AdkCall,
-    *,
-    execution_id: str | None,
-    on_suspended: str,
-    tags: Mapping[str, str] | None = None,
-) -> Segment | Execution:
-    """Claim the execution this call belongs to; the execution itself if it has ended.
+def open_run(runtime: Runtime, invocation: Invocation) -> Drive:
+    """Get hold of the execution that a call of the runner belongs to. Blocks.
 
-    Raises ThreadBusy, ExecutionBusy, ExecutionConflict, InvalidDecision, Unsupported.
+    Raises ThreadBusy, ExecutionBusy, ExecutionCancelled, ExecutionConflict, InvalidDecision, Unsupported.
     """
-    if scope() is not None and execution_id is None:
+    call: AdkCall = invocation.input
+    named, thread = invocation.execution_id, invocation.thread
+    if scope() is not None and named is None:
         msg = (
-            f"runner {name!r} is called inside of an execution, and would run anew at each replay: give the call an "
-            "execution_id of its own"
+            f"runner {invocation.app!r} is called inside of an execution, and would run anew at each replay: give the "
+            "call an execution_id of its own"
         )
         raise Unsupported(msg)
-    thread = thread_of(call)
-    if call.message is None:
-        execution = _left(runtime, name, thread, execution_id)
-    elif call.answers:
-        execution = _left(runtime, name, thread, execution_id)
+    if call.message is not None and not call.answers:
+        return take(runtime, start(runtime, invocation))
+    execution = find_open(runtime, invocation.app, thread=thread, execution_id=named)
+    if execution is None:
+        msg = f"nothing waits for an answer on {thread!r}; start with a new message"
+        raise InvalidDecision(msg)
+    if call.answers:
         decide_natively(runtime, execution.id, call.content)
-    else:
-        options = {"thread": thread, "on_suspended": on_suspended, "tags": tags}
-        execution = _start(runtime, name, call, execution_id or f"e-{new_id()}", options)
-    return execution if execution.ended else open_segment(runtime, execution.id, forced=True)
-
-
-def _left(runtime: Runtime, name: str, thread: str, wanted: str | None) -> Execution:
-    if wanted is not None:
-        found = runtime.get(wanted).execution()
-    else:
-        latest = runtime.executions(app=name, thread=thread, limit=1)
-        if not latest:
-            msg = f"nothing waits for an answer on {thread!r}; start with a new message"
-            raise InvalidDecision(msg)
-        found = latest[0]
-    if found.status in {"failed", "dead"}:
-        runtime.reopen(found.id)
-    return found if found.status not in {"failed", "dead"} else runtime.get(found.id).execution()
-
-
-def _start(runtime: Runtime, name: str, call: AdkCall, wanted: str, options: Mapping[str, Any]) -> Execution:
-    try:
-        return runtime.start(name, call, id=wanted, **options).execution()
-    except ThreadBusy as busy:
-        left = runtime.get(busy.execution_id).execution()
-        abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
-        if not abandoned or left.input_digest != runtime.codec.fingerprint(call):
-            raise
-        return left
+    return take(runtime, execution)

@@ -37,14 +37,14 @@ def refuse_unsupported(app: App) -> None:
 
 
 def _agents(root: Any) -> Iterator[Any]:
-    seen: set[int] = set()
-    left = [root]
-    while left:
-        found = left.pop()
-        if found is None or id(found) in seen:
+    visited: set[int] = set()
+    queue = [root]
+    while queue:
+        agent = queue.pop()
+        if agent is None or id(agent) in visited:
             continue
-        seen.add(id(found))
-        yield found
-        left.extend(getattr(found, "sub_agents", None) or ())
-        left.extend(found._iter_static_children() if hasattr(found, "_iter_static_children") else ())
-        left.extend(getattr(tool, "agent", None) for tool in getattr(found, "tools", None) or ())
+        visited.add(id(agent))
+        yield agent
+        queue.extend(getattr(agent, "sub_agents", None) or ())
+        queue.extend(agent._iter_static_children() if hasattr(agent, "_iter_static_children") else ())
+        queue.extend(getattr(tool, "agent", None) for tool in getattr(agent, "tools", None) or ())

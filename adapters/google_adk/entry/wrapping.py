@@ -19,7 +19,7 @@ from durable.adapters.google_adk.seams.tools import ToolAnswer
 from durable.adapters.google_adk.state.artifacts import DurableArtifactService
 from durable.adapters.google_adk.state.sessions import DurableSessionService
 from durable.errors import InvalidConfiguration
-from durable.run.app import App
+from durable.kit import register
 
 if TYPE_CHECKING:
     from google.adk.runners import Runner
@@ -60,21 +60,25 @@ def durable_runner(
     Raises Unsupported for what cannot be made durable, by name; InvalidConfiguration for a session service of another
     kind, without which a crash would lose events.
     """
-    if on_suspended not in {"supersede", "refuse"}:
-        msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
-        raise InvalidConfiguration(msg)
     if "session_service" in services:
         msg = "session_service=...: events must commit with the journal; durable_runner brings DurableSessionService"
         raise InvalidConfiguration(msg)
-    given = app if isinstance(app, AdkApp) else AdkApp(name=name or app.name, root_agent=app)
-    refuse_unsupported(given)
+    adk_app = app if isinstance(app, AdkApp) else AdkApp(name=name or app.name, root_agent=app)
+    refuse_unsupported(adk_app)
     hook_all()
-    runtime.register_types(TYPES)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\[EXPERIMENTAL\]", category=UserWarning)
-        resumable = given.model_copy(update={"resumability_config": ResumabilityConfig(is_resumable=True)})
+        resumable = adk_app.model_copy(update={"resumability_config": ResumabilityConfig(is_resumable=True)})
     services.setdefault("artifact_service", DurableArtifactService(runtime))
     runner = DurableRunner(app=resumable, session_service=DurableSessionService(runtime), **services)
-    runner.runtime, runner.name, runner.on_suspended = runtime, name or given.name, on_suspended
-    runtime.register(App(runner.name, runner.run_segment, version, partial(forked, runtime, runner.app_name)))
+    runner.runtime, runner.name, runner.on_suspended = runtime, name or adk_app.name, on_suspended
+    register(
+        runtime,
+        runner.name,
+        runner.run_segment,
+        version=version,
+        types=TYPES,
+        on_suspended=on_suspended,
+        forked=partial(forked, runtime, runner.app_name),
+    )
     return runner

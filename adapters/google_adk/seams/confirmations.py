@@ -47,20 +47,24 @@ def cut_off(events: Iterable[Event], invocation_id: str) -> list[Event]:
     for event in events:
         if event.invocation_id != invocation_id:
             continue
-        for call in event.get_function_calls():
-            if call.name == CONFIRMATION:
-                about = original_of(call).get("id") or ""
-                asked[about] = ToolConfirmation.model_validate((call.args or {}).get("toolConfirmation") or {})
-                announced[about] -= 1
-            elif call.id:
-                calls[call.id] = call, event
-        asked |= event.actions.requested_tool_confirmations
+        own = [call for call in event.get_function_calls() if call.id and call.name != CONFIRMATION]
+        calls |= {str(call.id): (call, event) for call in own}
+        requested = _requested(event)
+        asked |= requested | event.actions.requested_tool_confirmations
         announced.update(event.actions.requested_tool_confirmations.keys())
+        announced.subtract(requested.keys())
     return [
         (_request if times > 0 else _announcement)(*calls[call_id], asked[call_id])
         for call_id, times in announced.items()
         if times and call_id in calls
     ]
+
+
+def _requested(event: Event) -> dict[str, ToolConfirmation]:
+    """Return the confirmations that an event requests, by the id of the call they are about."""
+    requests = [call for call in event.get_function_calls() if call.name == CONFIRMATION]
+    hints = {original_of(call).get("id") or "": (call.args or {}).get("toolConfirmation") for call in requests}
+    return {call_id: ToolConfirmation.model_validate(hint or {}) for call_id, hint in hints.items()}
 
 
 def _request(call: types.FunctionCall, by: Event, asked: ToolConfirmation) -> Event:

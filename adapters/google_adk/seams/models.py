@@ -21,6 +21,7 @@ from google.adk.flows.llm_flows.base_llm_flow import BaseLlmFlow
 from google.adk.models.llm_response import LlmResponse
 
 from durable.declare.policy import READ
+from durable.kit import hook
 from durable.live.scope import scope
 from durable.record.events import StepDone, unpack_if
 from durable.record.kinds import MODEL
@@ -29,7 +30,7 @@ from durable.step.call import Call, Placed
 from durable.step.stream import stream_step_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.models.base_llm import BaseLlm
@@ -39,24 +40,21 @@ if TYPE_CHECKING:
     from durable.live.scope import Scope
     from durable.live.segment import Segment
 
-_HOOKED = "__durable_hooked__"
 _NAME = "chat:"
 _CALLS = "google_adk.calls"
 
 
 def hook_models() -> None:
-    """Put the seam in place, once per process. It does nothing outside of executions."""
-    if getattr(BaseLlmFlow, _HOOKED, False):
-        return
-    resolve = BaseLlmFlow._get_llm
+    """Put the hook in place, once per process."""
+    hook(BaseLlmFlow, "_get_llm", _recorded)
 
-    @functools.wraps(resolve)
+
+def _recorded(resolve: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_get_llm(self: BaseLlmFlow, invocation_context: InvocationContext) -> Any:
         model, here = await resolve(self, invocation_context), scope()
         return model if here is None else RecordedLlm(model, here, _place(here, invocation_context))
 
-    BaseLlmFlow._get_llm = durable_get_llm  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(BaseLlmFlow, _HOOKED, True)
+    return durable_get_llm
 
 
 @dataclass(frozen=True)

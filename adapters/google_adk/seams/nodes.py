@@ -8,7 +8,6 @@ is another step each time.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from contextlib import aclosing
@@ -21,11 +20,11 @@ from google.adk.sessions._session_util import make_json_safe_state
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
-from durable.adapters.google_adk.seams.suspension import others_first
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended
+from durable.kit import hook, others_first
 from durable.live.scope import scope
 from durable.record.kinds import FUNCTION, NODE
 from durable.step.begin import place
@@ -34,14 +33,12 @@ from durable.step.shells import run_step_async
 from durable.step.stream import stream_step_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from google.adk.agents.context import Context
     from google.adk.workflow._function_node import FunctionNode
 
     from durable.live.scope import Scope
-
-_HOOKED = "__durable_hooked__"
 
 
 @stored_as("durable.adapters.google_adk.nodes:NodeAnswer")
@@ -54,16 +51,16 @@ class NodeAnswer:
 
 
 def hook_nodes() -> None:
-    """Put the seam in place if ADK has loaded its function nodes, once per process. Nothing is done outside executions.
+    """Put the hook in place, once per process, if ADK has loaded its function nodes.
 
     Importing them would load a web server's library, which an app without a workflow does not need.
     """
     module: Any = sys.modules.get("google.adk.workflow._function_node")
-    if module is None or getattr(module.FunctionNode, _HOOKED, False):
-        return
-    run = module.FunctionNode._run_impl
+    if module is not None:
+        hook(module.FunctionNode, "_run_impl", _durable)
 
-    @functools.wraps(run)
+
+def _durable(run: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_run(self: FunctionNode, *, ctx: Context, node_input: Any) -> AsyncGenerator[Any, None]:
         here = scope()
         items = run(self, ctx=ctx, node_input=node_input)
@@ -74,8 +71,7 @@ def hook_nodes() -> None:
         async for item in items:
             yield item
 
-    module.FunctionNode._run_impl = durable_run
-    setattr(module.FunctionNode, _HOOKED, True)
+    return durable_run
 
 
 def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> Placed:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from google.genai import types
 
 from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, INPUT, confirmation, confirms, original_of
-from durable.errors import Cancelled, InvalidDecision, Unsupported
-from durable.inbox.ask import answer_to, ask_person
+from durable.errors import Unsupported
 from durable.inbox.decision import Decision
 from durable.inbox.kinds import APPROVAL, QUESTION, kind_of
-from durable.record.events import Called, InterruptClosed, unpack_if
+from durable.kit import Pause, answered, approves_nothing, mirror, unanswered
+from durable.record.events import InterruptClosed, unpack_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,7 @@ KEY = "native:"
 CREDENTIAL = "adk_request_credential"
 BY_CALLER = "run_async(new_message)"
 """Who answered, where the caller kept ADK's own way."""
+MESSAGE = "a message"
 
 
 def pending(events: Iterable[Event], invocation_id: str) -> dict[str, types.FunctionCall]:
@@ -53,15 +54,9 @@ def pending(events: Iterable[Event], invocation_id: str) -> dict[str, types.Func
 def open_natives(segment: Segment, waiting: dict[str, types.FunctionCall]) -> None:
     """Put what an invocation waits for into the inbox; what is there already is waited for. Raises Unsupported."""
     for call_id, call in waiting.items():
-        outcome = segment.replay.at(KEY + call_id)
-        known = segment.interrupt(outcome.interrupt or "")
-        if known is not None:
-            segment.wait_for(known)
-            continue
         kind, tool, subject = _asked(call)
         hashed = segment.runtime.codec.fingerprint(subject.get("arguments"))
-        about = Called(name=call.name or "", arguments_hash=hashed)
-        ask_person(segment, outcome, kind, subject, tool=tool, arguments_hash=hashed, about=about)
+        mirror(segment, Pause(KEY + call_id, call.name or "", subject, kind, tool, hashed))
 
 
 def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[str, Any]]:
@@ -98,27 +93,9 @@ def _asked(call: types.FunctionCall) -> tuple[InterruptKind, str | None, dict[st
     return QUESTION, call.name, {"question": f"the result of {call.name}", "arguments": args, "schema": None}
 
 
-def take_answers(segment: Segment) -> None:
-    """Take what was decided about native pauses into the journal, once. Raises Cancelled if an input was refused."""
-    for key, outcome in list(segment.replay.steps.items()):
-        interrupt = segment.interrupt(outcome.interrupt or "") if key.startswith(KEY) else None
-        if interrupt is None or interrupt.status != "decided":
-            continue
-        answer = answer_to(segment, outcome)
-        if answer is not None:
-            closed, consume = answer.closing(segment, confirms=interrupt.subject.get("call"))
-            segment.append(closed, companions=[consume])
-            if answer.decision.kind == "reject" and interrupt.tool is None:
-                raise Cancelled(answer.decision.reason or "rejected")
-
-
 def responses(segment: Segment, waiting: dict[str, types.FunctionCall]) -> types.Content | None:
     """The message of the user that answers what is waited for and decided; None if nothing is."""
-    closed = {
-        str(record.step_key).removeprefix(KEY): record
-        for record in segment.records
-        if record.kind == InterruptClosed.KIND and (record.step_key or "").startswith(KEY)
-    }
+    closed = answered(segment, KEY)
     parts = [
         types.Part(
             function_response=types.FunctionResponse(id=call_id, name=call.name, response=_response(call, record))
@@ -141,18 +118,14 @@ def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
 
 def decide_natively(runtime: Runtime, execution_id: str, message: types.Content) -> None:
     """Record the function responses of a caller's message as decisions. Raises InvalidDecision for a confirmation."""
-    rows = {row.step_key.removeprefix(KEY): row for row in runtime.interrupts(execution_id=execution_id)}
+    rows = unanswered(runtime, execution_id, KEY)
     for part in message.parts or ():
-        given = part.function_response
-        if given is None:
+        response = part.function_response
+        if response is None:
             continue
-        if given.name == CONFIRMATION or given.id not in rows or kind_of(rows[given.id]).has_call:
-            ids = ", ".join(row.id for row in rows.values()) or "nothing"
-            msg = (
-                f"a message approves nothing: execution {execution_id!r} waits for a decision on {ids}; use "
-                "runtime.decide(...) or `durable approvals`"
-            )
-            raise InvalidDecision(msg)
-        value = given.response or {}
+        row = rows.get(response.id or "")
+        if row is None or kind_of(row).has_call or response.name == CONFIRMATION:
+            raise approves_nothing(MESSAGE, execution_id, rows.values())
+        value = response.response or {}
         answer = value["result"] if set(value) == {"result"} else value
-        runtime.decide(rows[given.id].id, Decision.respond(answer), by=BY_CALLER)
+        runtime.decide(row.id, Decision.respond(answer), by=BY_CALLER)

@@ -20,23 +20,21 @@ from typing import TYPE_CHECKING, Any
 from google.adk.flows.llm_flows.tools import _caller
 from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
-from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.adk.workflow._errors import NodeInterruptedError
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
-from durable.adapters.google_adk.seams.suspension import others_first
 from durable.checkpoint.codec.types import stored_as
-from durable.declare.policy import READ, Approval, ToolPolicy
-from durable.declare.signature import left_out, policy_of
+from durable.declare.policy import READ, ToolPolicy
+from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
+from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
 from durable.record.kinds import AGENT, TOOL
 from durable.step.begin import place
-from durable.step.call import Call, Pending, Placed
-from durable.step.governing import governing
+from durable.step.call import Pending
 from durable.step.shells import run_step_async
 
 if TYPE_CHECKING:
@@ -45,10 +43,8 @@ if TYPE_CHECKING:
     from google.adk.tools.tool_context import ToolContext
 
     from durable.live.scope import Scope
+    from durable.step.call import Pending, Placed
 
-
-_HOOKED = "__durable_hooked__"
-_GATE = "apply_confirmation_gate"
 _NODES = "google.adk.workflow._tool_node"
 """Not imported here: it would load a web server's library, which an app without a workflow does not need."""
 _STEERING = frozenset({
@@ -81,16 +77,13 @@ class Paused(BaseException):
 
 
 def hook_tools() -> None:
-    """Put the seam in place where ADK calls tools, as far as that is loaded. It does nothing outside of executions."""
+    """Put the hooks in place where ADK calls tools, as far as that is loaded."""
     for module in (_caller, sys.modules.get(_NODES)):
-        if module is None or getattr(module, _HOOKED, False):
-            continue
-        setattr(module, _GATE, _durable_gate(getattr(module, _GATE)))
-        setattr(module, _HOOKED, True)
+        if module is not None:
+            hook(module, "apply_confirmation_gate", _durable_gate)
 
 
 def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(gate)
     async def durable_gate(tool: BaseTool, function_args: dict[str, Any], tool_context: ToolContext) -> Any:
         if scope() is None or tool._defers_response:
             return await gate(tool, function_args, tool_context)
@@ -103,20 +96,17 @@ def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
 def hook_class(cls: type[BaseTool]) -> None:
     """Make ``run_async`` of this class of tools, and of those it is made from, a step."""
     for base in cls.__mro__:
-        run = base.__dict__.get("run_async")
-        if base is not BaseTool and run is not None and not getattr(run, _HOOKED, False):
-            setattr(base, "run_async", _durable(run))  # noqa: B010 - a method that is assigned
+        if base is not BaseTool and "run_async" in base.__dict__:
+            hook(base, "run_async", _durable)
 
 
 def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(run)
     async def durable_run(self: BaseTool, *, args: dict[str, Any], tool_context: ToolContext) -> Any:
         here = scope()
         if here is None or self.name in here.body_of or self._defers_response:
             return await run(self, args=args, tool_context=tool_context)
         return await _as_step(functools.partial(run, self), self, args, tool_context)
 
-    setattr(durable_run, _HOOKED, True)
     return durable_run
 
 
@@ -131,13 +121,12 @@ async def _as_step(
 
     async def body(pending: Pending) -> ToolAnswer:
         ran.append(True)
-        given = pending.arguments if pending.edited else args
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
         inner = within(replace(pending.scope(), body_of=frozenset())) if pending.call.kind.is_scope else nullcontext()
         with inner:
-            result = await run(args=given, tool_context=context)
+            result = await run(args=arguments_of(pending, args), tool_context=context)
         _refuse_credentials(tool, context)
         if context.function_call_id in context.actions.requested_tool_confirmations:
             raise Paused(result)
@@ -162,25 +151,22 @@ async def _as_step(
 def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_confirmation: bool) -> Placed:
     here = scope()
     assert here is not None  # noqa: S101 - looked at by the caller
-    function, is_place = getattr(tool, "func", None), _is_place(tool)
-    own, agent = policy_of(tool) or policy_of(function) or _default(tool), context.agent_name
-    policy = governing(here, tool.name, own, agent=agent)
-    if needs_confirmation and (policy.gate is None or policy.gate.when is not None):
-        always = replace(policy.gate or Approval(), when=None, rule="require_confirmation")
-        policy = replace(policy, approval=always)
-    call = Call(
-        tool.name,
-        arguments=args,
-        defaults=_left_out(tool, args),
-        policy=policy,
+    is_place = _is_place(tool)
+    function = getattr(tool, "func", None)
+    own = policy_of(tool) or policy_of(function) or _default(tool)
+    about = Tool(tool.name, function, own, hidden=getattr(tool, "_ignore_params", ()))
+    call = tool_call(
+        here,
+        about,
+        args,
         identity=_identity(context),
+        agent=context.agent_name,
         kind=AGENT if is_place else TOOL,
         schema=functools.partial(_schema, tool),
-        agent=agent,
-        aliases=(str(getattr(function, "__name__", tool.name)),),
         control_flow=(Paused, NodeInterruptedError),
-        scope=here,
     )
+    if needs_confirmation:
+        call = replace(call, policy=always_asked(call.policy, "require_confirmation"))
     return place(call)
 
 
@@ -193,14 +179,6 @@ def _schema(tool: BaseTool) -> dict[str, Any] | None:
 def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
     decided = believed(here.segment, context.function_call_id) or believed(here.segment, node_call(context))
     return None if decided is None else ToolConfirmation.model_validate(decided)
-
-
-def _left_out(tool: BaseTool, args: dict[str, Any]) -> dict[str, Any]:
-    """The defaults of what the model did not give: a rule and a person see them, as the function will."""
-    if not isinstance(tool, FunctionTool):
-        return {}
-    defaults = left_out(tool.func, args)
-    return {name: value for name, value in defaults.items() if name not in tool._ignore_params}
 
 
 def _is_place(tool: BaseTool) -> bool:

@@ -19,11 +19,11 @@ from google.adk.artifacts.base_artifact_service import ArtifactVersion, BaseArti
 from google.adk.errors.input_validation_error import InputValidationError
 from google.genai import types
 
-from durable.adapters.google_adk.state.commits import commit
 from durable.adapters.google_adk.state.notes import ArtifactDeleted, ArtifactSaved
 from durable.checkpoint.state import blobs, sessions
 from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
+from durable.kit import commit, owner_of
 
 if TYPE_CHECKING:
     from durable.checkpoint.state.sessions import Item
@@ -79,7 +79,7 @@ class DurableArtifactService(BaseArtifactService):
             body = json.dumps({**about, "create_time": db.clock()}).encode() + b"\n" + stored
             return sessions.append(db, connection, place, [NewItem(body)], make=True).revision - 1
 
-        return commit(self._runtime, ArtifactSaved(file=file.name), save)
+        return commit(self._runtime, ArtifactSaved(file=file.name), save, owner=owner_of(self._runtime))
 
     async def load_artifact(
         self,
@@ -129,8 +129,9 @@ class DurableArtifactService(BaseArtifactService):
     ) -> None:
         """Delete all versions of a file."""
         place = self._place(_file(app_name, user_id, filename, session_id))
-        about, drop = ArtifactDeleted(file=filename), partial(self._drop, place)
-        await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, drop)
+        about = ArtifactDeleted(file=filename)
+        drop = partial(commit, self._runtime, about, partial(self._drop, place), owner=owner_of(self._runtime))
+        await self._runtime.database.surely_on_journal_thread(drop)
 
     def _drop(self, place: SessionPlace, connection: Any) -> None:
         session = sessions.get(connection, place)

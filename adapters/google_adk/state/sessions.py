@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -27,12 +28,12 @@ from google.adk.sessions.base_session_service import BaseSessionService, GetSess
 from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
-from durable.adapters.google_adk.state.commits import commit, owner_of
 from durable.adapters.google_adk.state.notes import SessionCreated, SessionDeleted
 from durable.checkpoint.state import sessions
 from durable.checkpoint.state.sessions import NewItem, SessionPlace
 from durable.declare.ids import checked
 from durable.errors import SessionChanged, SessionExists, SessionNotFound
+from durable.kit import commit, owner_of
 from durable.record.events import SessionEvent
 
 if TYPE_CHECKING:
@@ -138,12 +139,13 @@ class DurableSessionService(BaseSessionService):
     def _append(self, place: SessionPlace, session: Session, event: Event) -> bool:
         deltas = extract_json_safe_state_delta(event.actions.state_delta or {})
         item = self._item(event)
-        owned = owner_of(self._runtime) is not None
+        owner = owner_of(self._runtime)
         about = SessionEvent(event=event.id, session=place.id)
 
         def append(connection: Any) -> tuple[sessions.Session, bool]:
             before = sessions.hold(connection, place)
-            expect = None if owned or session._storage_update_marker is None else int(session._storage_update_marker)
+            marker = session._storage_update_marker if owner is None else None
+            expect = None if marker is None else int(marker)
             after = sessions.add(self._runtime.database, connection, before, [item], expect=expect)
             if after.revision != before.revision:
                 self._keep_state(connection, place, deltas)
@@ -151,7 +153,7 @@ class DurableSessionService(BaseSessionService):
 
         with self._turn(place):
             try:
-                stored, new = commit(self._runtime, about, append)
+                stored, new = commit(self._runtime, about, append, owner=owner)
             except SessionNotFound as exc:
                 msg = f"Session {place.id} not found."
                 raise SessionNotFoundError(msg) from exc
@@ -167,7 +169,8 @@ class DurableSessionService(BaseSessionService):
         return NewItem(body, event.id, event.timestamp)
 
     async def _write(self, about: Note, change: Callable[[Any], T]) -> T:
-        return await self._runtime.database.surely_on_journal_thread(commit, self._runtime, about, change)
+        write = partial(commit, self._runtime, about, change, owner=owner_of(self._runtime))
+        return await self._runtime.database.surely_on_journal_thread(write)
 
     def _turn(self, place: SessionPlace) -> threading.Lock:
         """One append at a time: the next one must see the revision that the one before has left in the session."""

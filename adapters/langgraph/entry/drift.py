@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from durable.errors import Cancelled, Suspended
-from durable.inbox.ask import answer_to, ask_person
-from durable.inbox.kinds import DRIFT
-from durable.record.events import Called
+from durable.kit import Difference, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,40 +27,25 @@ def check_nodes(segment: Segment, graph: Pregel[Any, Any, Any, Any], checkpoint:
 
     Raises Suspended at an open drift interrupt, Cancelled if that is its answer.
     """
-    known = set(graph.nodes)
-    missing = sorted(pending_nodes(checkpoint) - known - _INTERNAL)
-    outcome = segment.replay.at("drift:nodes")
-    if not missing:
-        if outcome.interrupt is not None:
-            segment.withdraw(outcome)
-        return
-    answer = answer_to(segment, outcome)
-    if answer is not None:
-        closed, consume = answer.closing(segment)
-        segment.append(closed, companions=[consume])
-        if answer.decision.kind == "cancel":
-            raise Cancelled(answer.decision.reason or "cancelled by decision")
-    subject = {
-        "recorded": {"pending_nodes": missing},
-        "now": {"nodes": sorted(known - _INTERNAL)},
-        "question": "deploy a graph that has these nodes and approve to try again, or cancel",
-    }
-    ask_person(segment, outcome, DRIFT, subject, about=Called(name="nodes", arguments_hash=""))
-    raise Suspended
+    nodes = set(graph.nodes)
+    missing = sorted(pending_nodes(checkpoint) - nodes - _INTERNAL)
+    question = "deploy a graph that has these nodes and approve to try again, or cancel"
+    recorded, now = {"pending_nodes": missing}, {"nodes": sorted(nodes - _INTERNAL)}
+    compare(segment, "drift:nodes", Difference(recorded, now, question, can_go_on=False) if missing else None)
 
 
 def pending_nodes(checkpoint: Checkpoint) -> set[str]:
     """The names of the nodes that this checkpoint says are to run next, whatever graph is deployed."""
     versions: Mapping[str, Any] = checkpoint["channel_versions"]
-    seen: Mapping[str, Mapping[str, Any]] = checkpoint["versions_seen"]
+    versions_seen: Mapping[str, Mapping[str, Any]] = checkpoint["versions_seen"]
     values: Mapping[str, Any] = checkpoint["channel_values"]
     pending = {send.node for send in _sends(values.get(_SENDS))}
     for channel, version in versions.items():
         node = _target(channel)
         if node is None or channel not in values:
             continue
-        known = seen.get(node, {}).get(channel)
-        if known is None or version > known:
+        seen_version = versions_seen.get(node, {}).get(channel)
+        if seen_version is None or version > seen_version:
             pending.add(node)
     return pending
 
@@ -74,5 +56,5 @@ def _target(channel: str) -> str | None:
     return channel.rpartition(":")[2] if channel.startswith(_JOIN) else None
 
 
-def _sends(found: Any) -> Iterable[Any]:
-    return [send for send in found or () if hasattr(send, "node")]
+def _sends(sends: Any) -> Iterable[Any]:
+    return [send for send in sends or () if hasattr(send, "node")]

@@ -7,9 +7,9 @@ worker does the same through ``run``.
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langgraph._internal._config import merge_configs
@@ -25,15 +25,14 @@ from durable.adapters.langgraph.entry.runs import (
     given,
     open_run,
     prepare,
-    recorded_output,
     refuse_to_repeat,
 )
 from durable.adapters.langgraph.entry.wrap import needs_async
 from durable.adapters.langgraph.seams.suspension import graph_interrupt
 from durable.adapters.langgraph.state import keys
-from durable.checkpoint.records import Execution
-from durable.errors import Cancelled, ExecutionCancelled, Suspended, ThreadBusy
-from durable.run.close import close
+from durable.errors import Suspended, ThreadBusy
+from durable.kit import driving, opened
+from durable.run.handle import outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -60,20 +59,13 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             yield from super().stream(input, config, **options)
             return
         modes = self._modes(options)
-        opened = open_run(self.durable, input, configured, options.get("context"), execution_id, tags=tags)
-        if isinstance(opened, Execution):
-            yield from modes.ended(recorded_output(opened))
+        drive = open_run(self.durable, input, configured, options.get("context"), execution_id, tags=tags)
+        if drive.ended:
+            yield from modes.ended(outcome(drive.segment.execution))
             return
-        error: BaseException | None = None
-        try:
-            yield from self._driven(opened, config, options, modes)
-        except GeneratorExit as exc:
-            opened.abandoned = True
-            close(opened, None, exc)
-            raise
-        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
-            error = exc
-        _raise(opened, _settle(opened, modes.last, error), error)
+        with driving(drive, shows_waiting=True, gives_back=(GraphDrained,)):
+            yield from self._driven(drive.segment, config, options, modes)
+            drive.output = modes.last
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - LangGraph's signature, and execution_id=, tags=
         """As ``stream``, asynchronously; the event loop never waits for the database."""
@@ -84,26 +76,20 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
                 yield chunk
             return
         modes = self._modes(options)
-        on_journal_thread = self.durable.runtime.database.on_journal_thread
-        opened = await on_journal_thread(
-            open_run, self.durable, input, configured, options.get("context"), execution_id, is_async=True, tags=tags
-        )
-        if isinstance(opened, Execution):
-            for chunk in modes.ended(recorded_output(opened)):
+        called = (input, configured, options.get("context"), execution_id)
+        open_call = partial(open_run, self.durable, *called, is_async=True, tags=tags)
+        drive = await opened(self.durable.runtime, open_call)
+        if drive.ended:
+            for chunk in modes.ended(outcome(drive.segment.execution)):
                 yield chunk
             return
-        error: BaseException | None = None
-        try:
-            async with aclosing(self._adriven(opened, config, options, modes)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except GeneratorExit as exc:
-            opened.abandoned = True
-            close(opened, None, exc)  # a generator that is being closed may not wait
-            raise
-        except BaseException as exc:  # noqa: BLE001 - close() sorts it out
-            error = exc
-        _raise(opened, await asyncio.shield(on_journal_thread(_settle, opened, modes.last, error)), error)
+        async with (
+            driving(drive, shows_waiting=True, gives_back=(GraphDrained,)),
+            aclosing(self._adriven(drive.segment, config, options, modes)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk
+            drive.output = modes.last
 
     def _driven(
         self, segment: Segment, config: RunnableConfig | None, options: dict[str, Any], modes: Modes
@@ -181,14 +167,14 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
 
     def _refuse_running(self, config: RunnableConfig) -> None:
         thread, runtime = str(keys.configurable(config).get("thread_id")), self.durable.runtime
-        for found in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
-            if found.status == "running":
-                raise ThreadBusy(thread, found.id, "running")
-            refuse_to_repeat(runtime.get(found.id).history(), found.id)
+        for execution in runtime.executions(app=self.durable.name, thread=thread, status=("running", "suspended")):
+            if execution.status == "running":
+                raise ThreadBusy(thread, execution.id, "running")
+            refuse_to_repeat(runtime.get(execution.id).history(), execution.id)
 
     def _modes(self, options: dict[str, Any]) -> Modes:
-        asked = options.get("stream_mode") or self.stream_mode
-        return Modes(asked, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
+        stream_mode = options.get("stream_mode") or self.stream_mode
+        return Modes(stream_mode, version=options.get("version", "v1"), subgraphs=options.get("subgraphs", False))
 
     def _breaks(self, options: dict[str, Any]) -> bool:
         named = (*(options.get("interrupt_before") or ()), *(options.get("interrupt_after") or ()))
@@ -202,23 +188,6 @@ def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
     if context is not None and options.get("context") is None:
         options["context"] = context
     return options
-
-
-def _settle(segment: Segment, output: Any, error: BaseException | None) -> BaseException | None:
-    """Let calls that still run record their outcome, then close. A run that was asked to drain is to be continued."""
-    segment.drain()
-    if isinstance(error, GraphDrained):
-        segment.draining = True
-        close(segment, None, Suspended())
-        return error
-    return close(segment, output, error)
-
-
-def _raise(segment: Segment, raised: BaseException | None, error: BaseException | None) -> None:
-    if isinstance(error, Cancelled):
-        raise ExecutionCancelled(segment.execution.id, error.reason)
-    if raised is not None:
-        raise raised
 
 
 def durable_class(graph: Pregel[Any, Any, Any, Any]) -> type[Any]:

@@ -7,10 +7,9 @@ The methods are hooked once, and do nothing outside of executions.
 
 from __future__ import annotations
 
-import functools
 import threading
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from langgraph._internal._config import ensure_config
@@ -20,27 +19,26 @@ from durable.adapters.langgraph.entry.schemas import types_of
 from durable.adapters.langgraph.entry.wrap import wrap
 from durable.adapters.langgraph.seams.nodes import BARRIER, DurableNode, made_from
 from durable.adapters.langgraph.state import keys
+from durable.kit import hook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from langchain_core.runnables import RunnableConfig
 
     from durable.adapters.langgraph.state.saver import DurableSaver
-
-_HOOKED = "__durable_hooked__"
 
 _copies: WeakKeyDictionary[Pregel[Any, Any, Any, Any], Pregel[Any, Any, Any, Any]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 def hook_graphs() -> None:
-    """Put the seam in place, once per process."""
-    if getattr(Pregel, _HOOKED, False):
-        return
-    stream, astream = Pregel.stream, Pregel.astream
+    """Put the hooks in place, once per process."""
+    hook(Pregel, "stream", _streaming)
+    hook(Pregel, "astream", _astreaming)
 
-    @functools.wraps(stream)
+
+def _streaming(stream: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     def durable_stream(
         self: Any,
         input: Any,  # noqa: A002 - LangGraph's name
@@ -53,7 +51,10 @@ def hook_graphs() -> None:
             saver.wait_durable(checkpoint_id, namespace, BARRIER)
         yield from stream(graph, input, config, **options)
 
-    @functools.wraps(astream)
+    return durable_stream
+
+
+def _astreaming(astream: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., Any]:
     async def durable_astream(
         self: Any,
         input: Any,  # noqa: A002 - LangGraph's name
@@ -64,19 +65,17 @@ def hook_graphs() -> None:
         if came_from is not None:
             saver, checkpoint_id, namespace = came_from
             await saver.wait_durable_async(checkpoint_id, namespace, BARRIER)
-        async with aclosing(cast("AsyncGenerator[Any, None]", astream(graph, input, config, **options))) as chunks:
+        async with aclosing(astream(graph, input, config, **options)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    Pregel.stream = durable_stream  # type: ignore[method-assign]  # the documented seam of this module
-    Pregel.astream = durable_astream  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(Pregel, _HOOKED, True)
+    return durable_astream
 
 
 def _inside(
     graph: Any, config: RunnableConfig | None, options: dict[str, Any]
 ) -> tuple[Any, RunnableConfig | None, dict[str, Any], tuple[DurableSaver, str, str] | None]:
-    """The graph to run, its config and options: as they are outside of executions.
+    """Return the graph to run, its config and options: as they are outside of executions.
 
     Inside of one also the checkpoint that the task around was made from. All that is below is keyed by that task, so
     it must be durable before anything below begins, also where no node of ours stands between.
@@ -88,18 +87,23 @@ def _inside(
     if not any(isinstance(node.bound, DurableNode) for node in graph.nodes.values()):
         segment.runtime.register_types(types_of(graph))
         graph = _copy(graph)
-    conf = dict(keys.configurable(around))
+    came_from = made_from(around) if keys.is_nested(around) else None
+    conf = keys.configurable(around)
+    if changes := _changes(graph, conf):
+        if options.get("stream_mode") is None and not keys.is_nested(config):
+            options = {**options, "stream_mode": graph.stream_mode}
+        config = {**(config or {}), "configurable": {**conf, **changes}}
+    return graph, config, options, came_from
+
+
+def _changes(graph: Any, conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is different in the config of a graph that keeps nothing, or that is called by a tool alone."""
     changes: dict[str, Any] = {}
     if graph.checkpointer is False and conf.get(keys.UNKEPT) is None:
         changes[keys.UNKEPT] = conf.get(keys.NAMESPACE) or ""
     if conf.get(keys.ALONE) is not None:
         changes |= {keys.NAMESPACE: conf[keys.ALONE], keys.ALONE: None}
-    came_from = made_from(around) if keys.is_nested(around) else None
-    if not changes:
-        return graph, config, options, came_from
-    if options.get("stream_mode") is None and not keys.is_nested(config):
-        options = {**options, "stream_mode": graph.stream_mode}
-    return graph, {**(config or {}), "configurable": {**conf, **changes}}, options, came_from
+    return changes
 
 
 def _copy(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:

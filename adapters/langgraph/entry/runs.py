@@ -17,35 +17,35 @@ from langgraph.types import Command
 from durable.adapters.langgraph.entry.drift import check_nodes
 from durable.adapters.langgraph.entry.going_back import Line, goes_on, origin
 from durable.adapters.langgraph.seams.questions import (
-    BREAKPOINT,
     answers,
     decide_natively,
     open_breakpoint,
-    take_answers,
+    pass_breakpoints,
+    take_natives,
 )
 from durable.adapters.langgraph.state import keys
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.effects import effect_of
 from durable.declare.ids import new_id
-from durable.errors import ThreadBusy, Unsupported
-from durable.inbox.decision import Decision
-from durable.live.owner import is_dead
+from durable.errors import Unsupported
+from durable.kit import Invocation, find_open, start, take
 from durable.live.past import go_back
 from durable.record.events import StepDone, unpack_if
-from durable.run.handle import outcome
-from durable.run.open import open_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import CheckpointTuple
     from langgraph.pregel import Pregel
 
     from durable.adapters.langgraph.state.saver import DurableSaver
-    from durable.checkpoint.records import Execution, Record
+    from durable.checkpoint.records import Record
+    from durable.kit import Drive
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
+_PLACE = frozenset({"checkpoint_id", "checkpoint_ns", "checkpoint_map"})
 _NOT_KEPT = frozenset({"thread_id", "checkpoint_ns", "checkpoint_map", "execution_id"})
 FLAVOUR, ASYNC = "langgraph", "async"
 """The tag that says how an execution was called. A worker goes on in that way: middleware may have one form only."""
@@ -90,28 +90,29 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
             "contains becomes durable with it), or give it a thread_id of its own"
         )
         raise Unsupported(msg)
-    found: Any = merge_configs(bound, config)
+    merged_config: Any = merge_configs(bound, config)
     for part in ("configurable", "metadata"):
-        known: Any = (app.config or {}).get(part) or {}
-        found[part] = {key: value for key, value in (found.get(part) or {}).items() if known.get(key) != value}
-    if found.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
-        found.pop("recursion_limit", None)
-    merged: RunnableConfig = found
-    return merged
+        own: Any = (app.config or {}).get(part) or {}
+        values = (merged_config.get(part) or {}).items()
+        merged_config[part] = {key: value for key, value in values if own.get(key) != value}
+    if merged_config.get("recursion_limit") == (app.config or {}).get("recursion_limit"):
+        merged_config.pop("recursion_limit", None)
+    configured: RunnableConfig = merged_config
+    return configured
 
 
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
     """What is stored as the execution's input; the bare graph input if there is nothing else to it."""
     config = config or {}
-    kept = {
-        key: found
-        for key, found in keys.configurable(config).items()
-        if key not in _NOT_KEPT and not key.startswith("__") and found is not None
+    configurable = {
+        key: setting
+        for key, setting in keys.configurable(config).items()
+        if key not in _NOT_KEPT and not key.startswith("__") and setting is not None
     }
     metadata = dict(config.get("metadata") or {})
-    if not kept and context is None and not metadata and "recursion_limit" not in config:
+    if not configurable and context is None and not metadata and "recursion_limit" not in config:
         return value
-    return GraphCall(value, kept, context, config.get("recursion_limit"), metadata)
+    return GraphCall(value, configurable, context, config.get("recursion_limit"), metadata)
 
 
 def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
@@ -123,29 +124,49 @@ def open_run(  # noqa: PLR0913 - a call of the graph, and how it was made
     *,
     is_async: bool = False,
     tags: Mapping[str, str] | None = None,
-) -> Segment | Execution:
-    """Claim the execution this call belongs to; the execution itself if it has ended.
+) -> Drive:
+    """Get hold of the execution this call belongs to. Blocks.
 
-    Raises ThreadBusy, ExecutionBusy, ExecutionConflict, InvalidDecision.
+    Raises ThreadBusy, ExecutionBusy, ExecutionCancelled, ExecutionConflict, InvalidDecision.
     """
     conf = keys.configurable(config)
-    thread = conf.get("thread_id")
-    thread = None if thread is None else str(thread)
-    wanted = conf.get("execution_id") if execution_id is None else execution_id
-    line = None if thread is None else Line(app.runtime, app.saver, app.name, thread)
-    if (value is None and not _travels(app, thread, conf)) or _only_resumes(value):
-        found = _to_continue(app, line, wanted)
-        if found is not None:
-            if _only_resumes(value):
-                decide_natively(app.runtime, found.id, value.resume)
-            _pass_breakpoint(app.runtime, found.id)
-            return open_segment(app.runtime, found.id, forced=True)
+    thread, named = _thread_and_name(conf, execution_id)
+    resumes = _only_resumes(value)
+    if resumes or (value is None and not _travels(app, thread, conf)):
+        drive = _continue(app, thread, named, value.resume if resumes else None, resumes=resumes)
+        if drive is not None:
+            return drive
         value = None
-    wanted = new_id() if wanted is None else wanted
-    thread = wanted if thread is None else thread
-    named = {**(tags or {}), FLAVOUR: ASYNC if is_async else "sync"}
-    execution = _start(app, call_of(value, config, context), thread, wanted, tags=named)
-    return execution if execution.ended else open_segment(app.runtime, execution.id, forced=True)
+    if thread is None:
+        thread = named = new_id() if named is None else named
+    flavour = {FLAVOUR: ASYNC if is_async else "sync"}
+    call = call_of(value, config, context)
+    invocation = Invocation(app.name, call, thread, named, app.on_suspended, {**(tags or {}), **flavour})
+    return take(app.runtime, start(app.runtime, invocation))
+
+
+def _thread_and_name(conf: Mapping[str, Any], execution_id: str | None) -> tuple[str | None, str | None]:
+    thread = conf.get("thread_id")
+    return None if thread is None else str(thread), conf.get("execution_id") if execution_id is None else execution_id
+
+
+def _stands(app: GraphApp, thread: str) -> bool:
+    """True if the thread stands where its newest execution left it."""
+    line = Line(app.runtime, app.saver, app.name, thread)
+    return not line.executions or goes_on(line, line.executions[0], {})
+
+
+def _continue(app: GraphApp, thread: str | None, named: str | None, resume: Any, *, resumes: bool) -> Drive | None:
+    """Go on with what is open on the thread, with the caller's answer to it; None if nothing is."""
+    if named is None and thread is not None and not _stands(app, thread):
+        return None
+    execution = find_open(app.runtime, app.name, thread=thread, execution_id=named)
+    if execution is None or execution.ended:
+        return None
+    if resumes:
+        decide_natively(app.runtime, execution.id, resume)
+    pass_breakpoints(app.runtime, execution.id)
+    return take(app.runtime, execution)
 
 
 def _only_resumes(value: Any) -> bool:
@@ -162,11 +183,11 @@ def _only_resumes(value: Any) -> bool:
 
 def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
     """Raise Unsupported if a ``once`` effect has happened inside a node that has not finished."""
-    finished = ((record.step_key or "", unpack_if(record, StepDone)) for record in history)
-    done = {key: event for key, event in finished if event is not None}
-    for key, event in done.items():
+    events = ((record.step_key or "", unpack_if(record, StepDone)) for record in history)
+    finished = {key: event for key, event in events if event is not None}
+    for key, event in finished.items():
         around = key.rpartition("/")[0]
-        if effect_of(event.effect or "").settles and "node:" in around and not _has_finished(around, done):
+        if effect_of(event.effect or "").settles and "node:" in around and not _has_finished(around, finished):
             msg = (
                 f"the state cannot be changed now: execution {execution_id!r} waits inside of a node in which "
                 f"{event.name!r} has run, and it would run again; decide what it waits for or cancel it first"
@@ -174,9 +195,9 @@ def refuse_to_repeat(history: Iterable[Record], execution_id: str) -> None:
             raise Unsupported(msg)
 
 
-def _has_finished(key: str, done: Mapping[str, StepDone]) -> bool:
+def _has_finished(key: str, finished: Mapping[str, StepDone]) -> bool:
     parts = key.split("/")
-    return any("/".join(parts[: count + 1]) in done for count in range(len(parts)))
+    return any("/".join(parts[: count + 1]) in finished for count in range(len(parts)))
 
 
 def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool:
@@ -188,82 +209,52 @@ def _travels(app: GraphApp, thread: str | None, conf: Mapping[str, Any]) -> bool
     return bool(conf.get("checkpoint_ns")) or latest is None or latest.checkpoint["id"] != checkpoint_id
 
 
-def _to_continue(app: GraphApp, line: Line | None, wanted: str | None) -> Execution | None:
-    runtime = app.runtime
-    if wanted is not None:
-        found = runtime.get(wanted).execution()
-    elif line is not None and line.executions and goes_on(line, line.executions[0], {}):
-        found = line.executions[0]
-    else:
-        return None
-    if found.status in {"failed", "dead"}:
-        runtime.reopen(found.id)
-        return found
-    return None if found.ended else found
-
-
-def _pass_breakpoint(runtime: Runtime, execution_id: str) -> None:
-    for row in runtime.interrupts(execution_id=execution_id):
-        if row.step_key.startswith(BREAKPOINT):
-            runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
-
-
-def _start(app: GraphApp, stored: Any, thread: str, wanted: str, *, tags: Mapping[str, str]) -> Execution:
-    runtime = app.runtime
-    try:
-        handle = runtime.start(app.name, stored, id=wanted, thread=thread, on_suspended=app.on_suspended, tags=tags)
-    except ThreadBusy as busy:
-        left = runtime.get(busy.execution_id).execution()
-        abandoned = left.status == "pending" or (left.status == "running" and is_dead(left.lease_owner or ""))
-        if not abandoned or left.input_digest != runtime.codec.fingerprint(stored):
-            raise
-        return left
-    return handle.execution()
-
-
-def recorded_output(execution: Execution) -> Any:
-    """The output of an execution that had ended. Raises ExecutionFailed, ExecutionCancelled."""
-    return outcome(execution)
-
-
 def prepare(
     app: GraphApp, graph: Pregel[Any, Any, Any, Any], segment: Segment, config: RunnableConfig | None
 ) -> tuple[Any, RunnableConfig, Any]:
-    """Input, config and context with which the graph goes on in this segment.
+    """Return input, config and context with which the graph goes on in this segment.
 
     Raises Suspended at open drift, Cancelled if a question was rejected.
     """
-    stored = segment.execution.input
+    stored, resumes = segment.execution.input, segment.replay.has_checkpoint
     call = stored if isinstance(stored, GraphCall) else GraphCall(stored)
-    conf = {**call.configurable, **{k: v for k, v in keys.configurable(config).items() if k != "execution_id"}}
-    conf["thread_id"] = segment.thread
-    conf[keys.SEGMENT] = segment
-    resumes = segment.replay.has_checkpoint
-    taken = take_answers(segment)
-    if resumes or answers(segment):  # it waited on what the thread ends with: there it goes on
-        for place in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
-            conf.pop(place, None)
-    merged: RunnableConfig = {**(config or {}), "configurable": conf}
-    if metadata := {**call.metadata, **(merged.get("metadata") or {})}:
-        merged["metadata"] = metadata
-    if call.recursion_limit is not None:
-        merged.setdefault("recursion_limit", call.recursion_limit)
+    new_answers = take_natives(segment)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
-    if latest is None:
-        return call.input, merged, call.context
-    if not resumes:
+    configured = _configured(segment, call, config, resumes=resumes or bool(answers(segment)))
+    if latest is not None and not resumes:
         line = Line(app.runtime, app.saver, app.name, segment.thread, but=segment.execution.id)
-        go_back(segment, origin(line, conf, takes_up=call.input is None))
-    if resumes or call.input is None:
+        go_back(segment, origin(line, keys.configurable(configured), takes_up=call.input is None))
+    if latest is not None and (resumes or call.input is None):
         check_nodes(segment, graph, latest.checkpoint)
-    if not resumes and call.input is not None:
-        return call.input, merged, call.context
+    goes_on_there = latest is not None and (resumes or call.input is None)
+    value = _resume(segment, latest, new_answers) if goes_on_there and latest is not None else call.input
+    return value, configured, call.context
+
+
+def _configured(segment: Segment, call: GraphCall, config: RunnableConfig | None, *, resumes: bool) -> RunnableConfig:
+    """Return the config of a run in this segment: as the call had it, on the execution's thread."""
+    conf = {**call.configurable, **{k: v for k, v in keys.configurable(config).items() if k != "execution_id"}}
+    conf |= {"thread_id": segment.thread, keys.SEGMENT: segment}
+    if resumes:
+        conf = {key: value for key, value in conf.items() if key not in _PLACE}
+    configured: RunnableConfig = {**(config or {}), "configurable": conf}
+    if metadata := {**call.metadata, **(configured.get("metadata") or {})}:
+        configured["metadata"] = metadata
+    if call.recursion_limit is not None:
+        configured.setdefault("recursion_limit", call.recursion_limit)
+    return configured
+
+
+def _resume(segment: Segment, latest: CheckpointTuple, new_answers: Mapping[str, Any]) -> Command[Any] | None:
+    """Return the answers that the graph still waits for; None if it waits for none."""
     statuses = read_task_statuses(latest.pending_writes or ()).values()
     pending = {interrupt.id for status in statuses for interrupt in status.pending_interrupts}
+    if (
+        not pending and len(new_answers) == 1
+    ):  # the state was changed since it was asked, and the question has no id any more
+        return Command(resume=next(iter(new_answers.values())))
     resume = {key: value for key, value in answers(segment).items() if key in pending}
-    if not pending and len(taken) == 1:  # the state was changed since it was asked, and the question has no id any more
-        return Command(resume=next(iter(taken.values()))), merged, call.context
-    return (Command(resume=resume) if resume else None), merged, call.context
+    return Command(resume=resume) if resume else None
 
 
 def finish(graph: Pregel[Any, Any, Any, Any], segment: Segment, *, breakpoints: bool) -> None:

@@ -22,14 +22,14 @@ def types_of(graph: Pregel[Any, Any, Any, Any]) -> tuple[type, ...]:
     """
     from durable.adapters.langgraph.entry.wrap import graphs_in  # noqa: PLC0415 - wrap imports the saver, which uses this
 
-    found: dict[type, None] = {entrypoint.final: None}
+    types: dict[type, None] = {entrypoint.final: None}
     for inner in graphs_in(graph):
         builder = getattr(inner, "builder", None)
         schemas = list(getattr(builder, "schemas", None) or ())
         schemas += [getattr(inner, "context_schema", None), *_node_schemas(builder), *_annotations(inner)]
         names = build_serde_allowlist(schemas=[s for s in schemas if s is not None], channels=dict(inner.channels))
-        found.update(dict.fromkeys(loaded_types(names)))
-    return tuple(found)
+        types.update(dict.fromkeys(loaded_types(names)))
+    return tuple(types)
 
 
 def _node_schemas(builder: Any) -> list[Any]:
@@ -38,19 +38,19 @@ def _node_schemas(builder: Any) -> list[Any]:
 
 def _annotations(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
     """The annotations of the nodes' functions and of the tasks they call, and what their answers are parsed into."""
-    found: list[Any] = []
+    annotations: list[Any] = []
     functions = [getattr(node.bound, name, None) for node in graph.nodes.values() for name in ("func", "afunc")]
-    seen: set[int] = set()
+    visited: set[int] = set()
     while functions:
         function = functions.pop()
-        if function is None or id(function) in seen:
+        if function is None or id(function) in visited:
             continue
-        seen.add(id(function))
-        found += _hints(function)
+        visited.add(id(function))
+        annotations += _hints(function)
         reached = get_function_nonlocals(function)
         functions += [value.func for value in reached if isinstance(value, _TaskFunction)]
-        found += _response_formats(getattr(function, "__name__", ""), reached)
-    return found
+        annotations += _response_formats(getattr(function, "__name__", ""), reached)
+    return annotations
 
 
 def _hints(function: Any) -> list[Any]:
@@ -63,7 +63,7 @@ def _hints(function: Any) -> list[Any]:
 def _response_formats(name: str, reached: list[Any]) -> list[Any]:
     """The ``response_format`` of a prebuilt agent, which is nowhere else than in the closure of its node."""
     formats = [value for value in reached if type(value).__module__ == "langchain.agents.structured_output"]
-    found = [getattr(value, "schema", None) for value in formats]
+    schemas = [getattr(value, "schema", None) for value in formats]
     if name.endswith("generate_structured_response"):
-        found += [value[-1] if isinstance(value, tuple) and value else value for value in reached]
-    return [schema for schema in found if isinstance(schema, (type, UnionType))]
+        schemas += [value[-1] if isinstance(value, tuple) and value else value for value in reached]
+    return [schema for schema in schemas if isinstance(schema, (type, UnionType))]

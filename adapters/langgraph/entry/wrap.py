@@ -46,17 +46,17 @@ def saver_for(graph: Pregel[Any, Any, Any, Any], runtime: Runtime) -> DurableSav
     Raises Unsupported for another persistent saver: its threads would silently be left behind; InvalidConfiguration
     for a DurableSaver on another runtime.
     """
-    known = graph.checkpointer
-    if isinstance(known, DurableSaver):
-        if known._runtime is not runtime:
+    checkpointer = graph.checkpointer
+    if isinstance(checkpointer, DurableSaver):
+        if checkpointer._runtime is not runtime:
             msg = "the graph was compiled with a DurableSaver of another runtime; wrap it with that one"
             raise InvalidConfiguration(msg)
-        return known
-    if known is None or isinstance(known, (bool, InMemorySaver)):
+        return checkpointer
+    if checkpointer is None or isinstance(checkpointer, (bool, InMemorySaver)):
         return DurableSaver(runtime)
     msg = (
-        f"checkpointer={type(known).__name__}: its writes are not fenced and its threads would be left behind; compile "
-        "the graph without a checkpointer (or with DurableSaver(runtime)) to start new threads durably"
+        f"checkpointer={type(checkpointer).__name__}: its writes are not fenced and its threads would be left behind; "
+        "compile the graph without a checkpointer (or with DurableSaver(runtime)) to start new threads durably"
     )
     raise Unsupported(msg)
 
@@ -84,22 +84,22 @@ def called_by(node: PregelNode) -> list[Pregel[Any, Any, Any, Any]]:
     functions = [function for name in ("func", "afunc") if (function := getattr(bound, name, None)) is not None]
     reached = [value for function in functions for value in get_function_nonlocals(function)]
     return list(
-        {id(found): found for found in (*(node.subgraphs or ()), *reached) if isinstance(found, Pregel)}.values()
+        {id(graph): graph for graph in (*(node.subgraphs or ()), *reached) if isinstance(graph, Pregel)}.values()
     )
 
 
 def graphs_in(graph: Pregel[Any, Any, Any, Any]) -> Iterator[Pregel[Any, Any, Any, Any]]:
     """The graph, and the graphs that its nodes are or call, each once."""
-    found = {id(graph): graph}
-    left = [graph]
-    while left:
-        inner = left.pop()
+    reached = {id(graph): graph}
+    queue = [graph]
+    while queue:
+        inner = queue.pop()
         yield inner
         for node in inner.nodes.values():
-            for other in (node.bound, *called_by(node)):
-                if isinstance(other, Pregel) and id(other) not in found:
-                    found[id(other)] = other
-                    left.append(other)
+            for target in (node.bound, *called_by(node)):
+                if isinstance(target, Pregel) and id(target) not in reached:
+                    reached[id(target)] = target
+                    queue.append(target)
 
 
 def needs_async(graph: Pregel[Any, Any, Any, Any]) -> bool:

@@ -15,8 +15,7 @@ from durable.adapters.langgraph.seams.models import hook_models
 from durable.adapters.langgraph.seams.tool_node import hook_tool_nodes
 from durable.adapters.langgraph.seams.tools import hook_tools
 from durable.adapters.langgraph.state.serde import FRAMEWORK_TYPES
-from durable.errors import InvalidConfiguration
-from durable.run.app import App
+from durable.kit import register
 
 if TYPE_CHECKING:
     from durable.runtime import Runtime
@@ -39,19 +38,24 @@ def durable_graph(
 
     Raises Unsupported for what cannot be made durable, by name; InvalidConfiguration for what is no graph.
     """
-    if on_suspended not in {"supersede", "refuse"}:
-        msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
-        raise InvalidConfiguration(msg)
     bare = compiled(graph)
     hook_graphs()
     hook_tool_nodes()
     hook_tools()
     hook_models()
-    runtime.register_types((*FRAMEWORK_TYPES, GraphCall, *types_of(bare)))
     saver = saver_for(bare, runtime)
     wrapped: Any = wrap(bare)
     wrapped.__class__ = durable_class(bare)
     wrapped.checkpointer = saver
-    wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, bare, on_suspended, bare.config)
-    runtime.register(App(wrapped.durable.name, wrapped.run_segment, version, partial(forked, runtime)))
+    app = wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, bare, on_suspended, bare.config)
+    types = (*FRAMEWORK_TYPES, GraphCall, *types_of(bare))
+    register(
+        runtime,
+        app.name,
+        wrapped.run_segment,
+        version=version,
+        types=types,
+        on_suspended=on_suspended,
+        forked=partial(forked, runtime),
+    )
     return wrapped

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from durable.errors import CodecError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from durable.live.scope import Scope
     from durable.record.replay import Outcome
 
@@ -32,24 +34,28 @@ class _Pass:
 def identity_of(here: Scope, tool_call_id: str, name: str, arguments: Any) -> str:
     """The identity of the tool call that is made now."""
     call = (name, _hash(here, arguments))
-    other: str | None = None
     with _lock:
         seen = _pass(here).seen
-        for number in itertools.count(1):
-            identity = f"tool:{tool_call_id}" if number == 1 else f"tool:{tool_call_id}~{number}"
-            found = here.segment.replay.steps.get(f"{here.path}/{identity}")
+        mismatch: str | None = None  # the first id whose record is of another call
+        for identity in _identities(tool_call_id):
+            outcome = here.segment.replay.steps.get(f"{here.path}/{identity}")
             if identity in seen:
-                if seen[identity] == call and found is not None and found.progress == "failed":
+                if seen[identity] == call and outcome is not None and outcome.progress == "failed":
                     here.segment.forget_failures(here.path)
                     return identity
-            elif found is None and other is not None:
-                return other  # drift, or the record is of a call that has not come by yet: the core asks
-            elif found is None or _fits(found, call):
+            elif outcome is None and mismatch is not None:
+                return mismatch  # drift, or the record is of a call that has not come by yet: the core asks
+            elif outcome is None or _fits(outcome, call):
                 seen[identity] = call
                 return identity
             else:
-                other = other or identity
+                mismatch = mismatch or identity
     raise AssertionError
+
+
+def _identities(tool_call_id: str) -> Iterator[str]:
+    yield f"tool:{tool_call_id}"
+    yield from (f"tool:{tool_call_id}~{number}" for number in itertools.count(2))
 
 
 def _fits(found: Outcome, call: tuple[str, str]) -> bool:

@@ -18,6 +18,7 @@ from langchain_core.tracers.base import BaseTracer
 from langgraph.errors import GraphBubbleUp
 
 from durable.declare.policy import READ
+from durable.kit import hook
 from durable.live.scope import scope
 from durable.record.kinds import MODEL
 from durable.step.begin import place
@@ -27,22 +28,22 @@ from durable.step.stream import stream_step, stream_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
-_HOOKED = "__durable_hooked__"
 _MODEL = "(model)"
 """Marks the scope inside a model call, so that a streamed call is not recorded a second time below."""
 
 
-def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few lines
-    """Put the seam in place, once per process."""
-    if getattr(BaseChatModel, _HOOKED, False):
-        return
-    generate, agenerate = BaseChatModel._generate_with_cache, BaseChatModel._agenerate_with_cache
-    stream, astream = BaseChatModel.stream, BaseChatModel.astream
+def hook_models() -> None:
+    """Put the hooks in place, once per process."""
+    hook(BaseChatModel, "_generate_with_cache", _generating)
+    hook(BaseChatModel, "_agenerate_with_cache", _agenerating)
+    hook(BaseChatModel, "stream", _streaming)
+    hook(BaseChatModel, "astream", _astreaming)
 
-    @functools.wraps(generate)
+
+def _generating(generate: Callable[..., Any]) -> Callable[..., Any]:
     def durable_generate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
         step = _step(self, messages)
         if step is None:
@@ -50,7 +51,10 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         _overhear(step, options.get("run_manager"))
         return _result(run_step(step, lambda _: _plain(generate(self, messages, *args, **options))))
 
-    @functools.wraps(agenerate)
+    return durable_generate
+
+
+def _agenerating(agenerate: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_agenerate(self: BaseChatModel, messages: Any, *args: Any, **options: Any) -> Any:
         step = _step(self, messages)
         if step is None:
@@ -63,7 +67,10 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
 
         return _result(await run_step_async(step, body))
 
-    @functools.wraps(stream)
+    return durable_agenerate
+
+
+def _streaming(stream: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     def durable_stream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> Iterator[Any]:  # noqa: A002 - langchain's name
         step = _step(self, input)
         if step is None:
@@ -71,7 +78,10 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
         else:
             yield from stream_step(step, lambda _: stream(self, input, *args, **options), Chunks)
 
-    @functools.wraps(astream)
+    return durable_stream
+
+
+def _astreaming(astream: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
     async def durable_astream(self: BaseChatModel, input: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:  # noqa: A002 - langchain's name
         step = _step(self, input)
         inner: Any = functools.partial(astream, self, input, *args, **options)
@@ -80,11 +90,7 @@ def hook_models() -> None:  # noqa: C901 - four methods of one seam, each a few 
             async for chunk in chunks:
                 yield chunk
 
-    BaseChatModel._generate_with_cache = durable_generate  # type: ignore[method-assign]
-    BaseChatModel._agenerate_with_cache = durable_agenerate  # type: ignore[method-assign]
-    BaseChatModel.stream = durable_stream  # type: ignore[method-assign]  # the documented seam of this module
-    BaseChatModel.astream = durable_astream  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(BaseChatModel, _HOOKED, True)
+    return durable_astream
 
 
 def _step(model: BaseChatModel, messages: Any) -> Placed | None:

@@ -10,16 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.langgraph.seams.suspension import is_ours, remember_native
-from durable.errors import Cancelled, InvalidDecision
-from durable.inbox.ask import answer_to, ask_person
+from durable.errors import InvalidDecision
 from durable.inbox.decision import Decision
-from durable.inbox.kinds import QUESTION
-from durable.record.events import Called
+from durable.kit import Pause, answered, approves_nothing, mirror, take_answers, unanswered
 
 if TYPE_CHECKING:
     from langgraph.errors import GraphInterrupt
 
-    from durable.checkpoint import records
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -34,54 +31,34 @@ def open_native(segment: Segment, exc: GraphInterrupt, step_key: str) -> None:
     natives = [native for native in (exc.args[0] if exc.args else ()) if not is_ours(native)]
     remember_native(segment, step_key, natives)
     for native in natives:
-        outcome = segment.replay.at(KEY + native.id)
-        if outcome.interrupt is None:
-            subject = {"question": native.value, "schema": getattr(native, "response_schema", None)}
-            ask_person(segment, outcome, QUESTION, subject, about=Called(name="interrupt", arguments_hash=""))
-        elif (known := segment.interrupt(outcome.interrupt)) is not None:
-            segment.wait_for(known)
+        subject = {"question": native.value, "schema": getattr(native, "response_schema", None)}
+        mirror(segment, Pause(KEY + native.id, "interrupt", subject))
 
 
 def open_breakpoint(segment: Segment, checkpoint_id: str, nodes: tuple[str, ...]) -> None:
     """Put a static breakpoint (``interrupt_before`` / ``interrupt_after``) into the inbox."""
-    outcome = segment.replay.at(BREAKPOINT + checkpoint_id)
-    if outcome.interrupt is None:
-        question = f"stopped before {', '.join(nodes)}: go on?"
-        about = Called(name="breakpoint", arguments_hash="")
-        ask_person(segment, outcome, QUESTION, {"question": question, "schema": None}, about=about)
+    question = f"stopped before {', '.join(nodes)}: go on?"
+    mirror(segment, Pause(BREAKPOINT + checkpoint_id, "breakpoint", {"question": question, "schema": None}))
 
 
-def take_answers(segment: Segment) -> dict[str, Any]:
-    """Take what was decided about native interrupts and breakpoints into the journal, once. The answers by native id.
+def pass_breakpoints(runtime: Runtime, execution_id: str) -> None:
+    """Let an execution that stopped at a breakpoint go on: ``invoke(None)`` says so."""
+    for row in unanswered(runtime, execution_id, BREAKPOINT).values():
+        runtime.decide(row.id, Decision.respond(value=True), by="invoke(None)")
+
+
+def take_natives(segment: Segment) -> dict[str, Any]:
+    """Take what was decided into the journal. Return the new answers by native id.
 
     Raises Suspended if a breakpoint was not decided, Cancelled if a question was rejected.
     """
-    taken: dict[str, Any] = {}
-    for key, outcome in list(segment.replay.steps.items()):
-        if not key.startswith((KEY, BREAKPOINT)) or outcome.interrupt is None:
-            continue
-        interrupt = segment.interrupt(outcome.interrupt)
-        if interrupt is None or interrupt.status != "decided":
-            continue
-        answer = answer_to(segment, outcome)
-        if answer is None:
-            continue
-        closed, consume = answer.closing(segment)
-        segment.append(closed, companions=[consume])
-        if answer.decision.kind == "reject":
-            raise Cancelled(answer.decision.reason or "rejected")
-        if key.startswith(KEY):
-            taken[key.removeprefix(KEY)] = answer.decision.value
-    return taken
+    taken = take_answers(segment, KEY, BREAKPOINT)
+    return {key.removeprefix(KEY): answer.decision.value for key, answer in taken.items() if key.startswith(KEY)}
 
 
 def answers(segment: Segment) -> dict[str, Any]:
-    """All answers of this execution by native interrupt id."""
-    found = {}
-    for record in segment.records:
-        if record.kind == "interrupt_closed" and (record.step_key or "").startswith(KEY):
-            found[str(record.step_key).removeprefix(KEY)] = record.value()
-    return found
+    """Return all answers of this execution by native interrupt id."""
+    return {native: record.value() for native, record in answered(segment, KEY).items()}
 
 
 def decide_natively(runtime: Runtime, execution_id: str, resume: Any) -> None:
@@ -89,26 +66,15 @@ def decide_natively(runtime: Runtime, execution_id: str, resume: Any) -> None:
 
     A gated tool is never approved this way. Raises InvalidDecision where LangGraph would not know what is answered.
     """
-    waiting = runtime.interrupts(execution_id=execution_id)
-    native = {row.step_key.removeprefix(KEY): row for row in waiting if row.step_key.startswith((KEY, BREAKPOINT))}
+    native = unanswered(runtime, execution_id, KEY, BREAKPOINT)
     if isinstance(resume, Mapping) and resume and all(key in native for key in resume):
-        given = {native[key]: value for key, value in resume.items()}
+        values = {native[key]: value for key, value in resume.items()}
     elif len(native) == 1:
-        given = {next(iter(native.values())): resume}
+        values = {next(iter(native.values())): resume}
     elif not native:
-        raise InvalidDecision(_no_question(execution_id, waiting))
+        raise approves_nothing(BY_CALLER, execution_id, runtime.interrupts(execution_id=execution_id))
     else:
         msg = f"execution {execution_id!r} waits for several answers; resume with a map of their ids: {sorted(native)}"
         raise InvalidDecision(msg)
-    for row, value in given.items():
+    for row, value in values.items():
         runtime.decide(row.id, Decision.respond(value), by=BY_CALLER)
-
-
-def _no_question(execution_id: str, waiting: list[records.Interrupt]) -> str:
-    if not waiting:
-        return f"execution {execution_id!r} waits for no answer; Command(resume=...) has nothing to resume"
-    ids = ", ".join(row.id for row in waiting)
-    return (
-        f"execution {execution_id!r} waits for a decision by a person on {ids}; use runtime.decide(...) or "
-        "`durable approvals`, a Command(resume=...) approves nothing"
-    )

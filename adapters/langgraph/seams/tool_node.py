@@ -10,7 +10,6 @@ are hooked once, and do nothing outside of executions.
 
 from __future__ import annotations
 
-import functools
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from langgraph.prebuilt import ToolNode
 from durable.adapters.langgraph.seams.call_scope import calls_in, frame
 from durable.adapters.langgraph.seams.questions import open_native
 from durable.declare.policy import READ
+from durable.kit import hook
 from durable.live.scope import Scope, scope
 from durable.record.events import ABSENT, StepFailed, unpack_if
 from durable.record.kinds import FRAMEWORK
@@ -32,8 +32,6 @@ from durable.step.shells import run_step, run_step_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_HOOKED = "__durable_hooked__"
-
 
 @dataclass(frozen=True, slots=True)
 class _Waits:
@@ -43,19 +41,14 @@ class _Waits:
 
 
 def hook_tool_nodes() -> None:
-    """Put the seam in place, once per process."""
-    node: Any = ToolNode
-    if getattr(node, _HOOKED, False):
-        return
-    node._parse_input = _counting(node._parse_input)
-    node._run_one = _one(node._run_one)
-    node._arun_one = _one_async(node._arun_one)
-    node._combine_tool_outputs = _all(node._combine_tool_outputs)
-    setattr(node, _HOOKED, True)
+    """Put the hooks in place, once per process."""
+    hook(ToolNode, "_parse_input", _counting)
+    hook(ToolNode, "_run_one", _one)
+    hook(ToolNode, "_arun_one", _one_async)
+    hook(ToolNode, "_combine_tool_outputs", _all)
 
 
 def _counting(parse: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(parse)
     def parse_input(*args: Any, **options: Any) -> Any:
         found = parse(*args, **options)
         calls_in(scope(), len(found[0]))
@@ -65,7 +58,6 @@ def _counting(parse: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _one(run_one: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(run_one)
     def one(node: ToolNode, call: Any, kind: Any, runtime: Any) -> Any:
         here = scope()
         if here is None:
@@ -85,7 +77,6 @@ def _one(run_one: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _one_async(arun_one: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(arun_one)
     async def one(node: ToolNode, call: Any, kind: Any, runtime: Any) -> Any:
         here = scope()
         if here is None:
@@ -109,7 +100,6 @@ def _one_async(arun_one: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _all(combine: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(combine)
     def combine_outputs(node: ToolNode, outputs: Any, *args: Any, **options: Any) -> Any:
         waits = next((output for output in outputs if isinstance(output, _Waits)), None)
         if waits is not None:

@@ -27,26 +27,25 @@ from durable.declare.policy import ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
+from durable.kit import Tool, arguments_of, hook, tool_call
 from durable.live.scope import scope
-from durable.record.kinds import TOOL
 from durable.step.begin import place
-from durable.step.call import Call, Pending, Placed
-from durable.step.governing import governing
+from durable.step.call import Pending
 from durable.step.shells import run_step, run_step_async
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-_HOOKED = "__durable_hooked__"
+    from durable.step.call import Pending, Placed
 
 
-def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few lines
-    """Put the seam in place, once per process."""
-    if getattr(BaseTool, _HOOKED, False):
-        return
-    run, arun = BaseTool.run, BaseTool.arun
+def hook_tools() -> None:
+    """Put the hooks in place, once per process."""
+    hook(BaseTool, "run", _running)
+    hook(BaseTool, "arun", _arunning)
 
-    @functools.wraps(run)
+
+def _running(run: Callable[..., Any]) -> Callable[..., Any]:
     def durable_run(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
         step = _step(self, tool_input, options)
         if step is None:
@@ -54,7 +53,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         segment = step.segment
 
         def body(pending: Pending) -> Any:
-            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return run(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
@@ -68,7 +67,10 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         except Suspended:
             raise graph_interrupt(segment, step.key) from None
 
-    @functools.wraps(arun)
+    return durable_run
+
+
+def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
     async def durable_arun(self: BaseTool, tool_input: Any, *args: Any, **options: Any) -> Any:
         step = _step(self, tool_input, options)
         if step is None:
@@ -76,7 +78,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         segment = step.segment
 
         async def body(pending: Pending) -> Any:
-            with framed(pending, _edited(tool_input, pending), options) as (given, framed_options):
+            with framed(pending, arguments_of(pending, tool_input), options) as (given, framed_options):
                 try:
                     return await arun(self, given, *args, **framed_options)
                 except GraphInterrupt as exc:
@@ -90,9 +92,7 @@ def hook_tools() -> None:  # noqa: C901 - two methods of one seam, each a few li
         except Suspended:
             raise graph_interrupt(segment, step.key) from None
 
-    BaseTool.run = durable_run  # type: ignore[method-assign]  # the documented seam of this module
-    BaseTool.arun = durable_arun  # type: ignore[method-assign]  # the documented seam of this module
-    setattr(BaseTool, _HOOKED, True)
+    return durable_arun
 
 
 def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
@@ -100,22 +100,22 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed
     if here is None or tool.name in here.body_of:
         return None
     agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
-    own, tags = policy_of(tool) or _of_metadata(tool), tuple(tool.tags or ())
-    policy = governing(here, tool.name, own, agent=agent, tags=tags)
-    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     arguments = visible(tool, tool_input)
-    call = Call(
+    about = Tool(
         tool.name,
-        arguments=arguments,
-        defaults=_left_out(tool, arguments),
-        policy=policy,
+        getattr(tool, "func", None) or getattr(tool, "coroutine", None),
+        own=policy_of(tool) or _of_metadata(tool),
+        properties=tool.args,
+        tags=tuple(tool.tags or ()),
+    )
+    call = tool_call(
+        here,
+        about,
+        arguments,
         identity=None if tool_call_id is None else identity_of(here, tool_call_id, tool.name, arguments),
-        kind=TOOL,
-        schema=functools.partial(_schema, tool, arguments),
         agent=agent,
-        aliases=(str(getattr(function, "__name__", tool.name)),),
+        schema=functools.partial(_schema, tool, arguments),
         control_flow=(GraphBubbleUp,),
-        scope=here,
     )
     return place(call)
 
@@ -128,13 +128,6 @@ def visible(tool: BaseTool, tool_input: Any) -> Any:
     return {key: value for key, value in tool_input.items() if key in shown}
 
 
-def _left_out(tool: BaseTool, arguments: Any) -> dict[str, Any]:
-    if not isinstance(arguments, dict):
-        return {}
-    left = {name: schema for name, schema in tool.args.items() if name not in arguments}
-    return {name: schema["default"] for name, schema in left.items() if "default" in schema}
-
-
 def _schema(tool: BaseTool, arguments: Any) -> Any:
     found = tool.tool_call_schema
     return lenient(found) if isinstance(found, dict) else of_model(found, arguments)
@@ -143,14 +136,6 @@ def _schema(tool: BaseTool, arguments: Any) -> Any:
 def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
     found = (tool.metadata or {}).get("durable")
     return found if isinstance(found, ToolPolicy) else None
-
-
-def _edited(tool_input: Any, pending: Pending) -> Any:
-    if not pending.edited:
-        return tool_input
-    if isinstance(tool_input, dict) and isinstance(pending.arguments, dict):
-        return {**tool_input, **pending.arguments}
-    return pending.arguments
 
 
 def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:

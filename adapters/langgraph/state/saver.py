@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import random
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, get_checkpoint_id, get_checkpoint_metadata
 
@@ -39,10 +39,11 @@ from durable.checkpoint.state import prune, reads, snapshots
 from durable.checkpoint.state.reads import Pieces
 from durable.checkpoint.state.snapshots import PiecesGone
 from durable.errors import InvalidConfiguration
+from durable.kit import commit
 from durable.live.scope import segment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import (
@@ -65,6 +66,16 @@ T = TypeVar("T")
 
 PAGE = 50
 """How many checkpoints ``list`` reads at once."""
+
+
+def _bridged(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Return the method for async callers: it runs on the database's own threads."""
+
+    async def bridged(self: Any, /, *args: P.args, **options: P.kwargs) -> T:
+        value: T = await self._runtime.database.on_journal_thread(method, self, *args, **options)
+        return value
+
+    return bridged
 
 
 class DurableSaver(BaseCheckpointSaver[str]):
@@ -127,6 +138,19 @@ class DurableSaver(BaseCheckpointSaver[str]):
     def _pages(
         self, config: RunnableConfig | None, wanted: Mapping[str, Any], before: RunnableConfig | None, limit: int | None
     ) -> Iterator[Sequence[CheckpointTuple]]:
+        where = self._where(config, before)
+        missing, last = float("inf") if limit is None else limit, None
+        while missing > 0:
+            size = PAGE if wanted else int(min(missing, PAGE))
+            heads, fitting = self._page(where, wanted, size, last)
+            page = fitting[: int(min(missing, PAGE))]
+            if page:
+                yield [self._tuples.checkpoint(snapshot) for snapshot in page]
+            if len(heads) < size:
+                return
+            last, missing = heads[-1], missing - len(page)
+
+    def _where(self, config: RunnableConfig | None, before: RunnableConfig | None) -> dict[str, Any]:
         where: dict[str, Any] = {}
         if config is not None:
             place = self._place(config)
@@ -135,16 +159,7 @@ class DurableSaver(BaseCheckpointSaver[str]):
                 where["ns"] = place.ns
         if before is not None:
             where["before"] = get_checkpoint_id(before)
-        left, last = limit, None
-        while left is None or left > 0:
-            size = PAGE if left is None or wanted else min(left, PAGE)
-            heads, found = self._page(where, wanted, size, last)
-            kept = found if left is None else found[:left]
-            if kept:
-                yield [self._tuples.checkpoint(snapshot) for snapshot in kept]
-            if len(heads) < size:
-                return
-            last, left = heads[-1], None if left is None else left - len(kept)
+        return where
 
     def _page(
         self, where: Mapping[str, Any], wanted: Mapping[str, Any], size: int, last: Head | None
@@ -294,11 +309,8 @@ class DurableSaver(BaseCheckpointSaver[str]):
         return live if live is not None and live.thread == thread else None
 
     def _write(self, owner: Segment | None, about: Event, changes: Sequence[Callable[[Any], object]]) -> None:
-        """The one way to the database: with the journal of the execution that owns the thread, or alone."""
-        if owner is not None:
-            owner.append(about.pack(), companions=changes)
-        else:
-            self._runtime.database.transact(lambda connection: [change(connection) for change in changes])
+        """Make all changes at once, with the journal of the execution that owns the thread, or alone."""
+        commit(self._runtime, about, lambda connection: [change(connection) for change in changes], owner=owner)
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:  # noqa: ARG002 - LangGraph's
         """The next version: greater as a string, and never the one that another branch of the thread makes."""
@@ -320,12 +332,14 @@ class DurableSaver(BaseCheckpointSaver[str]):
 
     # The same for async callers.
 
-    async def _bridge(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._runtime.database.on_journal_thread(method, *args, **kwargs)
-
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """As ``get_tuple``."""
-        return await self._bridge(self.get_tuple, config)
+    aget_tuple = _bridged(get_tuple)
+    aget_delta_channel_history = _bridged(get_delta_channel_history)
+    aput = _bridged(put)
+    aput_writes = _bridged(put_writes)
+    adelete_thread = _bridged(delete_thread)
+    adelete_for_runs = _bridged(delete_for_runs)
+    acopy_thread = _bridged(copy_thread)
+    aprune = _bridged(prune)
 
     async def alist(
         self,
@@ -337,44 +351,6 @@ class DurableSaver(BaseCheckpointSaver[str]):
     ) -> AsyncIterator[CheckpointTuple]:
         """As ``list``; a page of checkpoints at a time."""
         pages = self._pages(config, filter or {}, before, limit)
-        while (page := await self._bridge(next, pages, None)) is not None:
-            for found in page:
-                yield found
-
-    async def aget_delta_channel_history(
-        self, *, config: RunnableConfig, channels: Sequence[str]
-    ) -> Mapping[str, DeltaChannelHistory]:
-        """As ``get_delta_channel_history``."""
-        return await self._bridge(self.get_delta_channel_history, config=config, channels=channels)
-
-    async def aput(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """As ``put``."""
-        return await self._bridge(self.put, config, checkpoint, metadata, new_versions)
-
-    async def aput_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        """As ``put_writes``."""
-        await self._bridge(self.put_writes, config, writes, task_id, task_path)
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        """As ``delete_thread``."""
-        await self._bridge(self.delete_thread, thread_id)
-
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """As ``delete_for_runs``."""
-        await self._bridge(self.delete_for_runs, run_ids)
-
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """As ``copy_thread``."""
-        await self._bridge(self.copy_thread, source_thread_id, target_thread_id)
-
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        """As ``prune``."""
-        await self._bridge(self.prune, thread_ids, strategy=strategy)
+        while (page := await self._runtime.database.on_journal_thread(next, pages, None)) is not None:
+            for checkpoint in page:
+                yield checkpoint

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 _CONTAINERS = frozenset({dict, list, tuple})
@@ -37,21 +37,24 @@ class Look:
     """Of a model: which fields were given, and its dicts of extra and of private attributes."""
 
     def holds(self, item: Any) -> bool:
-        """Whether this is the same object, unchanged. Another one may still be equal: that is not looked at."""
+        """True if this is the same object, unchanged. Another one may still be equal: that is not looked at."""
         if item is not self.item:
             return False
         if type(item) in _ATOMS:
             return True
-        state = item
-        if self.fields_set is not None:
-            state = item.__dict__
-            extra, private = self.beside
-            if (
-                item.__pydantic_extra__ is not extra
-                or item.__pydantic_private__ is not private
-                or item.__pydantic_fields_set__ != self.fields_set
-            ):
-                return False
+        if self.fields_set is None:
+            return self._holds_parts(item)
+        return self._holds_attributes(item) and self._holds_parts(item.__dict__)
+
+    def _holds_attributes(self, model: Any) -> bool:
+        extra, private = self.beside
+        return (
+            model.__pydantic_extra__ is extra
+            and model.__pydantic_private__ is private
+            and model.__pydantic_fields_set__ == self.fields_set
+        )
+
+    def _holds_parts(self, state: Any) -> bool:
         values: Collection[Any] = state if self.names is None else state.values()
         return (
             len(values) == len(self.parts)
@@ -63,7 +66,7 @@ class Look:
 
 
 def look(item: Any, depth: int = 0) -> Look | None:
-    """What an object is now; None if not all of it can be seen."""
+    """Return what an object is now; None if not all of it can be seen."""
     if type(item) in _ATOMS:
         return Look(item)
     model = isinstance(item, BaseModel)
@@ -75,13 +78,22 @@ def look(item: Any, depth: int = 0) -> Look | None:
         return None
     parts = list(state.values() if named else state)
     beside = (item.__pydantic_extra__, item.__pydantic_private__) if model else (None, None)
+    changeable = _changeable((*parts, *beside), depth + 1)
+    if changeable is None:
+        return None
+    fields_set = frozenset(item.__pydantic_fields_set__) if model else None
+    return Look(item, parts, [*state] if named else None, *changeable, fields_set, beside)
+
+
+def _changeable(parts: Iterable[Any], depth: int) -> tuple[list[Any], list[Look]] | None:
+    """Return the parts that can be changed, empty and filled ones; None if one of them cannot be seen."""
     empty, filled = [], []
-    for part in (*parts, *beside):
+    for part in parts:
         if not part and type(part) in _CONTAINERS:
             empty.append(part)
         elif type(part) not in _ATOMS:
-            if (inner := look(part, depth + 1)) is None:
+            inner = look(part, depth)
+            if inner is None:
                 return None
             filled.append(inner)
-    fields_set = frozenset(item.__pydantic_fields_set__) if model else None
-    return Look(item, parts, [*state] if named else None, empty, filled, fields_set, beside)
+    return empty, filled

@@ -10,8 +10,16 @@ from agents.run import AgentRunner, Runner
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents.entry import streams
-from durable.adapters.openai_agents.entry.drive import Drive, check_call, check_code, driven, output_of
-from durable.adapters.openai_agents.entry.open import open_call
+from durable.adapters.openai_agents.entry.drive import (
+    AGENT,
+    SDK,
+    check_call,
+    check_code,
+    finish,
+    output_of,
+    run_of,
+    sdk_version,
+)
 from durable.adapters.openai_agents.entry.run_state import (
     adopt,
     decide_natively,
@@ -22,8 +30,8 @@ from durable.adapters.openai_agents.entry.run_state import (
 )
 from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.adapters.openai_agents.state.stored_call import Rebuilding, call_of, live, rebuilt, stored_call
+from durable.kit import Drive, Invocation, driving, opened, start, take
 from durable.live.scope import scope
-from durable.run.block import enter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from agents.items import TResponseInputItem
     from agents.run_config import RunOptions
 
+    from durable.adapters.openai_agents.state.stored_call import AgentCall
     from durable.live.segment import Segment
     from durable.runtime import Runtime
 
@@ -67,12 +76,13 @@ class DurableAgent:
         """
         if scope() is not None:
             return await Runner.run(self.agent, input, **options)
-        drive = await self.runtime.database.on_journal_thread(self._open, input, options, execution_id, tags)
-        async with driven(drive):
-            if isinstance(input, RunState):
-                await self.runtime.database.on_journal_thread(adopt, input)
-            result = await Runner.run(self.agent, input, **live(self.rebuilding, options))
-            drive.finish(result)
+        drive = await opened(self.runtime, partial(self._open, input, options, execution_id, tags))
+        async with driving(drive):
+            with run_of(drive.segment):
+                if isinstance(input, RunState):
+                    await self.runtime.database.on_journal_thread(adopt, input)
+                result = await Runner.run(self.agent, input, **live(self.rebuilding, options))
+            finish(drive, result)
         return result
 
     def run_sync(
@@ -97,8 +107,8 @@ class DurableAgent:
         """As ``Runner.run_streamed``; see ``run``. What ``run`` raises is raised by ``stream_events``."""
         if scope() is not None:
             return Runner.run_streamed(self.agent, input, **options)
-        on_journal_thread = self.runtime.database.on_journal_thread
-        with streams.opening(partial(on_journal_thread, self._open, input, options, execution_id, tags)):
+        open_call = partial(self._open, input, options, execution_id, tags)
+        with streams.opening(partial(opened, self.runtime, open_call)):
             return Runner.run_streamed(self.agent, input, **live(self.rebuilding, options))
 
     async def work(self, segment: Segment) -> Any:
@@ -115,25 +125,40 @@ class DurableAgent:
         call = stored_call(segment.execution.input)
         return call.input if call.state is None else await restored(segment, self.agent, call)
 
-    def _open(self, given: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
-        if not isinstance(given, RunState):
-            call = call_of(self.runtime, self.rebuilding, given, options)
-            return open_call(self, call, execution_id, tags)
-        known = execution_id or execution_of(self.runtime, self.name, given)
-        if known is None:
-            call = call_of(self.runtime, self.rebuilding, given, options)
-            known = foreign_id(self.name, call.state)
-            drive = open_call(self, call, known, tags)
+    def _open(self, run_input: Any, options: Any, execution_id: str | None, tags: Mapping[str, str] | None) -> Drive:
+        """Get hold of the execution that a call, or a RunState, belongs to. Blocks."""
+        if isinstance(run_input, RunState):
+            named = execution_id or execution_of(self.runtime, self.name, run_input)
+            return self._open_state(run_input, options, named, tags)
+        call = call_of(self.runtime, self.rebuilding, run_input, options)
+        return self._take(self._start(call, execution_id, tags))
+
+    def _open_state(
+        self, state: RunState[Any], options: Any, execution_id: str | None, tags: Mapping[str, str] | None
+    ) -> Drive:
+        if execution_id is None:  # it comes from elsewhere, and starts an execution
+            call = call_of(self.runtime, self.rebuilding, state, options)
+            execution_id = self._start(call, foreign_id(self.name, call.state), tags)
+            drive = self._take(execution_id)
             if drive.ended:
                 return drive
-            introduce(drive.segment, given)
-        elif self.runtime.get(known).status in {"failed", "dead"}:  # its questions went with it
-            self.runtime.reopen(known)
-            segment, ended = enter(self.runtime, self.runtime.get(known).execution())
-            if not ended:
-                introduce(segment, given)
-        decide_natively(self.runtime, known, given)
-        return Drive(*enter(self.runtime, self.runtime.get(known).execution()), self.agent.name)
+            introduce(drive.segment, state)
+        elif self.runtime.get(execution_id).status in {"failed", "dead"}:  # its questions went with it
+            self.runtime.reopen(execution_id)
+            drive = take(self.runtime, self.runtime.get(execution_id).execution())
+            if not drive.ended:
+                introduce(drive.segment, state)
+        decide_natively(self.runtime, execution_id, state)
+        return self._take(execution_id)
+
+    def _start(self, call: AgentCall, execution_id: str | None, tags: Mapping[str, str] | None) -> str:
+        named = {**(tags or {}), SDK: sdk_version(), AGENT: self.agent.name}
+        invocation = Invocation(self.name, call, call.session_id, execution_id, self.on_suspended, named)
+        return start(self.runtime, invocation).id
+
+    def _take(self, execution_id: str) -> Drive:
+        execution = self.runtime.get(execution_id).execution()
+        return take(self.runtime, execution, partial(check_code, agent=self.agent.name))
 
 
 class _Runner(AgentRunner):

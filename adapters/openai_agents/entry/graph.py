@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 def agents_in(agent: Agent[Any]) -> Iterator[Agent[Any]]:
     """The agent and all agents it reaches, each once; handoffs may go round in circles."""
-    found, left = {id(agent)}, [agent]
-    while left:
-        here = left.pop()
-        yield here
-        for other in (*map(_target, here.handoffs), *(getattr(tool, "_agent_instance", None) for tool in here.tools)):
-            if isinstance(other, Agent) and id(other) not in found:
-                found.add(id(other))
-                left.append(other)
+    visited, queue = {id(agent)}, [agent]
+    while queue:
+        reached = queue.pop()
+        yield reached
+        for target in (
+            *map(_target, reached.handoffs),
+            *(getattr(tool, "_agent_instance", None) for tool in reached.tools),
+        ):
+            if isinstance(target, Agent) and id(target) not in visited:
+                visited.add(id(target))
+                queue.append(target)
 
 
 def _target(handoff: Any) -> Any:
@@ -39,12 +42,14 @@ def check_agents(agent: Any) -> None:
             raise Unsupported(msg)
         msg = f"durable_agent needs an agents.Agent, not {kind}"
         raise InvalidConfiguration(msg)
-    for found in agents_in(agent):
-        if type(found).__module__.startswith("agents.sandbox"):
-            msg = f"agent {found.name!r} is a {type(found).__name__}: what happens in its sandbox cannot be recorded"
+    for reached in agents_in(agent):
+        if type(reached).__module__.startswith("agents.sandbox"):
+            msg = (
+                f"agent {reached.name!r} is a {type(reached).__name__}: what happens in its sandbox cannot be recorded"
+            )
             raise Unsupported(msg)
-        for tool in found.tools:
-            _check_tool(found, tool)
+        for tool in reached.tools:
+            _check_tool(reached, tool)
 
 
 def _check_tool(agent: Agent[Any], tool: Any) -> None:

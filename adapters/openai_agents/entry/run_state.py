@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from agents.exceptions import UserError
 from agents.run_state import RunState
 
-from durable.adapters.openai_agents.seams import drift
 from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import described
 from durable.checkpoint.inbox import interrupts
@@ -29,6 +28,7 @@ from durable.errors import (
     Suspended,
 )
 from durable.inbox.decision import Decision
+from durable.kit import Difference, compare
 from durable.live.past import go_back
 from durable.live.scope import here, root, within
 from durable.record.events import InterruptOpened, unpack_if
@@ -60,12 +60,12 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
     Raises InvalidConfiguration if there are several.
     """
     items = state.get_interruptions()
-    found: set[str] | None = None
+    candidates: set[str] | None = None
     for item in items:
         rows = runtime.interrupts(status=None, kind="approval", tool=item.qualified_name, limit=None)
         of_item = {row.execution_id for row in _rows_of(runtime, rows, item)}
-        found = of_item if found is None else found & of_item
-    ours = [id_ for id_ in found or () if runtime.get(id_).execution().app == app]
+        candidates = of_item if candidates is None else candidates & of_item
+    ours = [id_ for id_ in candidates or () if runtime.get(id_).execution().app == app]
     waiting = [id_ for id_ in ours if not runtime.get(id_).execution().ended] or ours
     if len(waiting) > 1:
         msg = f"the state may belong to any of the executions {sorted(waiting)}; say which by execution_id="
@@ -75,14 +75,14 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
 
 def _rows_of(runtime: Services, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
     """The rows that ask about this very call: with its arguments, and maybe the defaults of those it leaves out."""
-    call_id, given = described(item.raw_item)
-    hashed, key = runtime.codec.fingerprint(given), f"tool:{call_id}"
+    call_id, arguments = described(item.raw_item)
+    hashed, key = runtime.codec.fingerprint(arguments), f"tool:{call_id}"
 
     def about_it(row: Interrupt) -> bool:
-        asked = row.arguments
-        if isinstance(asked, dict) and isinstance(given, dict):
-            asked = {name: value for name, value in asked.items() if name in given}
-        return f"/{row.step_key}".endswith(f"/{key}") and runtime.codec.fingerprint(asked) == hashed
+        shown = row.arguments
+        if isinstance(shown, dict) and isinstance(arguments, dict):
+            shown = {name: value for name, value in shown.items() if name in arguments}
+        return f"/{row.step_key}".endswith(f"/{key}") and runtime.codec.fingerprint(shown) == hashed
 
     return [row for row in rows if about_it(row)]
 
@@ -165,20 +165,20 @@ def adopt(state: RunState[Any]) -> None:
             continue
         call_id, arguments = described(item.raw_item)
         tool, place = _tool_of(state, item), _place_of(call_id)
-        found = decided_ahead(step_of(place, tool, call_id, arguments, native=True, agent=item.agent))
-        if found is None:
+        decided = decided_ahead(step_of(place, tool, call_id, arguments, native=True, agent=item.agent))
+        if decided is None:
             continue
-        if found.rejected is None:
+        if decided.rejected is None:
             state.approve(item)
         else:
-            state.reject(item, rejection_message=found.rejected)
+            state.reject(item, rejection_message=decided.rejected)
 
 
 def _tool_of(state: RunState[Any], item: ToolApprovalItem) -> Any:
     """The tool of a call; only its name, where neither the state nor the agent knows it."""
-    for made in getattr(state._last_processed_response, "functions", ()):
-        if made.tool_call.call_id == item.call_id:
-            return made.function_tool
+    for run in getattr(state._last_processed_response, "functions", ()):
+        if run.tool_call.call_id == item.call_id:
+            return run.function_tool
     for tool in item.agent.tools:
         if item.qualified_name in {getattr(tool, "qualified_name", None), tool.name}:
             return tool
@@ -188,10 +188,10 @@ def _tool_of(state: RunState[Any], item: ToolApprovalItem) -> Any:
 def _place_of(call_id: str) -> Scope:
     """The scope in which a call was asked about: that of a sub-agent, if the record knows it there."""
     place, suffix = here(), f"tool:{call_id}"
-    known = [key for key in place.segment.replay.steps if key == suffix or key.endswith(f"/{suffix}")]
-    if not known:
+    recorded = [key for key in place.segment.replay.steps if key == suffix or key.endswith(f"/{suffix}")]
+    if not recorded:
         return place
-    return replace(place, path=known[0].removesuffix(suffix).rstrip("/"))
+    return replace(place, path=recorded[0].removesuffix(suffix).rstrip("/"))
 
 
 async def restored(segment: Segment, agent: Agent[Any], call: AgentCall) -> RunState[Any]:
@@ -202,7 +202,7 @@ async def restored(segment: Segment, agent: Agent[Any], call: AgentCall) -> RunS
     except UserError as exc:
         recorded = {"current_agent": call.state.get("current_agent")}
         now = {"agent": agent.name, "error": str(exc)}
-        await on_journal_thread(drift.settle, segment, "drift:state", recorded=recorded, now=now)
+        await on_journal_thread(compare, segment, "drift:state", Difference(recorded, now))
         raise
     await on_journal_thread(adopt, state)
     return state

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 from agents.run_internal.run_steps import QueueCompleteSentinel
 
-from durable.adapters.openai_agents.entry.drive import Drive, driven
+from durable.adapters.openai_agents.entry.drive import finish, run_of
+from durable.kit import driving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from agents import RunResultStreaming
+
+    from durable.kit import Drive
 
 _opening: ContextVar[Callable[[], Awaitable[Drive]] | None] = ContextVar("durable_openai_opening", default=None)
 
@@ -57,9 +60,10 @@ async def opened(result: RunResultStreaming) -> AsyncIterator[None]:
         drive = await open_it()
     returned = False
     try:
-        async with driven(drive):
+        async with driving(drive):
             try:
-                yield
+                with run_of(drive.segment):
+                    yield
                 returned = True
                 if result._stored_exception is not None:  # the loop returned, its consumer is told by this
                     raise result._stored_exception
@@ -68,7 +72,7 @@ async def opened(result: RunResultStreaming) -> AsyncIterator[None]:
                 raise
             stopped = result._cancel_mode != "none" and result.final_output is None and not result.interruptions
             drive.segment.abandoned = stopped
-            drive.finish(result)
+            finish(drive, result)
     except BaseException as exc:
         if not returned or exc is not result._stored_exception:
             raise

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 def types_of(agent: Agent[Any]) -> tuple[type, ...]:
     """All models, dataclasses and enums in the output types of an agent and of those it reaches."""
-    found: dict[type, None] = {}
+    types: dict[type, None] = {}
     for inner in agents_in(agent):
         output = inner.output_type
-        _collect(output.output_type if isinstance(output, AgentOutputSchema) else output, found)
-    return tuple(found)
+        _collect(output.output_type if isinstance(output, AgentOutputSchema) else output, types)
+    return tuple(types)
 
 
-def _collect(annotation: Any, found: dict[type, None]) -> None:
+def _collect(annotation: Any, types: dict[type, None]) -> None:
     for part in get_args(annotation):
-        _collect(part, found)
+        _collect(part, types)
     kind = annotation if isinstance(annotation, type) else None
-    if kind is None or kind in found:
+    if kind is None or kind in types:
         return
     if issubclass(kind, enum.Enum):
-        found[kind] = None
+        types[kind] = None
     elif issubclass(kind, BaseModel) or is_dataclass(kind):
-        found[kind] = None
+        types[kind] = None
         for inner in _annotations(kind):
-            _collect(inner, found)
+            _collect(inner, types)
 
 
 def _annotations(kind: type) -> list[Any]:

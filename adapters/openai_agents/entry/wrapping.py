@@ -17,8 +17,7 @@ from durable.adapters.openai_agents.seams.models import hook_models
 from durable.adapters.openai_agents.seams.results import FRAMEWORK_TYPES
 from durable.adapters.openai_agents.seams.tools import hook_tools
 from durable.adapters.openai_agents.state.stored_call import AgentCall, Rebuilding
-from durable.errors import InvalidConfiguration
-from durable.run.app import App
+from durable.kit import register
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +47,13 @@ def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
 
     Raises Unsupported for what cannot be made durable, by name; InvalidConfiguration for what is no agent.
     """
-    if on_suspended not in {"supersede", "refuse"}:
-        msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
-        raise InvalidConfiguration(msg)
     check_agents(agent)
     hook_sdk()
-    runtime.register_types((*FRAMEWORK_TYPES, AgentCall, *types_of(agent)))
     durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
-    runtime.register(App(durable.name, durable.work, version, forked))
+    types = (*FRAMEWORK_TYPES, AgentCall, *types_of(agent))
+    register(
+        runtime, durable.name, durable.work, version=version, types=types, on_suspended=on_suspended, forked=forked
+    )
     return durable
 
 

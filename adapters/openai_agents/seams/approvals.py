@@ -13,8 +13,8 @@ from agents._function_tool_arguments import FunctionToolApproval
 from agents.items import ToolApprovalItem
 from agents.run_internal.tool_execution import _FunctionToolBatchExecutor
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, step_of
-from durable.adapters.openai_agents.seams.hooks import seam
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, step_of
+from durable.kit import asks, hook
 from durable.live.scope import scope
 from durable.step.ahead import decided_ahead
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def hook_approvals() -> None:
     """Put the seam in place, once per process."""
-    seam(_FunctionToolBatchExecutor, "_maybe_execute_tool_approval", _answered)
+    hook(_FunctionToolBatchExecutor, "_maybe_execute_tool_approval", _answered)
 
 
 def _answered(approve: Callable[..., Any]) -> Callable[..., Any]:

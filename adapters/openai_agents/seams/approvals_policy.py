@@ -14,21 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from agents.run_internal import tool_execution, turn_resolution
 
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.declare.policy import Approval
-from durable.declare.signature import left_out, plain, policy_of
+from durable.declare.signature import policy_of
 from durable.inbox.schemas import fitting, lenient
+from durable.kit import Tool, asks, hook, tool_call
 from durable.live.scope import scope
-from durable.record.kinds import TOOL
-from durable.step.call import Call
-from durable.step.facts import facts_of
-from durable.step.governing import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable.live.scope import Scope
     from durable.live.segment import Segment
+    from durable.step.call import Call
 
 NATIVE = "needs_approval"
 """The rule that a row names if the SDK's own setting asked, and no policy."""
@@ -37,7 +34,7 @@ NATIVE = "needs_approval"
 def hook_gates() -> None:
     """Put the seams in place, once per process."""
     for module in (tool_execution, turn_resolution):
-        seam(module, "function_needs_approval", _remembered)
+        hook(module, "function_needs_approval", _remembered)
 
 
 def _remembered(evaluate: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,28 +75,21 @@ def step_of(  # noqa: PLR0913 - a tool call as the SDK has it
     here: Scope, tool: Any, call_id: str, arguments: Any, *, native: bool, agent: Any
 ) -> Call:
     """The step of a tool call; ``native`` says that the SDK's own setting asks for approval."""
-    function, of = getattr(tool, "__wrapped__", None), str(getattr(agent, "name", ""))
-    call = Call(
-        name_of(tool),
-        arguments=arguments,
-        defaults=_left_out(tool, function, arguments),
-        policy=governing(here, name_of(tool), policy_of(tool), agent=of, also=tool.name),
+    properties = getattr(tool, "params_json_schema", {}).get("properties", {})
+    about = Tool(
+        name_of(tool), getattr(tool, "__wrapped__", None), policy_of(tool), properties=properties, also=tool.name
+    )
+    call = tool_call(
+        here,
+        about,
+        arguments,
         identity=f"tool:{call_id}",
-        kind=TOOL,
+        agent=str(getattr(agent, "name", "")),
         schema=functools.partial(_schema, tool, arguments, native=native),
-        agent=of,
-        aliases=() if function is None else (str(getattr(plain(function), "__name__", tool.name)),),
-        scope=here,
     )
     if native and not asks(call):
         return replace(call, policy=replace(call.policy, approval=Approval(rule=NATIVE)))
     return call
-
-
-def asks(call: Call) -> bool:
-    """Whether the call's policy asks for a decision on it."""
-    gate = call.policy.gate
-    return gate is not None and gate.asks(facts_of(call, call.complete)) is not None
 
 
 def _schema(tool: Any, arguments: Any, *, native: bool) -> Mapping[str, Any] | None:
@@ -111,18 +101,6 @@ def _schema(tool: Any, arguments: Any, *, native: bool) -> Mapping[str, Any] | N
     if schema is None or not isinstance(arguments, dict):
         return None
     return fitting(lenient(schema), arguments) if native else lenient(schema)
-
-
-def _left_out(tool: Any, function: Any, arguments: Any) -> dict[str, Any]:
-    """The defaults that the tool will fill in: those its schema names, and those of its function."""
-    if not isinstance(arguments, dict):
-        return {}
-    known = getattr(tool, "params_json_schema", {}).get("properties", {})
-    named = {name: about["default"] for name, about in known.items() if "default" in about and name not in arguments}
-    if function is None:
-        return named
-    left = left_out(plain(function), arguments)
-    return {**{name: value for name, value in left.items() if name in known}, **named}
 
 
 def natively(here: Scope, call_id: str) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from agents.guardrail import InputGuardrail, OutputGuardrail
 from agents.tool_guardrails import ToolInputGuardrail, ToolOutputGuardrail
 
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.adapters.openai_agents.seams.run_scope import place_of_guardrail
+from durable.kit import hook
 from durable.live.scope import scope
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 def hook_guardrails() -> None:
     """Put the seams in place, once per process."""
-    seam(InputGuardrail, "run", _of_agent)
-    seam(OutputGuardrail, "run", _of_agent)
-    seam(ToolInputGuardrail, "run", _of_tool)
-    seam(ToolOutputGuardrail, "run", _of_tool)
+    hook(InputGuardrail, "run", _of_agent)
+    hook(OutputGuardrail, "run", _of_agent)
+    hook(ToolInputGuardrail, "run", _of_tool)
+    hook(ToolOutputGuardrail, "run", _of_tool)
 
 
 def _of_agent(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,8 +15,7 @@ from agents.run_internal import tool_actions
 from agents.run_internal.tool_actions import ComputerAction
 
 from durable.adapters.openai_agents.seams.approvals import answered
-from durable.adapters.openai_agents.seams.approvals_policy import asks, natively, step_of
-from durable.adapters.openai_agents.seams.hooks import seam
+from durable.adapters.openai_agents.seams.approvals_policy import natively, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import (
     COMPUTER,
     EXECUTORS,
@@ -27,6 +26,7 @@ from durable.adapters.openai_agents.seams.local_tool_kinds import (
 from durable.adapters.openai_agents.seams.results import recordable
 from durable.declare.policy import READ
 from durable.errors import ToolRejected
+from durable.kit import asks, hook
 from durable.live.scope import scope
 from durable.step.begin import place
 from durable.step.call import Call
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 def hook_executors() -> None:
     """Put the seams in place, once per process."""
     for kind in EXECUTORS:
-        seam(getattr(tool_actions, kind.action), "execute", functools.partial(_executing, kind))
-    seam(ComputerAction, "_execute_action_and_capture", _capturing)
+        hook(getattr(tool_actions, kind.action), "execute", functools.partial(_executing, kind))
+    hook(ComputerAction, "_execute_action_and_capture", _capturing)
 
 
 def _executing(kind: Executor, execute: Callable[..., Any]) -> Callable[..., Any]:

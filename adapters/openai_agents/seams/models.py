@@ -18,11 +18,10 @@ from agents.exceptions import ModelBehaviorError
 from agents.run_internal import run_loop
 from openai.types.responses import ResponseCompletedEvent, ResponseOutputItemDoneEvent
 
-from durable.adapters.openai_agents.seams import drift
-from durable.adapters.openai_agents.seams.hooks import seam
 from durable.adapters.openai_agents.seams.run_scope import STEP
 from durable.adapters.openai_agents.state import model_codec
 from durable.declare.policy import READ
+from durable.kit import Difference, compare, hook
 from durable.live.scope import scope
 from durable.record.kinds import MODEL
 from durable.step.begin import place
@@ -43,8 +42,8 @@ _ANNOUNCING = frozenset({"response.created", "response.in_progress"})
 
 def hook_models() -> None:
     """Put the seams in place, once per process."""
-    seam(run_loop, "get_response_with_retry", _asking)
-    seam(run_loop, "stream_response_with_retry", _streaming)
+    hook(run_loop, "get_response_with_retry", _asking)
+    hook(run_loop, "stream_response_with_retry", _streaming)
 
 
 def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,11 +89,9 @@ class Request:
         on_journal_thread = segment.runtime.database.on_journal_thread
         key = f"{self.step.key}/tools"
         gone = sorted(set(model_codec.called(recorded)) & set(recorded["offered"]) - set(self.offered))
-        if gone:
-            told = {"recorded": {"called": gone}, "now": {"offered": sorted(self.offered)}}
-            await on_journal_thread(drift.settle, segment, key, **told)
-        elif key in segment.replay.steps:
-            await on_journal_thread(drift.withdraw, segment, key)
+        if gone or key in segment.replay.steps:
+            difference = Difference({"called": gone}, {"offered": sorted(self.offered)}) if gone else None
+            await on_journal_thread(compare, segment, key, difference)
 
 
 def _request(made_by: Callable[[], Any]) -> Request | None:

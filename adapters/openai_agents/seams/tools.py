@@ -27,11 +27,11 @@ from agents.tool import (
     default_tool_timeout_error_message,
 )
 
-from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, asks, key_of, natively, step_of
-from durable.adapters.openai_agents.seams.hooks import seam
+from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, key_of, natively, step_of
 from durable.adapters.openai_agents.seams.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams.run_scope import own_run
 from durable.errors import Suspended, ToolRejected
+from durable.kit import asks, hook
 from durable.live.scope import running, scope, within
 from durable.step.begin import place
 from durable.step.shells import run_step_async
@@ -55,7 +55,7 @@ class _TimedOut(BaseException):
 
 def hook_tools() -> None:
     """Put the seam in place, once per process."""
-    seam(tool_execution, "_invoke_function_tool_with_metadata", _invoked)
+    hook(tool_execution, "_invoke_function_tool_with_metadata", _invoked)
 
 
 def _invoked(invoke: Callable[..., Any]) -> Callable[..., Any]:

@@ -59,19 +59,18 @@ class Rebuilding:
 
 def call_of(runtime: Runtime, rebuilding: Rebuilding, given: Any, options: Mapping[str, Any]) -> AgentCall:
     """What is stored of a call. Raises NotEncodable for a context that is to go to a factory and cannot be stored."""
+    stored = {name: options[name] for name, usual in _STORED.items() if options.get(name, usual) != usual}
     unkept = {name: _named(options[name]) for name in _LIVE if options.get(name) is not None}
-    kept = {name: options[name] for name, usual in _STORED.items() if options.get(name, usual) != usual}
-    context, session = options.get("context"), options.get("session")
     if isinstance(options.get("run_config"), dict) and _stores(runtime, options["run_config"]):
-        kept["run_config"] = options["run_config"]
+        stored["run_config"] = options["run_config"]
         del unkept["run_config"]
-    if context is not None and rebuilding.context is None and not _stores(runtime, context):
+    context, session = options.get("context"), options.get("session")
+    if rebuilding.context is None and not _stores(runtime, context):
         unkept["context"], context = _named(context), None
-    session_id = None if session is None else _id_of(session)
     if session is not None and rebuilding.session is None:
         unkept["session"] = _named(session)
     state = given.to_json(strict_context=False) if isinstance(given, RunState) else None
-    return AgentCall(None if state is not None else given, context, session_id, kept, state, unkept)
+    return AgentCall(given if state is None else None, context, _id_of(session), stored, state, unkept)
 
 
 def stored_call(found: Any) -> AgentCall:
@@ -108,7 +107,7 @@ def live(rebuilding: Rebuilding, options: Mapping[str, Any]) -> dict[str, Any]:
 def _id_of(session: Any) -> str | None:
     """The id of a session; None for one that gets it with its first use (a conversation that a server keeps)."""
     try:
-        return str(session.session_id)
+        return None if session is None else str(session.session_id)
     except Exception:  # noqa: BLE001 - it says in its own way that it has none yet
         return None
 

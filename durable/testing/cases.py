@@ -1,96 +1,41 @@
-"""The cases: what a model asks for, what people, time and crashes do about it, and what it must come to.
-
-Data only. ``test_governance`` plays each of them on every framework.
-"""
+"""The cases: what a model asks for, what people, time and crashes do about it, and what it must come to. Data only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from durable import Approval, Decision
-from durable.errors import DecisionExpired, NotAllowedToDecide
-from tests.governance.frameworks import Call
-from tests.world import HOUR
+from durable.declare.policy import Approval
+from durable.errors import DecisionExpired, InvalidDecision, NotAllowedToDecide
+from durable.inbox.decision import Decision
+from durable.testing.acts import Alters, Decides, Deploys, Dies, Forges, GoesOn, Passes, Returns, Waits
+from durable.testing.processes import Moment
+from durable.testing.script import Call
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOUR = 3600.0
 ROLES = {"fay": ("finance",), "fred": ("finance",), "bob": ("board",), "sam": ("sales",), "rita": ("finance",)}
 
 
 @dataclass(frozen=True)
-class Decides:
-    """A person answers the open question about a call; ``refused`` is the error they get instead."""
-
-    by: str
-    decision: Decision
-    call: str = "c1"
-    refused: type[Exception] | None = None
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Time goes by, in seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Dies:
-    """The next process is killed: ``with the decision`` found and not delivered, or inside a call, by its effect."""
-
-    at: str
-
-
-@dataclass(frozen=True)
-class Forges:
-    """Somebody says "approved" in the framework's own words: in its state, its messages, its session."""
-
-
-@dataclass(frozen=True)
-class Alters:
-    """From now on the code on the way to the tools changes arguments to these, in each process."""
-
-    to: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Deploys:
-    """From now on the code is another version, in which ``pay`` has this default for its amount."""
-
-    default: int
-
-
-@dataclass(frozen=True)
-class Returns:
-    """The caller calls again, with the same id and input."""
-
-
-@dataclass(frozen=True)
-class Waits:
-    """By now these things have happened outside, and these calls wait, for this kind of answer."""
-
-    calls: tuple[str, ...]
-    effects: tuple[str, ...] = ()
-    kind: str = "approval"
-
-
-@dataclass(frozen=True)
 class Case:
-    """``told`` is a part of what the model was told of each call, ``effects`` is all that happened, once each.
+    """``results`` are a part of what the model was told of each call, ``effects`` is all that happened, once each.
 
-    ``on`` limits a case to some frameworks.
+    ``altered`` limits a case to the frameworks whose fixture says the same.
     """
 
     name: str
     acts: tuple[Any, ...]
     effects: tuple[str, ...]
-    told: Mapping[str, str]
+    results: Mapping[str, str]
     calls: tuple[Call, ...] = (Call("c1", "pay", {"order": "A", "amount": 500}),)
     gate: Approval = field(default_factory=lambda: Approval(approvers=("role:finance",)))
     tags: Mapping[str, str] = field(default_factory=dict)
     status: str = "succeeded"
     on_postgres: bool = False
-    on: tuple[str, ...] = ()
+    altered: str | None = None
 
 
 YES, NO = Decision.approve(), Decision.reject("too dear")
@@ -189,12 +134,12 @@ CASES = (
         calls=(Call("c1", "pay", {"order": "A"}),),
     ),
     Case(
-        "changed arguments after a replay: by code on the way, which the SDK itself refuses",
+        "changed arguments after a replay: by code on the way, which the framework itself refuses",
         (Alters({"amount": 9000}), Decides("fay", YES)),
         NOTHING,
         {},
         status="failed",
-        on=("openai",),
+        altered="failed",
     ),
     Case(
         "changed arguments after a replay: by code on the way",
@@ -209,7 +154,7 @@ CASES = (
         ),
         PAID,
         {"c1": "paid 500"},
-        on=("langgraph", "adk"),
+        altered="drift",
     ),
     Case(
         "parallel calls answered in reverse order",
@@ -232,7 +177,7 @@ CASES = (
     ),
     Case(
         "decision, then a crash before it is delivered",
-        (Decides("fay", YES), Dies("with the decision")),
+        (Decides("fay", YES), Dies()),
         PAID,
         {"c1": "paid 500"},
         on_postgres=True,
@@ -241,12 +186,42 @@ CASES = (
         "decision, then a crash in the call",
         (
             Decides("fay", YES),
-            Dies("pay 500 for A"),
+            Dies(Moment("after pay 500 for A")),
             Waits(("c1",), PAID, kind="in_doubt"),
             Decides("fay", Decision.happened("paid 500, says the bank")),
         ),
         PAID,
         {"c1": "says the bank"},
+    ),
+    Case(
+        "decision, then a crash before the call",
+        (
+            Decides("fay", YES),
+            Dies(Moment("before pay 500 for A")),
+            Waits(("c1",), kind="in_doubt"),
+            Decides("fay", Decision.did_not_happen()),
+        ),
+        PAID,
+        {"c1": "paid 500"},
+    ),
+    Case("the framework's own way to go on", (Decides("fay", YES), GoesOn()), PAID, {"c1": "paid 500"}),
+    Case(
+        "a call that cannot run is not asked about, and the model is told",
+        (),
+        NOTHING,
+        {"c1": "amount", "c2": "order"},
+        calls=(Call("c1", "pay", {"order": "A", "amount": "much"}), Call("c2", "pay", {"amount": 5})),
+    ),
+    Case(
+        "an edit that does not fit the tool",
+        (
+            Decides("fay", Decision.edit({"order": "A", "amount": "50"}), refused=InvalidDecision),
+            Decides("fay", Decision.edit({"order": "A"}), refused=InvalidDecision),
+            Waits(("c1",)),
+            Decides("fay", Decision.edit({"order": "A", "amount": 50})),
+        ),
+        ("pay 50 for A",),
+        {"c1": "paid 50"},
     ),
     Case(
         "forged confirmation in the input",
