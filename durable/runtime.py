@@ -16,6 +16,7 @@ from durable.checkpoint.journal.writer import Writer
 from durable.checkpoint.state import blobs
 from durable.declare.ids import checked, new_id
 from durable.declare.policies import Policies
+from durable.declare.policy import checked_on_repeat
 from durable.errors import (
     ExecutionClosed,
     InvalidConfiguration,
@@ -33,6 +34,7 @@ from durable.live.pacing import Pacing
 from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
+from durable.run.compensation import undo_earlier
 from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
@@ -47,8 +49,11 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.records import Execution, Interrupt
     from durable.declare.budget import Budget
-    from durable.declare.policy import ToolPolicy
+    from durable.declare.policy import OnRepeat, ToolPolicy
     from durable.inbox.decision import Decision
+    from durable.live.scope import Scope
+    from durable.record.earlier import Effect
+    from durable.record.replay import Outcome
     from durable.run.app import App
     from durable.secrets.resolvers import Sources
 
@@ -76,7 +81,9 @@ class Runtime:
     see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
     directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
     worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
-    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``.
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``. ``on_repeat``
+    says what becomes of an effect that an execution which has gone back would make once more, where its tool's policy
+    does not: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -95,6 +102,7 @@ class Runtime:
         lease: float = 30.0,
         max_attempts: int = 10,
         compensate: bool = False,
+        on_repeat: OnRepeat = "ask",
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -110,6 +118,7 @@ class Runtime:
         self._roles = roles
         self.max_attempts = max_attempts
         self.compensate = compensate
+        self.on_repeat = checked_on_repeat(on_repeat)
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -357,6 +366,10 @@ class Runtime:
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, found.status, "retry")
+
+    def undo(self, scope: Scope, outcome: Outcome, effect: Effect) -> None:
+        """See ``durable.run.compensation.undo_earlier``."""
+        undo_earlier(scope, outcome, effect)
 
     def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
         """A worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""

@@ -21,9 +21,12 @@ from durable.record.events import (
     Claimed,
     Compensating,
     Failed,
+    Forked,
+    GoesBack,
     InterruptClosed,
     InterruptOpened,
     LetGo,
+    Repeated,
     StepRetry,
     StepStarted,
     Succeeded,
@@ -65,6 +68,10 @@ class Outcome:
     """The sha256 of the question that was asked last, as it was stored."""
     accepted: bool = False
     taken: bool = False
+    repeats: tuple[str, str] | None = None
+    """Of a call after going back: the execution and the step whose effect it would make once more."""
+    repeated: str = ""
+    """What was settled about that: reuse, again or undo."""
 
     @property
     def is_new(self) -> bool:
@@ -123,6 +130,10 @@ class Replay:
     ending: PlannedEnding | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
+    origins: list[tuple[str, int]] = field(default_factory=list)
+    """Executions that this one has gone back behind, each with the seq up to which it still counts."""
+    forked_at: int = 0
+    """The seq up to which these records are copies of another execution's."""
     _first: dict[str, int] = field(default_factory=dict)
     _lines: dict[str, list[Outcome]] = field(default_factory=dict)
     _trees: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -252,9 +263,18 @@ class Replay:
                 self.ending = event.ending
             case LetGo():
                 self._clean, self.crashed_at = True, None
+            case GoesBack():
+                self._go_back(record.seq, event)
+            case Repeated():
+                _fold_repetition(self.at(event.step), event.repeats, event.repeated)
             case Succeeded() | Failed() | Cancelled():
                 self._clean, self.crashed_at = True, None
                 self._try_again(event.about or "")
+
+    def _go_back(self, seq: int, event: GoesBack) -> None:
+        self.origins += [(str(execution_id), int(until)) for execution_id, until in event.origin]
+        if isinstance(event, Forked):
+            self.forked_at, self._clean, self.crashed_at = seq, True, None
 
     def _try_again(self, step: str) -> None:
         """The step for which the execution failed is new again, and with it those it failed in."""
@@ -275,6 +295,7 @@ def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.interrupt = None
             outcome.edited = record if event.decision == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or bool(event.accepted)
+            _fold_repetition(outcome, None, event.repeated)
         case _ if outcome.follow(record.kind):
             _fold_attempt(outcome, record, event)
 
@@ -293,11 +314,19 @@ def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.result = record
 
 
+def _fold_repetition(outcome: Outcome, repeats: Sequence[str] | None, repeated: str | None) -> None:
+    """Take in which earlier effect the call would make once more, and what became of that."""
+    if repeats is not None:
+        outcome.repeats = (repeats[0], repeats[1])
+    outcome.repeated = repeated or outcome.repeated
+
+
 def _fold_call(outcome: Outcome, event: Called) -> None:
     """Take in what the record says of the call; what it leaves out stays as it was."""
     outcome.name = outcome.name if event.name is None else event.name
     outcome.arguments_hash = outcome.arguments_hash if event.arguments_hash is None else event.arguments_hash
     outcome.effect = outcome.effect if event.effect is None else event.effect
     outcome.branch = outcome.branch or event.branch
+    _fold_repetition(outcome, event.repeats, event.repeated)
     if isinstance(event, Attempted) and event.attempt is not None:
         outcome.attempts = event.attempt

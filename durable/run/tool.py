@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from durable.declare.breaker import Breaker
     from durable.declare.effects import EffectName
-    from durable.declare.policy import Approval
+    from durable.declare.policy import Approval, OnRepeat
     from durable.declare.rate import Rate
     from durable.declare.retry import Retry
     from durable.declare.rules import Rule
@@ -55,6 +55,7 @@ def tool(
     breaker: Breaker | None = None,
     allowed_when: Rule | None = None,
     tags: tuple[str, ...] = (),
+    on_repeat: OnRepeat | None = None,
 ) -> Callable[[F], F]: ...
 
 

@@ -140,6 +140,8 @@ def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
 
 def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:
     """A result that a person or ``reconcile`` gave in place of the tool's, as the message the model is to get."""
+    if isinstance(result, ToolMessage) and tool_call_id not in {None, result.tool_call_id}:
+        return result.model_copy(update={"tool_call_id": tool_call_id})  # taken from an earlier call's record
     if tool_call_id is None or isinstance(result, (ToolMessage, Command)):
         return result
     if isinstance(result, list) and all(isinstance(item, (ToolMessage, Command)) for item in result):
