@@ -251,6 +251,12 @@ def finish(connection: Connection, execution_id: str, epoch: int, **values: Any)
     connection.execute(_CLOSE_INBOX, {"of": execution_id})
 
 
+def set_aside(connection: Connection, execution_id: str, epoch: int, *, error: str, now: float) -> None:
+    """Give an execution up whose journal cannot be believed: nothing is appended, its inbox stays. Raises LeaseLost."""
+    ended = {"status": "dead", "error": error, "finished_at": now}
+    _owned(connection, execution_id, epoch, {**ended, "lease_owner": None, "lease_expires_at": None})
+
+
 _OWNED = update(T).where(C.id == bindparam("of"), C.epoch == bindparam("since"), C.status == "running")
 
 

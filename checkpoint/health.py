@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from durable.checkpoint import schema
+from durable.checkpoint import schema, stranded
 from durable.checkpoint.errors import JournalCorrupt
 from durable.checkpoint.journal import journal
 
@@ -102,7 +102,8 @@ def problems(db: Database) -> Iterator[str]:
                 if finding != "ok":
                     yield f"the file: {finding}"
         blobs = set(connection.execute(select(schema.blobs.c.digest)).scalars())
-        ids = list(connection.execute(select(schema.executions.c.id).order_by(schema.executions.c.id)).scalars())
+        executions = schema.executions.c
+        epochs = connection.execute(select(executions.id, executions.epoch).order_by(executions.id)).all()
         lost = (
             select(schema.journal.c.execution_id)
             .distinct()
@@ -110,9 +111,12 @@ def problems(db: Database) -> Iterator[str]:
         )
         for execution_id in connection.execute(lost).scalars():
             yield f"journal of {execution_id!r}: there is no such execution"
+        for namespace in connection.execute(select(schema.executions.c.namespace).distinct()).scalars().all():
+            for execution_id in stranded.stranded(connection, namespace):
+                yield f"execution {execution_id!r}: it waits for an answer that it has; any worker wakes it"
     yield from _broken_blobs(db, blobs)
-    for execution_id in ids:
-        yield from _broken_journal(db, execution_id, blobs)
+    for execution_id, epoch in epochs:
+        yield from _broken_journal(db, execution_id, epoch, blobs)
 
 
 def _broken_blobs(db: Database, blobs: set[str]) -> Iterator[str]:
@@ -124,10 +128,10 @@ def _broken_blobs(db: Database, blobs: set[str]) -> Iterator[str]:
             yield f"blob {digest}: it was changed"
 
 
-def _broken_journal(db: Database, execution_id: str, blobs: set[str]) -> Iterator[str]:
+def _broken_journal(db: Database, execution_id: str, epoch: int, blobs: set[str]) -> Iterator[str]:
     with db.read() as connection:
         try:
-            length, _ = journal.verify(connection, execution_id)
+            length, _ = journal.verify(connection, execution_id, epoch=epoch)
         except JournalCorrupt as exc:
             yield str(exc)
             return

@@ -370,6 +370,7 @@ class Runtime:
         results = []
         for queue in self._queues():
             worker = self.worker(concurrency=1, queues=(queue,))
+            worker.wake_stranded()
             while (segment := worker.claim()) is not None:
                 error = drive(self.app(segment.execution.app), segment)
                 if error is not None and not isinstance(error, Exception):

@@ -26,7 +26,8 @@ FLOORS = {
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),
-        ("claims", "inbox", "pace", "health"),
+        ("claims", "inbox", "pace", "stranded"),
+        ("health",),
     ),
     "durable": (
         ("errors", "telemetry.names"),

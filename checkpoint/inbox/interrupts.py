@@ -139,19 +139,23 @@ def expiring(interrupt: Interrupt, db: Database) -> Callable[[Connection], objec
     return expire
 
 
+def escalated(terms: Terms, at: float) -> dict[str, Any]:
+    """Return the columns of an interrupt that further persons may decide too, for as long again, from ``at`` on."""
+    wider = replace(terms, approvers=(*terms.approvers, *terms.escalate_to), escalate_to=())
+    return {"terms": json.dumps(asdict(wider)), "expires_at": at + (terms.expires_in or 0.0)}
+
+
 def escalating(interrupt: Interrupt, db: Database) -> Callable[[Connection], object]:
     """Return the statement that asks further persons, for as long again.
 
     Raises LeaseLost in the transaction if a decision came first.
     """
-    terms = interrupt.terms
-    wider = replace(terms, approvers=(*terms.approvers, *terms.escalate_to), escalate_to=())
 
     def escalate(connection: Connection) -> None:
         over = connection.execute(
             update(T)
             .where(C.id == interrupt.id, C.status == "open", C.expires_at <= db.clock())
-            .values(terms=json.dumps(asdict(wider)), expires_at=db.clock() + (terms.expires_in or 0.0))
+            .values(escalated(interrupt.terms, db.clock()))
         )
         if over.rowcount != 1:
             raise LeaseLost(interrupt.execution_id, -1)

@@ -19,7 +19,7 @@ from durable.checkpoint.errors import (
     DecisionExpired,
     InterruptNotFound,
 )
-from durable.checkpoint.inbox.interrupts import terms_of
+from durable.checkpoint.inbox.interrupts import escalated, terms_of
 from durable.checkpoint.state import blobs
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def decide(db: Database, connection: Connection, namespace: str, interrupt_id: s
     executions.lock(connection, row.execution_id)
     now = db.sync_clock(connection)
     while True:
-        row = _row(connection, namespace, interrupt_id)
+        row = _standing(connection, namespace, interrupt_id, now)
         counted = _counted(row)
         if _repeats(decision, counted) and row.status in {"open", "decided", "consumed"}:
             refused(db, connection, interrupt_id, decision, REPEATED)
@@ -131,8 +131,8 @@ def delegate(db: Database, connection: Connection, namespace: str, interrupt_id:
     ``new.admit`` raises.
     """
     executions.lock(connection, _row(connection, namespace, interrupt_id).execution_id)
-    row = _row(connection, namespace, interrupt_id)
     now = db.sync_clock(connection)
+    row = _standing(connection, namespace, interrupt_id, now)
     _refuse(row, new, _counted(row), now)
     terms = terms_of(row.terms)
     entry = {"by": new.by, "to": new.to, "at": now, "comment": new.comment}
@@ -152,6 +152,24 @@ def _row(connection: Connection, namespace: str, interrupt_id: str) -> Row[Any]:
     row = connection.execute(_ROW, {"of": interrupt_id, "within": namespace}).first()
     if row is None:
         raise InterruptNotFound(interrupt_id)
+    return row
+
+
+def _standing(connection: Connection, namespace: str, interrupt_id: str, now: float) -> Row[Any]:
+    """Return the interrupt as the clock has it: one whose first time is over is escalated, whoever notices it first."""
+    row = _row(connection, namespace, interrupt_id)
+    if (
+        row.status == "open"
+        and row.expires_at is not None
+        and row.expires_at <= now
+        and terms_of(row.terms).escalate_to
+    ):
+        connection.execute(
+            update(T)
+            .where(C.id == interrupt_id, C.status == "open", C.expires_at == row.expires_at)
+            .values(escalated(terms_of(row.terms), row.expires_at))
+        )
+        return _row(connection, namespace, interrupt_id)
     return row
 
 

@@ -153,20 +153,35 @@ def head(connection: Connection, execution_id: str) -> tuple[int, bytes]:
     return (0, GENESIS) if last is None else (last.seq, bytes(last.digest))
 
 
-def verify(connection: Connection, execution_id: str) -> tuple[int, bytes]:
-    """Recompute the chain and return its head. Raises JournalCorrupt naming the first seq that does not fit."""
-    seq = 0
+def verify(connection: Connection, execution_id: str, *, epoch: int = 0) -> tuple[int, bytes]:
+    """Recompute the chain and return its head.
+
+    ``epoch`` is that of the execution's row: fewer claims on record mean that the end was cut off. Raises
+    JournalCorrupt naming the first seq that does not fit.
+    """
+    rows = _checked(connection, execution_id, epoch)
+    return (rows[-1]["seq"], rows[-1]["digest"]) if rows else (0, GENESIS)
+
+
+def believe(connection: Connection, execution_id: str, load: Callable[[bytes], Any], *, epoch: int) -> list[Record]:
+    """Return all records for a claim to go on with, in order. Raises JournalCorrupt as ``verify`` does."""
+    return [record_of(row, load) for row in _checked(connection, execution_id, epoch)]
+
+
+def _checked(connection: Connection, execution_id: str, epoch: int) -> list[dict[str, Any]]:
+    rows = [dict(row) for row in connection.execute(_READ, {"of": execution_id, "after": 0}).mappings()]
     digest = GENESIS
-    rows = connection.execute(_READ, {"of": execution_id, "after": 0})
-    for row in rows.mappings():
-        seq += 1
-        fields = dict(row)
+    for seq, row in enumerate(rows, 1):
         if row["seq"] != seq:
             msg = f"journal of {execution_id!r}: record {seq} is missing"
             raise JournalCorrupt(msg)
-        fields["payload"] = bytes(row["payload"])
-        digest = digest_of(fields, digest)
-        if digest != bytes(row["digest"]):
+        row["payload"], row["digest"] = bytes(row["payload"]), bytes(row["digest"])
+        digest = digest_of(row, digest)
+        if digest != row["digest"]:
             msg = f"journal of {execution_id!r}: record {seq} was changed"
             raise JournalCorrupt(msg)
-    return seq, digest
+    claims = sum(row["kind"] == "claimed" for row in rows)
+    if claims < epoch:
+        msg = f"journal of {execution_id!r}: its end is missing, it was claimed {epoch} times and says {claims}"
+        raise JournalCorrupt(msg)
+    return rows

@@ -45,6 +45,11 @@ def is_reference(stored: bytes) -> bool:
     return stored.startswith(_MARK)
 
 
+def digest_of(stored: bytes) -> str:
+    """Return the sha256, in hex, of the bytes that this stands for."""
+    return stored[1:].hex() if is_reference(stored) else hashlib.sha256(stored).hexdigest()
+
+
 def discard(connection: Connection, references: Iterable[bytes]) -> None:
     """Delete what these stand for. Whoever calls this knows that nothing else refers to it."""
     digests = [stored[1:].hex() for stored in references]

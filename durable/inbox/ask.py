@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
+from durable.checkpoint.state import blobs
 from durable.declare.policy import Approval
 from durable.errors import Suspended
 from durable.inbox.batch import NOTHING, Asked, Batch, commit
 from durable.inbox.decision import Decision
 from durable.inbox.kinds import InterruptKind, kind_of
+from durable.inbox.shown import is_as_asked
 from durable.record.events import Called, Escalated, InterruptClosed, InterruptOpened
 from durable.record.keys import interrupt_id
 
@@ -59,6 +61,7 @@ def question(  # noqa: PLR0913 - the fields of a question
     call, ``because`` why a call is in doubt, ``budget`` what is used up of one.
     """
     runtime = segment.runtime
+    encoded = runtime.codec.encode(dict(subject), what="the question")
     new = interrupts.NewInterrupt(
         id=interrupt_id(segment.execution.id, outcome.key, kind.name, outcome.interrupts + 1),
         namespace=runtime.namespace,
@@ -66,14 +69,21 @@ def question(  # noqa: PLR0913 - the fields of a question
         step_key=outcome.key,
         kind=kind.name,
         tool=tool,
-        subject=runtime.codec.encode(dict(subject), what="the question"),
+        subject=encoded,
         arguments_hash=arguments_hash,
         rule=None if rule is None else runtime.secrets.redactor.text(rule),
         expires_at=None if gate.expires_in is None else runtime.database.clock() + gate.expires_in,
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
     )
-    opened = InterruptOpened.of(about, because=because, budget=budget, interrupt=new.id, interrupt_kind=kind.name)
+    opened = InterruptOpened.of(
+        about,
+        because=because,
+        budget=budget,
+        interrupt=new.id,
+        interrupt_kind=kind.name,
+        subject=blobs.digest_of(encoded),
+    )
     return Batch(
         (opened.pack(outcome.key),),
         (interrupts.opening(runtime.database, new),),
@@ -157,6 +167,8 @@ def standing(segment: Segment, outcome: Outcome) -> Answer | Unanswered | None:
     """Return how the question at this step stands; None if there is none, or if it must be asked again."""
     interrupt = segment.interrupt(outcome.interrupt or "")
     if interrupt is None or interrupt.status in {"cancelled", "expired", "consumed"}:
+        return None
+    if not is_as_asked(interrupt, outcome.subject):
         return None
     if interrupt.status == "decided":
         decided = interrupt.decision

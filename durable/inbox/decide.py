@@ -13,6 +13,7 @@ from durable.declare.ids import checked, text
 from durable.errors import AlreadyDecided, ArgumentsChanged, DecisionExpired, NotAllowedToDecide
 from durable.inbox import who_may
 from durable.inbox.kinds import kind_of
+from durable.inbox.shown import still_as_asked
 
 if TYPE_CHECKING:
     from durable.checkpoint.records import Interrupt
@@ -46,7 +47,7 @@ def decide(runtime: Services, interrupt_id: str, decision: Decision, given: Give
     )
     db = runtime.database
     try:
-        _same_arguments(interrupt, given.arguments_hash)
+        _same_arguments(runtime, interrupt, given.arguments_hash)
         return db.transact(lambda connection: votes.decide(db, connection, runtime.namespace, interrupt_id, new))
     except (NotAllowedToDecide, AlreadyDecided, DecisionExpired, ArgumentsChanged) as exc:
         why = type(exc).__name__
@@ -61,9 +62,11 @@ def find(services: Services, interrupt_id: str) -> Interrupt:
         return interrupts.get(connection, services.namespace, interrupt_id, services.load)
 
 
-def _same_arguments(interrupt: Interrupt, looked_at: str | None) -> None:
+def _same_arguments(services: Services, interrupt: Interrupt, looked_at: str | None) -> None:
     if looked_at is not None and looked_at != interrupt.arguments_hash:
         raise ArgumentsChanged(f"interrupt {interrupt.id!r} is about other arguments than those you decided on")
+    if not still_as_asked(services, interrupt):
+        raise ArgumentsChanged(f"interrupt {interrupt.id!r} is not as it was asked: somebody has edited the database")
 
 
 def delegate(runtime: Services, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:

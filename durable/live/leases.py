@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from durable.checkpoint import claims
@@ -32,6 +33,14 @@ class Held(Protocol):
     cancel_reason: str | None
 
 
+_ALL: weakref.WeakSet[Leases] = weakref.WeakSet()
+
+
+def driven_here() -> list[Any]:
+    """Return the segments that this process drives now, of all its runtimes."""
+    return [segment for leases in tuple(_ALL) for segment in leases.held()]
+
+
 class Leases:
     """Renew what this runtime owns, every third of the ttl, on one daemon thread that ends when nothing is owned."""
 
@@ -43,6 +52,7 @@ class Leases:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._renewing = threading.Lock()
+        _ALL.add(self)
 
     def hold(self, segment: Held) -> None:
         """Renew this segment's lease from now on."""

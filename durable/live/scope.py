@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable.errors import NoExecution, Unsupported
+from durable.live.leases import driven_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from durable.declare.policy import ToolPolicy
     from durable.live.segment import Segment
     from durable.live.tool_context import ToolContext
 
@@ -34,17 +36,22 @@ def running() -> tuple[int, asyncio.Task[Any] | None]:
 class Scope:
     """A place in an execution.
 
-    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
-    and the task in which the place was entered; code that runs here in another one is a branch of it.
+    ``inside`` are the bodies of the steps of these keys. ``bodies`` is what runs as the innermost: the function and the
+    framework's own tool. ``line`` is the thread and the task in which the place was entered; code that runs here in
+    another one is a branch of it.
     """
 
     segment: Segment
     path: str
     tool_context: ToolContext
-    body_of: frozenset[str] = frozenset()
+    bodies: tuple[Any, ...] = ()
     inside: tuple[str, ...] = ()
     in_transaction: bool = False
     line: object = field(default_factory=running, compare=False, repr=False)
+
+    def runs(self, body: object) -> bool:
+        """True if the code that runs now is the body of this very function or tool, and not of one of the same name."""
+        return any(body is each for each in self.bodies)
 
     @property
     def branched(self) -> bool:
@@ -62,6 +69,7 @@ class Scope:
 
 
 _scope: ContextVar[Scope | None] = ContextVar("durable_scope", default=None)
+_undriven: ContextVar[bool] = ContextVar("durable_undriven", default=False)
 
 
 def scope() -> Scope | None:
@@ -101,11 +109,30 @@ def within(inner: Scope) -> Iterator[Scope]:
 @contextmanager
 def undriven() -> Iterator[None]:
     """Run the block as if it stood in no execution: what it calls is no step."""
-    token = _scope.set(None)
+    token, outside = _scope.set(None), _undriven.set(True)
     try:
         yield
     finally:
         _scope.reset(token)
+        _undriven.reset(outside)
+
+
+def lost(tool: str, policy: ToolPolicy) -> str | None:
+    """Return why a gated tool cannot run without a scope while this process drives executions; None if it can.
+
+    A thread pool that does not copy context variables has lost the execution, and with it the decision that is needed.
+    """
+    if _undriven.get():
+        return None
+    for segment in driven_here():
+        governing = segment.runtime.policies.of_tool(tool, app=segment.execution.app, agent=segment.execution.app)
+        if (governing or policy).gate is not None:
+            return (
+                f"{tool} needs an approval and was called where its execution is not known, while "
+                f"{segment.execution.id!r} runs in this process: a thread or an executor that does not copy context "
+                "variables. Use asyncio.to_thread, or contextvars.copy_context().run in the thread"
+            )
+    return None
 
 
 def root(segment: Segment) -> Scope:

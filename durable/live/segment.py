@@ -76,6 +76,8 @@ class Segment:
         """The trace context that the first record of this segment carries along; None once it is written."""
         self.attachments: dict[str, Any] = {}
         self._asked = {interrupt.id: interrupt for interrupt in asked}
+        self.decided_before = [interrupt.id for interrupt in asked if interrupt.status == "decided"]
+        """The interrupts that were decided when this segment began; one that is decided later wakes the execution."""
         self.receiving = threading.Lock()
         self._lock = threading.RLock()
         self._matching = Matching(self.replay, self._lock)
@@ -236,11 +238,6 @@ class Segment:
     def interrupt(self, interrupt_id: str) -> Interrupt | None:
         """The interrupt as it stood when this segment began; what is decided later is seen by the next one."""
         return self._asked.get(interrupt_id)
-
-    @property
-    def decided_before(self) -> list[str]:
-        """The interrupts that were decided when this segment began."""
-        return [interrupt.id for interrupt in self._asked.values() if interrupt.status == "decided"]
 
     def wait_for(
         self, interrupt: Interrupt | None = None, *, at: float | None = None, signal: str | None = None

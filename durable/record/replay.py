@@ -61,6 +61,8 @@ class Outcome:
     """Of a call that can be compensated: the arguments with which it began last."""
     interrupt: str | None = None
     interrupts: int = 0
+    subject: str | None = None
+    """The sha256 of the question that was asked last, as it was stored."""
     accepted: bool = False
     taken: bool = False
 
@@ -251,6 +253,7 @@ def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
         case InterruptOpened():
             outcome.interrupt = event.interrupt
             outcome.interrupts += 1
+            outcome.subject = event.subject
         case InterruptClosed():
             outcome.interrupt = None
             outcome.edited = record if event.decision == "edit" else outcome.edited

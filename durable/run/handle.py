@@ -103,9 +103,10 @@ class Handle:
             return journal.read(connection, self.id, self._runtime.load, after=after)
 
     def verify(self) -> int:
-        """Recompute the journal's digest chain and return its length. Raises JournalCorrupt."""
+        """Recompute the journal's digest chain and return its length. Raises JournalCorrupt, also for a missing end."""
+        epoch = self.execution().epoch
         with self._runtime.database.read() as connection:
-            return journal.verify(connection, self.id)[0]
+            return journal.verify(connection, self.id, epoch=epoch)[0]
 
     def interrupts(self) -> list[Interrupt]:
         """Return its interrupts, oldest first."""

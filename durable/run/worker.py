@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint import claims
+from durable.checkpoint import claims, stranded
 from durable.declare.ids import checked
-from durable.errors import ExecutionBusy, ExecutionClosed, StorageError
+from durable.errors import ExecutionBusy, ExecutionClosed, JournalCorrupt, StorageError
 from durable.live.owner import is_dead
 from durable.run.drive import drive
 from durable.run.open import load_segment
@@ -45,6 +45,7 @@ class Worker:
         self._driven: set[Segment] = set()
         self._free = threading.Semaphore(self.concurrency)
         self._wake = threading.Event()
+        self._sweep_at = 0.0
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop()``; then let running steps finish and give their executions back.
@@ -56,6 +57,7 @@ class Worker:
             while not self._stopping.is_set():
                 if not self._free.acquire(timeout=min(self.poll, STOP_SEEN)):
                     continue
+                self._wake_stranded()
                 segment = self._claim_quietly()
                 if segment is None:
                     self._free.release()
@@ -94,7 +96,30 @@ class Worker:
             claimed = db.transact(claim_next)
         except (ExecutionBusy, ExecutionClosed):
             return None
-        return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
+        try:
+            return None if claimed is None else load_segment(runtime, *claimed, claimed_at=claimed_at)
+        except JournalCorrupt:  # given up: the next one is looked for
+            return self.claim()
+
+    def wake_stranded(self) -> None:
+        """Wake executions whose rows contradict one another: decided, and suspended without a time."""
+        db, namespace = self.runtime.database, self.runtime.namespace
+        with db.read() as connection:
+            if not stranded.stranded(connection, namespace):
+                return
+        woken = db.transact(lambda connection: stranded.wake(connection, namespace, now=db.sync_clock(connection)))
+        for execution_id in woken:
+            log.warning("execution %s waited for an answer that it had; it goes on", execution_id)
+
+    def _wake_stranded(self) -> None:
+        now = self.runtime.clock.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + self.runtime.leases.owner.ttl
+        try:
+            self.wake_stranded()
+        except StorageError as exc:
+            log.warning("cannot look for stranded executions: %s", exc)
 
     def _claim_quietly(self) -> Segment | None:
         try:

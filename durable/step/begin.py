@@ -129,6 +129,8 @@ def _ready(placed: Placed, passed: Pass) -> Pending:
     elif _must_be_announced(placed):
         batch += Batch((started(placed, placed.arguments, attempt),))
     commit(placed.segment, batch)
+    if batch.records:  # its answer may have come late: whoever has claimed since then may run the call as well
+        placed.segment.runtime.leases.confirm(placed.segment)
     return _pending(placed, passed, attempt)
 
 

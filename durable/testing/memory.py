@@ -139,7 +139,7 @@ class MemoryProcess:
 
 
 class MemoryJournal:
-    """Keeps records in their order. A questions's row is kept in the inbox, as its statement would have it."""
+    """Keeps records in their order. The row of a question is kept in the inbox, as its statement would have it."""
 
     lost = False
 

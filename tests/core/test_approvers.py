@@ -233,6 +233,20 @@ def test_when_nobody_decides_after_that_either_the_call_is_rejected(world, gated
     assert world.effects == []
 
 
+def test_the_clock_escalates_whether_a_worker_is_there_or_not(world, gated):
+    _, asked = gated(ESCALATES)
+    later = world.process(later=HOUR + 1, roles={"carol": ["finance"]})
+    assert later.decide(asked.id, Decision.approve(), by="carol")
+    assert later.interrupt(asked.id).status == "decided"
+
+
+def test_after_the_second_time_nobody_decides(world, gated):
+    _, asked = gated(ESCALATES)
+    later = world.process(later=2 * HOUR + 1, roles={"carol": ["finance"]})
+    with pytest.raises(DecisionExpired):
+        later.decide(asked.id, Decision.approve(), by="carol")
+
+
 def test_a_worker_escalates_by_itself(world, gated):
     gated(ESCALATES)
     _, question = gated(ESCALATES, later=HOUR + 1, by_worker=True)

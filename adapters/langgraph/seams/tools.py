@@ -97,7 +97,7 @@ def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
 
 def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
     here, tool_call_id = scope(), options.get("tool_call_id")
-    if here is None or tool.name in here.body_of:
+    if here is None or here.runs(tool):
         return None
     agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
     arguments = visible(tool, tool_input)
@@ -105,6 +105,7 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed
         tool.name,
         getattr(tool, "func", None) or getattr(tool, "coroutine", None),
         own=policy_of(tool) or _of_metadata(tool),
+        object=tool,
         properties=tool.args,
         tags=tuple(tool.tags or ()),
     )

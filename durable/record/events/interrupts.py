@@ -27,6 +27,8 @@ class InterruptOpened(Called):
     """The id of the interrupt."""
     interrupt_kind: str | None = None
     """What is asked for: approval, question, choice, in_doubt or drift."""
+    subject: str | None = None
+    """The sha256 of the question as it is stored: what is shown to a person is compared with it."""
 
 
 @journaled

@@ -27,7 +27,7 @@ class Called(Event):
     effect: str | None = None
     """The effect that the policy of the call says it has."""
     kind: str | None = None
-    """The kind of the step: tool, model, agent, node, task or framework; absent for a plain step."""
+    """The kind of the step: tool, model, agent, node, task, function or framework; absent for a plain step."""
     branch: bool = False
     """True if the call was made in a branch of its scope, beside others."""
 
