@@ -115,7 +115,7 @@ class Policies:
         agent.process().runtime.recover()
         assert (agent.handle().status, agent.outside.counts()) == ("succeeded", {"pay 20 for A": 1})
 
-    def test_what_was_done_is_undone_by_another_process_when_a_waiting_execution_is_cancelled(self, desk: Making) -> None:
+    def test_what_was_done_is_undone_by_another_process_that_cancels(self, desk: Making) -> None:
         undone: list[str] = []
         agent = desk([PAY], [DEAR], [NOTE], policies=undoing(undone)).process()
         assert agent.run() is None
