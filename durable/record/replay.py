@@ -182,14 +182,14 @@ class Replay:
     def not_reached(self, decided: Collection[str]) -> Outcome | None:
         """Return a call that the code has ended without, though it may not be left: it began, or it was decided about.
 
-        ``decided`` are the interrupts that were. A scope that is done is replayed whole, so nothing in it comes by. Where
+        ``decided`` are the interrupts that were. A scope that is done is replayed whole: nothing in it comes by. Where
         the code runs from its beginning, it may not leave out an effect of its own line either.
         """
         for outcome in self.steps.values():
             waits = outcome.is_started or outcome.is_to_be_retried or outcome.interrupt in decided
-            if waits and not (outcome.taken or outcome.accepted) and effect_of(outcome.effect).changes_world:
-                if not self._is_inside_of_done(outcome.key):
-                    return outcome
+            is_due = waits and not (outcome.taken or outcome.accepted) and effect_of(outcome.effect).changes_world
+            if is_due and not self._is_inside_of_done(outcome.key):
+                return outcome
         return None if self.has_checkpoint else self.passed_over("")
 
     def _is_inside_of_done(self, key: str) -> bool:
