@@ -34,6 +34,7 @@ from durable.live.pacing import Pacing
 from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
+from durable.run.cancel import end_if_cancelled
 from durable.run.compensation import undo_earlier
 from durable.run.drive import drive
 from durable.run.function import function_app
@@ -251,7 +252,11 @@ class Runtime:
         if handle.status != "suspended":
             return False
         handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
-        return handle.status == "cancelled"
+        if handle.status != "suspended":
+            return handle.status == "cancelled"
+        # something in it is in doubt, which new input does not answer
+        self.database.transact(lambda connection: executions.leave_thread(connection, waiting))
+        return True
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.
@@ -339,7 +344,10 @@ class Runtime:
         InterruptNotFound, NotEncodable.
         """
         answer = decide.Given(by, comment, arguments_hash)
-        return decide.decide(self, interrupt_id, decision, answer)
+        decided = decide.decide(self, interrupt_id, decision, answer)
+        if decided:
+            end_if_cancelled(self, self.interrupt(interrupt_id).execution_id)
+        return decided
 
     def delegate(self, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:
         """Hand the decision of one person to another: ``to`` may decide then, and ``by`` no more.
