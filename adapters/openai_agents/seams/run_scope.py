@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.run_state import RunState
 
+from durable.adapters.openai_agents.state import session_diff
 from durable.declare.policy import READ
 from durable.errors import Unsupported
 from durable.live.scope import Scope, running, within
@@ -58,6 +59,7 @@ async def path_of_run(here: Scope, agent: Any, given: Any) -> str:
     path = here.path if _own.get() else await _sub_run(here, agent, given)
     if isinstance(given, RunState):
         await _pass_answers(here, path, len(given._model_responses))
+        session_diff.pass_state(replace(here, path=path), given)
     return path
 
 
