@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from durable.checkpoint import claims, executions, migrations
@@ -15,8 +14,8 @@ from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal.writer import Writer
 from durable.checkpoint.state import blobs
 from durable.declare.ids import checked, new_id
-from durable.declare.policies import Policies
 from durable.declare.policy import checked_on_repeat
+from durable.declare.policy_source import policies_of
 from durable.errors import (
     ExecutionClosed,
     InvalidConfiguration,
@@ -47,6 +46,7 @@ from durable.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from durable.checkpoint.records import Execution, Interrupt
     from durable.declare.budget import Budget
@@ -408,12 +408,3 @@ def _was_undone(handle: Handle) -> bool:
     """Return True if an execution has failed, and what it had done was undone."""
     failed = unpack_if(handle.history()[-1], Failed)
     return failed is not None and failed.compensated is not None
-
-
-def policies_of(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
-    """Return the policies of a mapping or of a file. Raises InvalidConfiguration."""
-    if not isinstance(given, (str, Path)):
-        return Policies(given or {}).checked()
-    from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file
-
-    return read(Path(given))

@@ -107,5 +107,5 @@ def _effect(execution_id: str, outcome: Outcome, last: Record) -> Effect:
         last.at,
         outcome.result if outcome.is_done else None,
         outcome.edited,
-        outcome.given,
+        outcome.begun_with,
     )

@@ -113,11 +113,11 @@ def left(replay: Replay) -> list[Outcome]:
     done = [
         outcome
         for outcome in replay.steps.values()
-        if outcome.given is not None
+        if outcome.begun_with is not None
         and (outcome.is_done or outcome.is_started or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
-        and outcome.given.seq > replay.forked_at  # what was copied is the other execution's to undo
+        and outcome.begun_with.seq > replay.forked_at  # what was copied is the other execution's to undo
     ]
     return sorted(done, key=completed, reverse=True)
 
@@ -150,7 +150,7 @@ def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
 
 def _undoing(outcome: Outcome) -> str | None:
     """Return the name of the function that undoes this call, as it was when the call began."""
-    started = unpack_if(outcome.given, StepStarted)
+    started = unpack_if(outcome.begun_with, StepStarted)
     return None if started is None else started.compensate
 
 
@@ -191,9 +191,9 @@ def run(segment: Segment) -> list[str]:
 
 def _happened(segment: Segment, outcome: Outcome) -> bool:
     """True if a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
-    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+    assert outcome.begun_with is not None  # noqa: S101 - it is in ``left``
     policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
-    call = Call(outcome.name, arguments=outcome.given.value(), policy=policy, scope=root(segment))
+    call = Call(outcome.name, arguments=outcome.begun_with.value(), policy=policy, scope=root(segment))
     placed = Placed(call, outcome.arguments_hash, outcome)
     verdict = doubt.inquire(placed)
     if isinstance(verdict, Pass):
@@ -209,12 +209,12 @@ def undo_earlier(scope: Scope, outcome: Outcome, effect: Effect) -> None:
 
     Raises what the compensation raises, LookupError if no function is declared here, Suspended.
     """
-    earlier = replace(outcome, name=effect.name, given=effect.given, result=effect.result)
+    earlier = replace(outcome, name=effect.name, begun_with=effect.given, result=effect.result)
     _undo(scope.segment, earlier, step=UNDO)
 
 
 def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
-    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+    assert outcome.begun_with is not None  # noqa: S101 - it is in ``left``
     assert outcome.result is not None  # noqa: S101 - it is done
     policy = known_to(segment.runtime, outcome)
     if policy is None or policy.compensate is None:
@@ -228,7 +228,7 @@ def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
     if lost is not None:
         raise lost
     result = outcome.result.value()
-    given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
+    given = {"arguments": outcome.begun_with.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
     call = Call(
         f"compensate:{outcome.name}",

@@ -6,7 +6,7 @@ whether it happened. The question stays in the inbox, and its answer in the hist
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from durable.declare.effects import effect_of
 from durable.inbox.ask import Answer, Unanswered, asked, question, standing
@@ -15,6 +15,8 @@ from durable.inbox.kinds import IN_DOUBT
 from durable.record.events import Called, InterruptClosed, StepDone, StepFailed, unpack_if
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable.live.segment import Segment
     from durable.record.replay import Outcome
 
@@ -27,10 +29,14 @@ def remain(segment: Segment) -> bool:
             is_open |= _is_left_open(segment, outcome)
         elif _is_doubtful(segment, outcome):
             subject = {"tool": outcome.name, "question": f"did {outcome.name} happen?"}
-            about = {"tool": outcome.name, "arguments_hash": outcome.arguments_hash, "about": _about(outcome)}
-            commit(segment, question(segment, outcome, IN_DOUBT, subject, **about))
+            commit(segment, _asked_again(segment, outcome, subject))
             is_open = True
     return is_open
+
+
+def _asked_again(segment: Segment, outcome: Outcome, subject: Mapping[str, Any]) -> Batch:
+    about, hashed = _about(outcome), outcome.arguments_hash
+    return question(segment, outcome, IN_DOUBT, subject, tool=outcome.name, arguments_hash=hashed, about=about)
 
 
 def _is_left_open(segment: Segment, outcome: Outcome) -> bool:

@@ -1,4 +1,4 @@
-"""What the journal says of questions to people: that one was asked, and how it ended."""
+"""Events about questions to people: that one was asked, and how it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @journaled
 class InterruptOpened(Called):
-    """A person is asked, at the step of the record."""
+    """Records that a person is asked, at the step of the record."""
 
     KIND: ClassVar[Kind] = "interrupt_opened"
 
@@ -33,7 +33,7 @@ class InterruptOpened(Called):
 
 @journaled
 class InterruptClosed(Event):
-    """The question is answered, or withdrawn; the answer's value, where it has one, is the value."""
+    """Records that a question was answered or withdrawn. If the answer has a value, it is the record's value."""
 
     KIND: ClassVar[Kind] = "interrupt_closed"
 
