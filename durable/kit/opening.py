@@ -52,16 +52,18 @@ def register(  # noqa: PLR0913 - what a process has to know of a wrapped agent
     version: str | None = None,
     types: Iterable[type] = (),
     on_suspended: str = "supersede",
+    accepts: Callable[[Any, str], Any] | None = None,
 ) -> None:
     """Let workers of this runtime drive a wrapped agent by ``run(segment)``, and rebuild its types from storage.
 
-    Raises InvalidConfiguration for an ``on_suspended`` that is neither "supersede" nor "refuse".
+    ``accepts`` is the app's. Raises InvalidConfiguration for an ``on_suspended`` that is neither "supersede" nor
+    "refuse".
     """
     if on_suspended not in {"supersede", "refuse"}:
         msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
         raise InvalidConfiguration(msg)
     runtime.register_types(types)
-    runtime.register(App(name, run, version))
+    runtime.register(App(name, run, version, accepts))
 
 
 def start(runtime: Runtime, call: Invocation) -> Execution:

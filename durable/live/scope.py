@@ -37,7 +37,8 @@ class Scope:
     """A place in an execution.
 
     ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
-    and the task in which the place was entered; code that runs here in another one is a branch of it.
+    and the task in which the place was entered; code that runs here in another one is a branch of it. ``is_plain`` is
+    the body of a plain function that a framework calls on its event loop: it cannot await what it calls.
     """
 
     segment: Segment
@@ -46,6 +47,7 @@ class Scope:
     body_of: frozenset[str] = frozenset()
     inside: tuple[str, ...] = ()
     in_transaction: bool = False
+    is_plain: bool = False
     line: object = field(default_factory=running, compare=False, repr=False)
 
     @property

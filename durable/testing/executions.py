@@ -109,7 +109,11 @@ class Executions:
 
     @pytest.mark.parametrize(
         ("answer", "record"),
-        [(Decision.happened("paid"), "step_done"), (Decision.did_not_happen(), "step_failed"), (Decision.cancel(), None)],
+        [
+            (Decision.happened("paid"), "step_done"),
+            (Decision.did_not_happen(), "step_failed"),
+            (Decision.cancel(), None),
+        ],
         ids=["happened", "did not", "cancel"],
     )
     def test_a_doubt_outlives_new_words_and_a_cancellation(

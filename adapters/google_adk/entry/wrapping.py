@@ -70,5 +70,13 @@ def durable_runner(
     services.setdefault("artifact_service", DurableArtifactService(runtime))
     runner = DurableRunner(app=resumable, session_service=DurableSessionService(runtime), **services)
     runner.runtime, runner.name, runner.on_suspended = runtime, name or adk_app.name, on_suspended
-    register(runtime, runner.name, runner.run_segment, version=version, types=TYPES, on_suspended=on_suspended)
+    register(
+        runtime,
+        runner.name,
+        runner.run_segment,
+        version=version,
+        types=TYPES,
+        on_suspended=on_suspended,
+        accepts=runner.accepts,
+    )
     return runner

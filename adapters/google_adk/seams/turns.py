@@ -78,7 +78,9 @@ class OwnTurn:
         events, path = self.inner._get_events(**which), self.inner.node_path
         if path:
             turn = {event.id for event in turn_of(self.segment, _of(events, self.inner.invocation_id), path)}
-            events = [event for event in events if event.author == "user" or not event.node_info.path or event.id in turn]
+            events = [
+                event for event in events if event.author == "user" or not event.node_info.path or event.id in turn
+            ]
         return [event for event in events if event.content]
 
 
