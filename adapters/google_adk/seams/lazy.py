@@ -14,5 +14,7 @@ def loaded(module: str, attribute: str) -> Any:
     """
     if module not in sys.modules:
         return None
+    if getattr(sys.modules[module], "__spec__", None) is None:  # no import has made it, and ADK could not use it
+        del sys.modules[module]
     whole = importlib.import_module(module)
     return whole if hasattr(whole, attribute) else None
