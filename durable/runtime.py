@@ -216,6 +216,8 @@ class Runtime:
         InvalidId, NotEncodable.
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
+        if name in self._apps and (accepts := self._apps[name].accepts) is not None:
+            input = accepts(input, execution_id)  # noqa: A001 - the fixed public name
         now = self.database.clock()
         begun = self.telemetry.begin(checked(name, "the app's name"), execution_id, self.namespace)
         encoded = self.codec.encode(input, what="the input")
