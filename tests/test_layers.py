@@ -26,7 +26,7 @@ FLOORS = {
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),
-        ("claims", "inbox", "pace", "stranded"),
+        ("claims", "forks", "inbox", "pace", "stranded"),
         ("health",),
     ),
     "durable": (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.records import Execution
     from durable.live.segment import Segment
+    from durable.run.branch import Branch, Carried
     from durable.runtime import Runtime
 
 _FAILED = frozenset({"failed", "dead"})
@@ -52,8 +53,11 @@ def register(  # noqa: PLR0913 - what a process has to know of a wrapped agent
     version: str | None = None,
     types: Iterable[type] = (),
     on_suspended: str = "supersede",
+    forked: Callable[[Branch], Carried] | None = None,
 ) -> None:
     """Let workers of this runtime drive a wrapped agent by ``run(segment)``, and rebuild its types from storage.
+
+    ``forked`` says what goes with a fork.
 
     Raises InvalidConfiguration for an ``on_suspended`` that is neither "supersede" nor "refuse".
     """
@@ -61,7 +65,7 @@ def register(  # noqa: PLR0913 - what a process has to know of a wrapped agent
         msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
         raise InvalidConfiguration(msg)
     runtime.register_types(types)
-    runtime.register(App(name, run, version))
+    runtime.register(App(name, run, version, forked))
 
 
 def start(runtime: Runtime, call: Invocation) -> Execution:

@@ -228,6 +228,11 @@ class Segment:
         with self._lock:
             return self.replay.passed_over(scope)
 
+    def not_reached(self) -> Outcome | None:
+        """Return a recorded call that has to come by before the execution may succeed, and has not; None if all did."""
+        with self._lock:
+            return self.replay.not_reached(self.decided_before)
+
     def rewind(self, scope: str) -> None:
         """A scope is entered (again): its steps come by from the first on."""
         with self._lock:

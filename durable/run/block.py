@@ -114,6 +114,8 @@ def enter(runtime: Process, execution: Execution) -> tuple[Segment, bool]:
     if error is None and not is_poisoned(segment):
         return segment, False
     close(segment, None, error)
+    if segment.left_as == "suspended" and isinstance(error, Cancelled):  # something in it is in doubt
+        raise ExecutionCancelled(execution.id, error.reason)
     return enter(runtime, Handle(runtime, execution.id).execution())
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.adk.agents.llm_agent import LlmAgent
+from google.adk.events._rewind_events import _apply_rewinds
 from google.adk.events.event import Event
 from google.adk.runners import Runner
 from google.genai import types
@@ -24,14 +25,16 @@ from durable.adapters.google_adk.seams.nodes import hook_nodes
 from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
+from durable.adapters.google_adk.seams.turns import hook_turns
 from durable.errors import InvalidDecision, Suspended, Unsupported
 from durable.kit import Invocation, driving, each_within, opened, take_answers
+from durable.live.past import go_back
 from durable.live.scope import root, within
 from durable.live.scope import segment as segment_here
 from durable.run.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.run_config import RunConfig
@@ -122,6 +125,7 @@ class DurableRunner(Runner):
             if call.answers:
                 msg = "the input of an execution begins an invocation: a function response in it answers nothing"
                 raise InvalidDecision(msg)
+            await self.runtime.database.surely_on_journal_thread(go_back, segment, taken_back(events))
             return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
         answer = responses(segment, pending(events, invocation_id))
         return {"invocation_id": invocation_id, "new_message": answer}
@@ -157,11 +161,18 @@ class DurableRunner(Runner):
         return [event for event in session.events if event.invocation_id == execution.id and event.author != "user"]
 
 
+def taken_back(events: Sequence[Event]) -> list[tuple[str, int]]:
+    """Return the invocations that a rewind of the session has taken back, as executions of which nothing counts."""
+    left = {event.invocation_id for event in _apply_rewinds(list(events))}
+    return [(name, 0) for name in dict.fromkeys(event.invocation_id for event in events) if name not in left]
+
+
 def hook_all() -> None:
     """Put all seams in place; again before each run, for parts of ADK that were loaded meanwhile."""
     hook_models()
     hook_tools()
     hook_nodes()
+    hook_turns()
 
 
 def _output(event: Event, before: Any) -> Any:

@@ -111,7 +111,7 @@ class Responses:
         if response.partial:
             self.heard = True
             return [response]
-        self._whole.append(response)
+        self._whole.append(response.model_copy(deep=True))  # calls are given ids; a model may keep its answer
         return []
 
     def whole(self) -> list[dict[str, Any]]:

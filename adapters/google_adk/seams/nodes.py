@@ -22,7 +22,7 @@ from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
-from durable.declare.signature import policy_of
+from durable.declare.signature import plain, policy_of
 from durable.errors import Suspended
 from durable.kit import hook, others_first
 from durable.live.scope import scope
@@ -84,7 +84,7 @@ def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> Pla
         policy=declared or ToolPolicy(),
         identity=f"node:{ctx.node_path}{attempt}",
         kind=NODE if is_scope else FUNCTION,
-        aliases=(str(getattr(function, "__name__", node.name)),),
+        bodies=(node, plain(function)),
         control_flow=(NotOver,) if is_scope else (),
         scope=here,
     )

@@ -102,7 +102,7 @@ def hook_class(cls: type[BaseTool]) -> None:
 def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def durable_run(self: BaseTool, *, args: dict[str, Any], tool_context: ToolContext) -> Any:
         here = scope()
-        if here is None or self.name in here.body_of or self._defers_response:
+        if here is None or here.runs(self) or self._defers_response:
             return await run(self, args=args, tool_context=tool_context)
         return await _as_step(functools.partial(run, self), self, args, tool_context)
 
@@ -123,7 +123,7 @@ async def _as_step(
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
         # an agent as a tool is a place for steps: a tool in it may have its name
-        inner = within(replace(pending.scope(), body_of=frozenset())) if pending.call.kind.is_scope else nullcontext()
+        inner = within(replace(pending.scope(), bodies=())) if pending.call.kind.is_scope else nullcontext()
         with inner:
             result = await run(args=arguments_of(pending, args), tool_context=context)
         _refuse_credentials(tool, context)
@@ -153,7 +153,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     is_place = _is_place(tool)
     function = getattr(tool, "func", None)
     own = policy_of(tool) or policy_of(function) or _default(tool)
-    about = Tool(tool.name, function, own, hidden=getattr(tool, "_ignore_params", ()))
+    about = Tool(tool.name, function, own, object=tool, hidden=getattr(tool, "_ignore_params", ()))
     call = tool_call(
         here,
         about,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents.entry.agent import DurableAgent
+from durable.adapters.openai_agents.entry.forked import forked
 from durable.adapters.openai_agents.entry.graph import check_agents
 from durable.adapters.openai_agents.entry.runner_hook import hook_runs
 from durable.adapters.openai_agents.entry.types import types_of
@@ -50,7 +51,9 @@ def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
     hook_sdk()
     durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
     types = (*FRAMEWORK_TYPES, AgentCall, *types_of(agent))
-    register(runtime, durable.name, durable.work, version=version, types=types, on_suspended=on_suspended)
+    register(
+        runtime, durable.name, durable.work, version=version, types=types, on_suspended=on_suspended, forked=forked
+    )
     return durable
 
 

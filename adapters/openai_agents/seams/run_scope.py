@@ -69,7 +69,7 @@ def place_of_run(here: Scope, path: str) -> Iterator[bool]:
     own = _own.get()
     tokens = _own.set(False), _guardrails.set(Counter())
     try:
-        with within(replace(here, path=path, body_of=frozenset(), line=running())):
+        with within(replace(here, path=path, bodies=(), line=running())):
             yield own
     finally:
         _own.reset(tokens[0])
@@ -118,7 +118,7 @@ def place_of_guardrail(here: Scope, name: str, tool_call_id: str | None = None) 
         number = counts[prefix]
     token = _own.set(False)
     try:
-        with within(replace(here, path=f"{prefix}:{number}", body_of=frozenset(), line=running())):
+        with within(replace(here, path=f"{prefix}:{number}", bodies=(), line=running())):
             yield
     finally:
         _own.reset(token)

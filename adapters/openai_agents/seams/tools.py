@@ -182,7 +182,7 @@ async def _agent(
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed
         arguments = arguments if passed[_ENTERED] is None else json.dumps(passed[_ENTERED])
-    below = replace(here, path=key_of(here, context.tool_call_id), body_of=frozenset(), line=running())
+    below = replace(here, path=key_of(here, context.tool_call_id), bodies=(), line=running())
     with within(below), own_run():
         return await run(context, arguments)
 
