@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable.declare.ids import new_id
-from durable.errors import InvalidConfiguration, ThreadBusy
+from durable.errors import ExecutionClosed, InvalidConfiguration, ThreadBusy
 from durable.kit.driving import Drive
 from durable.live.owner import is_dead
 from durable.run.app import App
@@ -82,7 +82,18 @@ def start(runtime: Runtime, call: Invocation) -> Execution:
         same_input = execution.input_digest == runtime.codec.fingerprint(call.input)
         if call.execution_id is not None or not same_input or not _is_abandoned(execution):
             raise
-    return execution
+    return _taken_up(runtime, execution)
+
+
+def _taken_up(runtime: Runtime, execution: Execution) -> Execution:
+    """Open an execution again that failed by something that passes: the caller calls again to go on."""
+    if execution.status != "failed" or not (execution.error or {}).get("transient"):
+        return execution
+    try:
+        runtime.reopen(execution.id)
+    except ExecutionClosed:  # what it had done was undone
+        return execution
+    return runtime.get(execution.id).execution()
 
 
 def _is_abandoned(execution: Execution) -> bool:

@@ -13,6 +13,7 @@ from durable.adapters.openai_agents.seams.approvals import hook_approvals
 from durable.adapters.openai_agents.seams.approvals_policy import hook_gates
 from durable.adapters.openai_agents.seams.guardrails import hook_guardrails
 from durable.adapters.openai_agents.seams.local_tool_steps import hook_executors
+from durable.adapters.openai_agents.seams.mcp_tools import hook_mcp
 from durable.adapters.openai_agents.seams.models import hook_models
 from durable.adapters.openai_agents.seams.results import FRAMEWORK_TYPES
 from durable.adapters.openai_agents.seams.tools import hook_tools
@@ -76,4 +77,5 @@ def hook_sdk() -> None:
     hook_approvals()
     hook_tools()
     hook_executors()
+    hook_mcp()
     hook_guardrails()

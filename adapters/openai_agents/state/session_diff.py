@@ -39,15 +39,14 @@ def unwritten(place: Scope, items: Sequence[Any]) -> list[Any]:
 def pass_state(place: Scope, state: RunState[Any]) -> None:
     """A run goes on from a state: what the state says was written does not come by again.
 
-    The same answer said again later is another one then, whatever its id. A write that failed is looked up in the
-    session as it is now.
+    The same answer said again later is another one then, whatever its id. The session is read as it is now: the SDK
+    looks there for what it has written, and its model sees the state.
     """
     known = _not_come_by(place)
     for one in prints(place, _written(state)):
         known[one] = max(0, known[one] - 1)
-    if state._pending_session_write is not None:
-        for read in place.segment.replay.numbered.get(f"{place.path}/{READS}".lstrip("/"), []):
-            read.taken = True
+    for read in place.segment.replay.numbered.get(f"{place.path}/{READS}".lstrip("/"), []):
+        read.taken = True
 
 
 def _not_come_by(place: Scope) -> Counter[str]:
