@@ -102,7 +102,11 @@ class DurableRunner(Runner):
         hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
-        place = {"app_name": self.app_name, "user_id": call.user_id, "session_id": call.session_id}
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
         if call.session_id == segment.execution.id and not await surely(partial(self.session_service.has, **place)):
             with within(root(segment)):
                 await self.session_service.create_session(**place)
@@ -155,7 +159,11 @@ class DurableRunner(Runner):
     def accepts(self, given: Any, execution_id: str) -> Any:
         """Return the input of an execution as it is stored. Raises Unsupported, SessionNotFoundError. Blocks."""
         call = AdkCall.accepted(given, execution_id)
-        place = {"app_name": self.app_name, "user_id": call.user_id, "session_id": call.session_id}
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
         if not (isinstance(given, str) or self.auto_create_session or self.session_service.has(**place)):
             raise SessionNotFoundError(self._format_session_not_found_message(call.session_id))
         return call if isinstance(given, str) else given
