@@ -33,7 +33,7 @@ from durable.checkpoint.state import blobs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Update
 
     from durable.checkpoint.database import Database
 
@@ -75,6 +75,16 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
     thread has another open execution.
     """
     now = db.sync_clock(connection)
+    if not insert_row(db, connection, new, now=now):
+        refuse_other(connection, new)
+        return False
+    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
+    connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
+    return True
+
+
+def insert_row(db: Database, connection: Connection, new: NewExecution, *, now: float, epoch: int = 0) -> bool:
+    """Insert the row of a new execution; False if its id, or its thread, is taken."""
     stored, keep = blobs.stash(db, new.input)
     row = {
         "id": new.id,
@@ -93,22 +103,21 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
         "correlation_id": new.correlation_id,
         "tags": json.dumps(dict(new.tags or {})),
         "traceparent": new.traceparent,
+        "epoch": epoch,
         "created_at": now,
     }
     if connection.execute(db.insert_or_ignore(T), row).rowcount != 1:
-        _refuse_other(connection, new)
         return False
     if keep is not None:
         keep(connection)
-    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
-    connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
     return True
 
 
-_SAME = select(C.namespace, C.app, C.thread, C.input_digest).where(C.id == bindparam("of"))
+_SAME = select(C.namespace, C.app, C.thread, C.input_digest, C.cancel_reason).where(C.id == bindparam("of"))
 
 
-def _refuse_other(connection: Connection, new: NewExecution) -> None:
+def refuse_other(connection: Connection, new: NewExecution) -> None:
+    """Raise ExecutionConflict or ThreadBusy if what is there under this id, or on this thread, is not this one."""
     same = connection.execute(_SAME, {"of": new.id}).first()
     if same is None:
         busy = connection.execute(
@@ -120,7 +129,9 @@ def _refuse_other(connection: Connection, new: NewExecution) -> None:
             msg = f"thread {new.thread!r} was let go at this very moment; try again"
             raise DatabaseBusy(msg)
         raise ThreadBusy(str(new.thread), busy.id, busy.status)
-    for field, value in (("namespace", new.namespace), ("app", new.app), ("thread", new.thread)):
+    superseded = same.thread is None and same.cancel_reason is not None
+    thread = None if superseded else new.thread
+    for field, value in (("namespace", new.namespace), ("app", new.app), ("thread", thread)):
         if getattr(same, field) != value:
             raise ExecutionConflict(new.id, field)
     if same.input_digest != new.input_digest:
@@ -184,12 +195,13 @@ def open_on_thread(
     return None if row is None else _execution(row, load)
 
 
+_ANSWERED = exists().where(
+    schema.interrupts.c.execution_id == bindparam("of"),
+    schema.interrupts.c.status == "decided",
+    schema.interrupts.c.id.not_in(bindparam("seen", expanding=True)),
+)
 _COME = or_(
-    exists().where(
-        schema.interrupts.c.execution_id == bindparam("of"),
-        schema.interrupts.c.status == "decided",
-        schema.interrupts.c.id.not_in(bindparam("seen", expanding=True)),
-    ),
+    _ANSWERED,
     exists().where(
         schema.signals.c.execution_id == bindparam("of"),
         schema.signals.c.name.in_(bindparam("signals", expanding=True)),
@@ -197,16 +209,22 @@ _COME = or_(
     ),
     C.cancel_reason.isnot(None),
 )
-_SUSPEND = (
-    update(T)
-    .where(C.id == bindparam("of"))
-    .values(
-        status=case((_COME, "pending"), else_="suspended"),
-        run_after=case((_COME, bindparam("now", type_=Double)), else_=bindparam("wake_at", type_=Double)),
-        attempts=0,
-        waits_for=bindparam("names"),
+
+
+def _suspending(come: ColumnElement[bool]) -> Update:
+    return (
+        update(T)
+        .where(C.id == bindparam("of"))
+        .values(
+            status=case((come, "pending"), else_="suspended"),
+            run_after=case((come, bindparam("now", type_=Double)), else_=bindparam("wake_at", type_=Double)),
+            attempts=0,
+            waits_for=bindparam("names"),
+        )
     )
-)
+
+
+_SUSPEND, _SUSPEND_CANCELLED = _suspending(_COME), _suspending(_ANSWERED)
 
 
 def suspend(  # noqa: PLR0913 - what it waits for
@@ -218,16 +236,27 @@ def suspend(  # noqa: PLR0913 - what it waits for
     signals: Sequence[str],
     seen: Sequence[str] = (),
     now: float,
+    cancelled: bool = False,
 ) -> None:
     """Let go of an execution that waits. What came in while it was being let go makes it pending at once.
 
-    ``seen`` are decided interrupts that this segment knew about but did not reach.
+    ``seen`` are decided interrupts that this segment knew about but did not reach. One that is ``cancelled`` waits for
+    nothing but the answers to its questions.
     """
     _owned(connection, execution_id, epoch, {"lease_owner": None, "lease_expires_at": None})
     # a second statement: the first took the row's lock, so this one sees what whoever held it before has committed
+    waiting = {"of": execution_id, "seen": tuple(seen), "now": now, "wake_at": wake_at}
+    if cancelled:
+        connection.execute(_SUSPEND_CANCELLED, {**waiting, "names": None})
+        return
     names = json.dumps(list(signals)) if signals else None
-    come = {"seen": tuple(seen), "signals": tuple(signals)}
-    connection.execute(_SUSPEND, {"of": execution_id, **come, "now": now, "wake_at": wake_at, "names": names})
+    connection.execute(_SUSPEND, {**waiting, "signals": tuple(signals), "names": names})
+
+
+def leave_thread(connection: Connection, execution_id: str) -> None:
+    """Free the thread of an execution that is cancelled and waits for answers only; its journal still names it."""
+    superseded = update(T).where(C.id == execution_id, C.status == "suspended", C.cancel_reason.isnot(None))
+    connection.execute(superseded.values(thread=None))
 
 
 def release(connection: Connection, execution_id: str, epoch: int, *, run_after: float, blameless: bool = True) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from durable.checkpoint import claims, executions, migrations
@@ -15,7 +14,8 @@ from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal.writer import Writer
 from durable.checkpoint.state import blobs
 from durable.declare.ids import checked, new_id
-from durable.declare.policies import Policies
+from durable.declare.policy import checked_on_repeat
+from durable.declare.policy_source import policies_of
 from durable.errors import (
     ExecutionClosed,
     InvalidConfiguration,
@@ -33,6 +33,8 @@ from durable.live.pacing import Pacing
 from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
+from durable.run.cancel import end_if_cancelled
+from durable.run.compensation import undo_earlier
 from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
@@ -44,11 +46,15 @@ from durable.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from durable.checkpoint.records import Execution, Interrupt
     from durable.declare.budget import Budget
-    from durable.declare.policy import ToolPolicy
+    from durable.declare.policy import OnRepeat, ToolPolicy
     from durable.inbox.decision import Decision
+    from durable.live.scope import Scope
+    from durable.record.earlier import Effect
+    from durable.record.replay import Outcome
     from durable.run.app import App
     from durable.secrets.resolvers import Sources
 
@@ -78,7 +84,9 @@ class Runtime:
     see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
     directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
     worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
-    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``.
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``. ``on_repeat``
+    says what becomes of an effect that an execution which has gone back would make once more, where its tool's policy
+    does not: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -97,6 +105,7 @@ class Runtime:
         lease: float = 30.0,
         max_attempts: int = 10,
         compensate: bool = False,
+        on_repeat: OnRepeat = "ask",
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -112,6 +121,7 @@ class Runtime:
         self._roles = roles
         self.max_attempts = max_attempts
         self.compensate = compensate
+        self.on_repeat = checked_on_repeat(on_repeat)
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -208,6 +218,8 @@ class Runtime:
         InvalidId, NotEncodable.
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
+        if name in self._apps and (accepts := self._apps[name].accepts) is not None:
+            input = accepts(input, execution_id)  # noqa: A001 - the fixed public name
         now = self.database.clock()
         begun = self.telemetry.begin(checked(name, "the app's name"), execution_id, self.namespace)
         encoded = self.codec.encode(input, what="the input")
@@ -244,7 +256,11 @@ class Runtime:
         if handle.status != "suspended":
             return False
         handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
-        return handle.status == "cancelled"
+        if handle.status != "suspended":
+            return handle.status == "cancelled"
+        # something in it is in doubt, which new input does not answer
+        self.database.transact(lambda connection: executions.leave_thread(connection, waiting))
+        return True
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.
@@ -332,7 +348,10 @@ class Runtime:
         InterruptNotFound, NotEncodable.
         """
         answer = decide.Given(by, comment, arguments_hash)
-        return decide.decide(self, interrupt_id, decision, answer)
+        decided = decide.decide(self, interrupt_id, decision, answer)
+        if decided:
+            end_if_cancelled(self, self.interrupt(interrupt_id).execution_id)
+        return decided
 
     def delegate(self, interrupt_id: str, *, to: str, by: str, comment: str | None = None) -> None:
         """Hand the decision of one person to another: ``to`` may decide then, and ``by`` no more.
@@ -359,6 +378,10 @@ class Runtime:
         now = self.database.clock()
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, execution.status, "retry")
+
+    def undo(self, scope: Scope, outcome: Outcome, effect: Effect) -> None:
+        """See ``durable.run.compensation.undo_earlier``."""
+        undo_earlier(scope, outcome, effect)
 
     def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
         """Return a worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
@@ -397,12 +420,3 @@ def _was_undone(handle: Handle) -> bool:
     """True if an execution has failed, and what it had done was undone."""
     failed = unpack_if(handle.history()[-1], Failed)
     return failed is not None and failed.compensated is not None
-
-
-def policies_of(source: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
-    """Return the policies of a mapping or of a file. Raises InvalidConfiguration."""
-    if not isinstance(source, (str, Path)):
-        return Policies(source or {}).checked()
-    from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file
-
-    return read(Path(source))

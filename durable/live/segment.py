@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.state import blobs
-from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
+from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, StorageError, Suspended
 from durable.live.tool_context import ToolContext
 from durable.record.events import InterruptClosed
 from durable.record.matching import Matching
@@ -168,6 +168,9 @@ class Segment:
         except LeaseLost as lost:
             self.overtaken = lost  # code in between may swallow it
             raise
+        except StorageError as failed:
+            self.stop(failed)  # nobody knows what is on record: no further effect may start
+            raise
 
     def _stashed(self, records: Iterable[NewRecord], keeps: list[Callable[[Any], object]]) -> list[NewRecord]:
         redactor = self.runtime.secrets.redactor
@@ -224,6 +227,11 @@ class Segment:
         """Return the first recorded effect in this scope that the code has skipped; None if there is none."""
         with self._lock:
             return self.replay.passed_over(scope)
+
+    def not_reached(self) -> Outcome | None:
+        """Return a recorded call that has to come by before the execution may succeed, and has not; None if all did."""
+        with self._lock:
+            return self.replay.not_reached(self.decided_before)
 
     def rewind(self, scope: str) -> None:
         """Begin a scope (again): calls may take the records of its steps from the first on."""

@@ -62,6 +62,11 @@ def mark(error: BaseException, step_key: str) -> None:
             return  # an exception with slots: the history then lacks the step, nothing else
 
 
+def is_outcome(error: BaseException) -> bool:
+    """Return True if this exception itself is what a step came to."""
+    return hasattr(error, _AT)
+
+
 def origin(error: BaseException | None) -> str | None:
     """Return the key of the step that raised this exception, or the one that caused it; None if no step did."""
     visited: set[int] = set()

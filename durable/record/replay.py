@@ -21,9 +21,12 @@ from durable.record.events import (
     Claimed,
     Compensating,
     Failed,
+    Forked,
+    GoesBack,
     InterruptClosed,
     InterruptOpened,
     LetGo,
+    Repeated,
     StepRetry,
     StepStarted,
     Succeeded,
@@ -34,7 +37,7 @@ from durable.record.events import (
 from durable.record.progress import FORGOTTEN, after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from durable.checkpoint.records import Record
     from durable.record.events import Event, PlannedEnding
@@ -65,6 +68,10 @@ class Outcome:
     """The sha256 of the question that was asked last, as it was stored."""
     accepted: bool = False
     taken: bool = False
+    repeats: tuple[str, str] | None = None
+    """Of a call after going back: the execution and the step whose effect it would make once more."""
+    repeated: str = ""
+    """What was settled about that: reuse, again or undo."""
 
     @property
     def is_new(self) -> bool:
@@ -123,6 +130,10 @@ class Replay:
     ending: PlannedEnding | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
+    origins: list[tuple[str, int]] = field(default_factory=list)
+    """Executions that this one has gone back behind, each with the seq up to which it still counts."""
+    forked_at: int = 0
+    """The seq up to which these records are copies of another execution's."""
     _first: dict[str, int] = field(default_factory=dict)
     _lines: dict[str, list[Outcome]] = field(default_factory=dict)
     _trees: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -179,6 +190,23 @@ class Replay:
                 return outcome
         return None
 
+    def not_reached(self, decided: Collection[str]) -> Outcome | None:
+        """Return a call that the code has ended without, though it may not be left: it began, or it was decided about.
+
+        ``decided`` are the interrupts that were. A scope that is done is replayed whole, so nothing in it comes by.
+        Where the code runs from its beginning, it may not leave out an effect of its own line either.
+        """
+        for outcome in self.steps.values():
+            waits = outcome.is_started or outcome.is_to_be_retried or outcome.interrupt in decided
+            has_come_by = outcome.taken or outcome.accepted or not effect_of(outcome.effect).changes_world
+            if waits and not has_come_by and not self._is_inside_of_done(outcome.key):
+                return outcome
+        return None if self.has_checkpoint else self.passed_over("")
+
+    def _is_inside_of_done(self, key: str) -> bool:
+        around = (self.steps.get(key[:place]) for place, letter in enumerate(key) if letter == "/")
+        return any(outcome is not None and outcome.is_done for outcome in around)
+
     def new(self, prefix: str) -> Outcome:
         """Return a new outcome under the next free number of this name.
 
@@ -226,14 +254,14 @@ class Replay:
         if record.step_key is not None:
             _fold_step(self.at(record.step_key), record, event)
         else:
-            self._fold_event(event)
+            self._fold_event(record.seq, event)
 
     def _fold_claim(self) -> None:
         if not self._clean and self.crashed_at is None:
             self.crashed_at = self._alive_at
         self._clean = False
 
-    def _fold_event(self, event: Event) -> None:
+    def _fold_event(self, seq: int, event: Event) -> None:
         """Take in what a record without a step says of the whole execution."""
         match event:
             case Checkpoint():
@@ -242,9 +270,18 @@ class Replay:
                 self.ending = event.ending
             case LetGo():
                 self._clean, self.crashed_at = True, None
+            case GoesBack():
+                self._go_back(seq, event)
+            case Repeated():
+                _fold_repetition(self.at(event.step), event.repeats, event.repeated)
             case Succeeded() | Failed() | Cancelled():
                 self._clean, self.crashed_at = True, None
                 self._try_again(event.about or "")
+
+    def _go_back(self, seq: int, event: GoesBack) -> None:
+        self.origins += [(str(execution_id), int(until)) for execution_id, until in event.origin]
+        if isinstance(event, Forked):
+            self.forked_at, self._clean, self.crashed_at = seq, True, None
 
     def _try_again(self, step: str) -> None:
         """Make the step for which the execution failed new again, and the steps around it."""
@@ -265,6 +302,7 @@ def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.interrupt = None
             outcome.edited = record if event.decision == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or bool(event.accepted)
+            _fold_repetition(outcome, None, event.repeated)
         case _ if outcome.follow(record.kind):
             _fold_attempt(outcome, record, event)
 
@@ -283,11 +321,19 @@ def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.result = record
 
 
+def _fold_repetition(outcome: Outcome, repeats: Sequence[str] | None, repeated: str | None) -> None:
+    """Take in which earlier effect the call would make once more, and what became of that."""
+    if repeats is not None:
+        outcome.repeats = (repeats[0], repeats[1])
+    outcome.repeated = repeated or outcome.repeated
+
+
 def _fold_call(outcome: Outcome, event: Called) -> None:
     """Take in what the record says of the call; what it leaves out stays as it was."""
     outcome.name = outcome.name if event.name is None else event.name
     outcome.arguments_hash = outcome.arguments_hash if event.arguments_hash is None else event.arguments_hash
     outcome.effect = outcome.effect if event.effect is None else event.effect
     outcome.branch = outcome.branch or event.branch
+    _fold_repetition(outcome, event.repeats, event.repeated)
     if isinstance(event, Attempted) and event.attempt is not None:
         outcome.attempts = event.attempt

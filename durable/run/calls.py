@@ -94,10 +94,15 @@ class Step:
 step = Step()
 
 
-def _name(fn: Any) -> str:
+def _innermost(fn: Any) -> Any:
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return str(getattr(fn, "__name__", type(fn).__name__))
+    return fn
+
+
+def _name(fn: Any) -> str:
+    innermost = _innermost(fn)
+    return str(getattr(innermost, "__name__", type(innermost).__name__))
 
 
 def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
@@ -124,6 +129,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
             kind=kind,
             schema=lambda: fitting(of_function(inner), {**defaults, **arguments}),
             defaults=defaults,
+            bodies=(plain(_innermost(fn)),) if isinstance(fn, functools.partial) else (),
             scope=scope,
         )
     )
@@ -187,6 +193,10 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        must_wait_here = True
+    else:
+        must_wait_here = scope.is_plain
+    if must_wait_here:
         with segment.working():
             return matched()
     return awaited()  # type: ignore[return-value]  # awaited by async callers

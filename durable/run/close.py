@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
 from durable.checkpoint.state import blobs
-from durable.errors import Cancelled, CodecError, LeaseLost
+from durable.declare.effects import effect_of
+from durable.declare.retry import is_transient
+from durable.errors import Cancelled, CodecError, LeaseLost, Suspended
 from durable.live.ending import Ending, ending_of, error_that_counts, left_with
 from durable.live.scope import root, within
 from durable.record import events, failure
 from durable.record.events import Abandoned, Failed, Interrupted, PlannedEnding, Released, Succeeded
-from durable.run import compensation
+from durable.run import compensation, doubts
 from durable.secrets.scrubbing import scrubbed
+from durable.step.act import act_on
+from durable.step.gates import drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +91,10 @@ def _cancelled(segment: Segment, _: Any, error: BaseException | None) -> BaseExc
     undoing = compensation.begin(segment, PlannedEnding(status="cancelled", reason=reason))
     if undoing is not None:
         return _compensated(segment, undoing)
-    _finish_cancelled(segment, events.Cancelled(reason=reason))
+    if doubts.remain(segment):
+        _suspend(segment, cancelled=True)
+    else:
+        _finish_cancelled(segment, events.Cancelled(reason=reason))
     return None
 
 
@@ -109,7 +116,12 @@ def _cut_off(segment: Segment, _: Any, error: BaseException | None) -> BaseExcep
 
 def _succeeded(segment: Segment, output: Any, _: Any) -> BaseException | None:
     try:
+        act_on(segment, drift.at_the_end(segment))
         _succeed(segment, output)
+    except Suspended:
+        _suspend(segment)
+    except Cancelled as exc:
+        return _cancelled(segment, output, exc)
     except CodecError as exc:
         return _failed(segment, output, exc)
     return None
@@ -198,8 +210,17 @@ def _succeed(segment: Segment, output: Any) -> None:
 
 
 def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
-    failed = Failed(error=failure.describe(error), step=failure.origin(error) or None, status=status)
+    described = failure.describe(error)
+    if _may_be_taken_up(segment, error):
+        described["transient"] = True
+    failed = Failed(error=described, step=failure.origin(error) or None, status=status)
     _finish_failed(segment, failed)
+
+
+def _may_be_taken_up(segment: Segment, error: BaseException) -> bool:
+    """Return True if the same call may go on later: the error passes, and what raised it may be repeated."""
+    step = segment.replay.steps.get(failure.origin(error) or "")
+    return is_transient(error) and (step is None or effect_of(step.effect).repeatable)
 
 
 def _finish_failed(segment: Segment, failed: Failed) -> None:
@@ -211,7 +232,7 @@ def _finish_cancelled(segment: Segment, cancelled: events.Cancelled) -> None:
     _finish(segment, cancelled, status="cancelled", error=described)
 
 
-def _suspend(segment: Segment, event_type: type[Waits] = events.Suspended) -> None:
+def _suspend(segment: Segment, event_type: type[Waits] = events.Suspended, *, cancelled: bool = False) -> None:
     now = segment.runtime.database.clock()
     instants = [at for at in (segment.wake_at, segment.execution.deadline_at) if at is not None]
     wake_at = min(instants, default=None)
@@ -227,6 +248,7 @@ def _suspend(segment: Segment, event_type: type[Waits] = events.Suspended) -> No
             signals=sorted(segment.awaited),
             seen=segment.decided_before,
             now=now,
+            cancelled=cancelled,
         )
 
     segment.append(waits.pack(), companions=[suspend])

@@ -26,6 +26,7 @@ from durable.inbox.batch import NOTHING, Batch
 from durable.live.scope import Scope, root
 from durable.live.segment import Segment
 from durable.record import failure
+from durable.record.earlier import COMPENSATION
 from durable.record.events import Compensating, CompensatingAlready, StepFailed, StepRetry, StepStarted, unpack_if
 from durable.record.kinds import TOOL
 from durable.record.replay import Replay
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.live.services import Services
+    from durable.record.earlier import Effect
     from durable.record.events import PlannedEnding
     from durable.record.replay import Outcome
     from durable.run.process import Process
     from durable.step.call import Pending
 
-STEP = "compensate"
+STEP = COMPENSATION
 """What the key of a compensation adds to that of its call."""
+UNDO = "undo"
+"""What the key of the compensation of another execution's call adds to that of the call that would repeat it."""
 
 
 def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
@@ -113,6 +117,7 @@ def left(replay: Replay) -> list[Outcome]:
         and (outcome.is_done or outcome.is_started or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
+        and outcome.begun_with.seq > replay.forked_at  # what was copied is the other execution's to undo
     ]
     return sorted(to_undo, key=completed, reverse=True)
 
@@ -205,7 +210,16 @@ def _happened(segment: Segment, outcome: Outcome) -> bool:
     return isinstance(verdict, Finished)
 
 
-def _undo(segment: Segment, outcome: Outcome) -> None:
+def undo_earlier(scope: Scope, outcome: Outcome, effect: Effect) -> None:
+    """Undo an effect of another execution, in a step of this one below the call that would repeat it.
+
+    Raises what the compensation raises, LookupError if no function is declared here, Suspended.
+    """
+    earlier = replace(outcome, name=effect.name, begun_with=effect.given, result=effect.result)
+    _undo(scope.segment, earlier, step=UNDO)
+
+
+def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
     assert outcome.begun_with is not None  # noqa: S101 - it is in ``left``
     assert outcome.result is not None  # noqa: S101 - it is done
     policy = known_to(segment.runtime, outcome)
@@ -226,7 +240,7 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
         f"compensate:{outcome.name}",
         arguments=undo_input,
         policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
-        identity=STEP,
+        identity=step,
         kind=TOOL,
         scope=Scope(segment, outcome.key, context),
     )

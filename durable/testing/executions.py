@@ -107,6 +107,31 @@ class Executions:
             agent.run()
         assert (agent.handle().status, agent.outside.counts()) == ("cancelled", {"note": 1})
 
+    @pytest.mark.parametrize(
+        ("answer", "record"),
+        [
+            (Decision.happened("paid"), "step_done"),
+            (Decision.did_not_happen(), "step_failed"),
+            (Decision.cancel(), None),
+        ],
+        ids=["happened", "did not", "cancel"],
+    )
+    def test_a_doubt_outlives_new_words_and_a_cancellation(
+        self, desk: Making, answer: Decision, record: str | None
+    ) -> None:
+        agent = desk([PAY])
+        killed_inside(agent, Moment("before pay 20 for A"))
+        agent.process().runtime.recover()
+        (doubt,) = agent.open().values()
+        assert doubt.kind == "in_doubt"
+        agent.run(Entry())
+        agent.handle().cancel("no longer needed")
+        assert (agent.handle().status, agent.runtime.interrupt(doubt.id).status) == ("suspended", "open")
+        agent.runtime.decide(doubt.id, answer, by="fay")
+        assert agent.handle().status == "cancelled"
+        outcomes = [one.kind for one in agent.handle().history() if one.step_key == doubt.step_key]
+        assert outcomes[-1] == (record or "interrupt_closed")
+
 
 def killed_inside(desk: Desk, moment: Moment) -> None:
     """Run the agent in a process that is killed at this moment."""

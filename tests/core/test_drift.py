@@ -258,7 +258,8 @@ def test_a_decision_whose_step_is_gone_does_not_make_the_execution_run_in_circle
     assert changed.get("a").status == "suspended"
     assert kinds(changed.get("a")).count("claimed") == 2
     changed.get("a").signal("other")
-    assert changed.recover()[0].status == "succeeded"
+    assert [interrupt.kind for interrupt in changed.recover()[0].interrupts] == ["drift"]
+    assert changed.recover() == []
 
 
 def renamed(pay, flavour, world, **policy):

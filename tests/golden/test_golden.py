@@ -27,9 +27,6 @@ FOLDER = Path(__file__).parent
 ENDED = {"succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled", "compensated": "cancelled"}
 
 
-UNTIL_ADK_RUNS_IT = pytest.mark.xfail(reason="retry() of an ADK agent that failed in a tool ends it without that tool")
-
-
 def nothing(_: Runtime) -> None:
     """It can go on without anybody."""
 
@@ -112,12 +109,6 @@ def golden(request, database_url):
 def golden_on_sqlite(request, sqlite_url):
     with opened(request.param, sqlite_url) as loaded:
         yield loaded
-
-
-RETRIED = [
-    pytest.param(*one.values, id=one.id, marks=[UNTIL_ADK_RUNS_IT] if "adk" in str(one.id) else [])
-    for one in files("failed")
-]
 
 
 def continued(golden: Golden, go_on: Callable[[], object]) -> None:
@@ -205,7 +196,7 @@ def test_one_that_has_not_ended_is_continued_by_its_caller(golden_on_sqlite):
     assert (shown.output if golden.about["app"] == "core" else shown) == golden.app.OUTPUT
 
 
-@pytest.mark.parametrize("golden", RETRIED, indirect=True)
+@pytest.mark.parametrize("golden", files("failed"), indirect=True)
 def test_one_that_failed_is_retried_from_where_it_failed(golden):
     golden.runtime.get(ID).retry()
     [result] = golden.runtime.recover()

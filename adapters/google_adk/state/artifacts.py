@@ -61,7 +61,7 @@ class DurableArtifactService(BaseArtifactService):
         session_id: str | None = None,
         custom_metadata: dict[str, Any] | None = None,
     ) -> int:
-        """Save a new version and return its number, from 0. Raises InputValidationError for what no file can contain."""
+        """Save a new version and return its number, from 0. Raises InputValidationError for what no file can hold."""
         file, part = _file(app_name, user_id, filename, session_id), ensure_part(artifact)
         about = {"mime_type": _mime_type(part, file), "custom_metadata": custom_metadata or {}}
         return await self._runtime.database.surely_on_journal_thread(self._save, file, part, about)

@@ -75,4 +75,4 @@ def scope_in(segment: Segment) -> Scope:
 def inside(pending: Pending) -> Scope:
     """Return the scope of a body that holds steps: a tool in it is a step even if it has the same name."""
     within = pending.scope()
-    return replace(within, body_of=frozenset()) if pending.call.kind.is_scope else within
+    return replace(within, bodies=()) if pending.call.kind.is_scope else within

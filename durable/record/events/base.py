@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeVar, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NotRequired,
+    Self,
+    TypedDict,
+    TypeVar,
+    dataclass_transform,
+)
 
 from durable.checkpoint.errors import CorruptPayload
 from durable.checkpoint.records import NewRecord
@@ -38,6 +49,8 @@ class Described(TypedDict):
 
     type: str
     message: str
+    transient: NotRequired[bool]
+    """Of an execution: the same call, made again, takes it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

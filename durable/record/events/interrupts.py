@@ -26,7 +26,7 @@ class InterruptOpened(Called):
     interrupt: str
     """The id of the interrupt."""
     interrupt_kind: str | None = None
-    """What is asked for: approval, question, choice, in_doubt or drift."""
+    """What is asked for: approval, question, choice, in_doubt, drift or repeat."""
     subject: str | None = None
     """The sha256 of the question as it is stored: what is shown to a person is compared with it."""
 
@@ -40,7 +40,8 @@ class InterruptClosed(Event):
     interrupt: str
     """The id of the interrupt."""
     decision: str
-    """The kind of the decision: approve, edit, reject, respond, happened, did_not_happen, cancel or withdrawn."""
+    """The kind of the decision: approve, edit, reject, respond, happened, did_not_happen, reuse, again, undo, cancel or
+    withdrawn."""
     by: str | None = None
     """Who decided, or ``timer``; absent where the question was withdrawn."""
     reason: str | None = None
@@ -55,5 +56,7 @@ class InterruptClosed(Event):
     """Of a question about the budget, the limit that was used up and by how much."""
     accepted: bool | None = None
     """Of drift, True if the execution goes on with what is recorded."""
+    repeated: str | None = None
+    """Of a repetition, what becomes of it: reuse, again, undo or cancel."""
     confirms: str | Absent | None = ABSENT
     """Of a pause of ADK, the id of the call that is confirmed; null if it was about no call."""

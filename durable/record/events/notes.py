@@ -109,6 +109,42 @@ class Released(LetGo):
     VARIANT: ClassVar[str] = "released"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoesBack(Note):
+    """The execution goes back behind others: what they did beyond is not made again silently."""
+
+    origin: Sequence[Sequence[Any]]
+    """Executions, each with the seq up to which it still counts."""
+
+
+@journaled
+class WentBack(GoesBack):
+    """It begins at an earlier point of its thread."""
+
+    VARIANT: ClassVar[str] = "went_back"
+
+
+@journaled
+class Forked(GoesBack):
+    """The records before this one are copies of another execution's; here its own begin."""
+
+    VARIANT: ClassVar[str] = "forked"
+
+
+@journaled
+class Repeated(Note):
+    """A call makes an effect once more, as its policy says."""
+
+    VARIANT: ClassVar[str] = "repeated"
+
+    step: str
+    """The key of the call."""
+    repeats: Sequence[str]
+    """The execution and the step whose effect it makes once more."""
+    repeated: str
+    """What its policy says: again."""
+
+
 @journaled
 class Interrupted(Note):
     """Notes that the owner stopped in the middle of a step, which may be in doubt now."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from durable.record.events.base import ABSENT, Absent, Described, Event, journaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Kind
 
@@ -27,9 +27,13 @@ class Called(Event):
     effect: str | None = None
     """The effect that the policy of the call says it has."""
     kind: str | None = None
-    """The kind of the step: tool, model, agent, node, task or framework; absent for a plain step."""
+    """The kind of the step: tool, model, agent, node, task, function or framework; absent for a plain step."""
     branch: bool = False
     """True if the call was made in a branch of its scope, beside others."""
+    repeats: Sequence[str] | None = None
+    """Of a call after going back, the execution and the step whose effect it would make once more."""
+    repeated: str | None = None
+    """What became of that: reuse, if the result is the earlier one's."""
 
     @classmethod
     def of(cls, called: Called, **more: Any) -> Self:

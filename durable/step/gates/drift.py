@@ -48,6 +48,18 @@ def gate(placed: Placed) -> Verdict:
     return after(verdict, _passed_over(segment, placed, now))
 
 
+THE_END = Made("", None, "")
+"""No call: the code has ended."""
+
+
+def at_the_end(segment: Segment) -> Verdict:
+    """Return Pass if nothing on record was left out by code that has ended, or if that is accepted."""
+    verdict: Verdict = PASS
+    while isinstance(verdict, Pass) and (skipped := segment.not_reached()) is not None:
+        verdict = after(verdict, settled(segment, skipped, THE_END))
+    return verdict
+
+
 def resolved(segment: Segment, outcome: Outcome) -> Batch:
     """Return what takes back the question about a difference, where there is one: the code fits the record again."""
     return NOTHING if asked(segment, outcome, DRIFT) is None else withdrawal(outcome)

@@ -184,3 +184,37 @@ def test_five_thousand_steps_of_one_name_are_replayed_in_a_moment():
     for n in range(1, 5001):
         assert take(made, "s", f"h{n}").number == n
     assert time.perf_counter() - began < 1.0
+
+
+BEGUN = record(1, "step_started", "node:1/tool:2", name="pay", effect="once")
+
+
+def test_a_call_that_began_must_be_reached():
+    assert replay(BEGUN).not_reached(()).key == "node:1/tool:2"
+
+
+def test_what_is_inside_of_a_scope_that_was_replayed_whole_does_not_come_by():
+    assert replay(BEGUN, done(2, "node:1")).not_reached(()) is None
+
+
+def test_a_call_that_came_by_was_reached():
+    made = replay(BEGUN)
+    made.at("node:1/tool:2").taken = True
+    assert made.not_reached(()) is None
+
+
+@pytest.mark.parametrize("effect", ["read", None])
+def test_what_changes_nothing_need_not_be_reached(effect):
+    assert replay(record(1, "step_started", "tool:2", name="look", effect=effect)).not_reached(()) is None
+
+
+def test_a_call_that_was_decided_about_must_be_reached():
+    made = replay(record(1, "interrupt_opened", "tool:2", name="pay", effect="once", interrupt="i"))
+    assert made.not_reached(()) is None
+    assert made.not_reached(("i",)).key == "tool:2"
+
+
+def test_where_a_checkpoint_says_how_far_it_came_what_is_done_need_not_be_reached():
+    paid = record(1, "step_done", "pay#1", name="pay", arguments_hash="h", effect="once")
+    assert replay(paid).not_reached(()).key == "pay#1"
+    assert replay(paid, record(2, "checkpoint")).not_reached(()) is None
