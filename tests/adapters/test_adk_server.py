@@ -39,7 +39,7 @@ def client(tmp_path, database_url):
     uri = f"durable://{database_url}"
     app = get_fast_api_app(agents_dir=str(folder), session_service_uri=uri, artifact_service_uri=uri, web=False)
     with TestClient(app) as client:
-        client.post("/apps/desk/users/ann/sessions/s", json={})
+        client.post("/apps/desk/users/ann/sessions", json={"session_id": "s"})
         yield client
     for name in [name for name in sys.modules if name.split(".")[0] in {"desk", "services"}]:
         del sys.modules[name]
