@@ -117,7 +117,7 @@ def _succeeded(segment: Segment, output: Any, _: Any) -> BaseException | None:
         act_on(segment, drift.at_the_end(segment))
         _succeed(segment, output)
     except Suspended:
-        return _waiting(segment, output, None)
+        _suspend(segment)
     except Cancelled as exc:
         return _cancelled(segment, output, exc)
     except CodecError as exc:

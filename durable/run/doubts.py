@@ -26,11 +26,15 @@ def remain(segment: Segment) -> bool:
         if asked(segment, outcome, IN_DOUBT) is not None:
             is_open |= _is_left_open(segment, outcome)
         elif _is_doubtful(segment, outcome):
-            subject = {"tool": outcome.name, "question": f"did {outcome.name} happen?"}
-            about = {"tool": outcome.name, "arguments_hash": outcome.arguments_hash, "about": _about(outcome)}
-            commit(segment, question(segment, outcome, IN_DOUBT, subject, **about))
+            commit(segment, _question(segment, outcome))
             is_open = True
     return is_open
+
+
+def _question(segment: Segment, outcome: Outcome) -> Batch:
+    name, hashed = outcome.name, outcome.arguments_hash
+    subject = {"tool": name, "question": f"did {name} happen?"}
+    return question(segment, outcome, IN_DOUBT, subject, tool=name, arguments_hash=hashed, about=_about(outcome))
 
 
 def _is_left_open(segment: Segment, outcome: Outcome) -> bool:

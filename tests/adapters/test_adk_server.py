@@ -48,7 +48,7 @@ def client(tmp_path, database_url):
 def said(client, **part):
     answer = client.post("/run", json={**ME, "newMessage": {"role": "user", "parts": [part]}})
     assert answer.status_code == 200, answer.text
-    return [part for event in answer.json() for part in event["content"]["parts"]]
+    return [part for event in answer.json() if "content" in event for part in event["content"]["parts"]]
 
 
 def test_a_run_is_an_execution_and_the_confirm_button_lets_it_go_on(client, database_url):
