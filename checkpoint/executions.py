@@ -75,6 +75,16 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
     thread has another open execution.
     """
     now = db.sync_clock(connection)
+    if not insert_row(db, connection, new, now=now):
+        refuse_other(connection, new)
+        return False
+    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
+    connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
+    return True
+
+
+def insert_row(db: Database, connection: Connection, new: NewExecution, *, now: float, epoch: int = 0) -> bool:
+    """Insert the row of a new execution; False if its id, or its thread, is taken."""
     stored, keep = blobs.stash(db, new.input)
     row = {
         "id": new.id,
@@ -93,22 +103,21 @@ def start(db: Database, connection: Connection, new: NewExecution) -> bool:
         "correlation_id": new.correlation_id,
         "tags": json.dumps(dict(new.tags or {})),
         "traceparent": new.traceparent,
+        "epoch": epoch,
         "created_at": now,
     }
     if connection.execute(db.insert_or_ignore(T), row).rowcount != 1:
-        _refuse_other(connection, new)
         return False
     if keep is not None:
         keep(connection)
-    record = NewRecord("started", meta={"app": new.app, "thread": new.thread, "input_digest": new.input_digest})
-    connection.execute(_RECORD, journal.new_row(new.id, 1, 0, record, now, journal.GENESIS))
     return True
 
 
 _SAME = select(C.namespace, C.app, C.thread, C.input_digest, C.cancel_reason).where(C.id == bindparam("of"))
 
 
-def _refuse_other(connection: Connection, new: NewExecution) -> None:
+def refuse_other(connection: Connection, new: NewExecution) -> None:
+    """Raise ExecutionConflict or ThreadBusy if what is there under this id, or on this thread, is not this one."""
     same = connection.execute(_SAME, {"of": new.id}).first()
     if same is None:
         busy = connection.execute(

@@ -32,7 +32,7 @@ Kind = Literal[
     "failed",
     "cancelled",
 ]
-InterruptName = Literal["approval", "question", "choice", "in_doubt", "drift"]
+InterruptName = Literal["approval", "question", "choice", "in_doubt", "drift", "repeat"]
 InterruptStatus = Literal["open", "decided", "consumed", "expired", "cancelled"]
 
 KINDS: frozenset[str] = frozenset(get_args(Kind))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from durable.checkpoint import claims, executions, migrations
@@ -15,7 +14,8 @@ from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.journal.writer import Writer
 from durable.checkpoint.state import blobs
 from durable.declare.ids import checked, new_id
-from durable.declare.policies import Policies
+from durable.declare.policy import checked_on_repeat
+from durable.declare.policy_source import policies_of
 from durable.errors import (
     ExecutionClosed,
     InvalidConfiguration,
@@ -34,6 +34,7 @@ from durable.record.events import Failed, StepDone, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
 from durable.run.cancel import end_if_cancelled
+from durable.run.compensation import undo_earlier
 from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
@@ -46,11 +47,15 @@ from durable.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from durable.checkpoint.records import Execution, Interrupt
     from durable.declare.budget import Budget
-    from durable.declare.policy import ToolPolicy
+    from durable.declare.policy import OnRepeat, ToolPolicy
     from durable.inbox.decision import Decision
+    from durable.live.scope import Scope
+    from durable.record.earlier import Effect
+    from durable.record.replay import Outcome
     from durable.run.app import App
     from durable.secrets.resolvers import Sources
 
@@ -78,7 +83,9 @@ class Runtime:
     see ``durable.secrets``. ``roles`` says which roles a person has, by name: a mapping, or a function that asks your
     directory. ``lease`` is how long (seconds) a worker may be silent before another one continues; an execution whose
     worker dies ``max_attempts`` times in a row is given up as ``dead``. ``compensate`` undoes what executions that fail
-    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``.
+    or are cancelled have done, by the ``compensate=`` of their tools, see ``durable.run.compensation``. ``on_repeat``
+    says what becomes of an effect that an execution which has gone back would make once more, where its tool's policy
+    does not: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``.
 
     The database is made or brought up to date here. Raises InvalidConfiguration, StorageError.
     """
@@ -97,6 +104,7 @@ class Runtime:
         lease: float = 30.0,
         max_attempts: int = 10,
         compensate: bool = False,
+        on_repeat: OnRepeat = "ask",
         database: Database | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
@@ -112,6 +120,7 @@ class Runtime:
         self._roles = roles
         self.max_attempts = max_attempts
         self.compensate = compensate
+        self.on_repeat = checked_on_repeat(on_repeat)
         self.clock = clock or Clock()
         self.codec = Codec(types, redact=self.secrets.redactor.stored)
         self.database = database or Database(url or os.environ.get("DURABLE_URL") or DEFAULT_URL)
@@ -358,6 +367,10 @@ class Runtime:
         if not self.database.transact(lambda connection: executions.retry(connection, execution_id, now=now)):
             raise ExecutionClosed(execution_id, found.status, "retry")
 
+    def undo(self, scope: Scope, outcome: Outcome, effect: Effect) -> None:
+        """See ``durable.run.compensation.undo_earlier``."""
+        undo_earlier(scope, outcome, effect)
+
     def worker(self, *, concurrency: int = 8, queues: Sequence[str] = ("default",), poll: float = 0.5) -> Worker:
         """A worker for the apps of this process; ``.run()`` blocks until SIGTERM or ``.stop()``."""
         return Worker(self, concurrency=concurrency, queues=queues, poll=poll)
@@ -387,12 +400,3 @@ def _was_undone(handle: Handle) -> bool:
     """Return True if an execution has failed, and what it had done was undone."""
     failed = unpack_if(handle.history()[-1], Failed)
     return failed is not None and failed.compensated is not None
-
-
-def policies_of(given: Mapping[str, ToolPolicy] | str | Path | None) -> Policies:
-    """Return the policies of a mapping or of a file. Raises InvalidConfiguration."""
-    if not isinstance(given, (str, Path)):
-        return Policies(given or {}).checked()
-    from durable.declare.policy_file import read  # noqa: PLC0415 - pydantic and YAML, only where there is a file
-
-    return read(Path(given))

@@ -22,11 +22,11 @@ SQL = ("sqlalchemy", "alembic", "psycopg", "sqlite3")
 FLOORS = {
     "durable.checkpoint": (
         ("errors",),
-        ("codec", "deadline", "prepared", "schema"),
+        ("codec", "deadline", "forked", "prepared", "schema"),
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),
-        ("claims", "inbox", "pace", "stranded"),
+        ("claims", "forks", "inbox", "pace", "stranded"),
         ("health",),
     ),
     "durable": (

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, select
 from durable.checkpoint import schema
 from durable.checkpoint.errors import JournalCorrupt
 from durable.checkpoint.journal.writer import Entry, Writer
-from durable.checkpoint.records import KINDS, NewRecord, Record, pack, unpack
+from durable.checkpoint.records import KINDS, Kind, NewRecord, Record, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -142,6 +142,15 @@ def read(connection: Connection, execution_id: str, load: Callable[[bytes], Any]
     """Return the records behind seq ``after``, in order: one range read."""
     rows = connection.execute(_READ, {"of": execution_id, "after": after})
     return [record_of(dict(row), load) for row in rows.mappings()]
+
+
+_READ_KIND = _READ.where(_C.kind == bindparam("kind"))
+
+
+def read_kind(connection: Connection, execution_id: str, kind: Kind, load: Callable[[bytes], Any]) -> list[Record]:
+    """Return the records of one kind, in order."""
+    found = connection.execute(_READ_KIND, {"of": execution_id, "after": 0, "kind": kind})
+    return [record_of(dict(row), load) for row in found.mappings()]
 
 
 _HEAD = select(_C.seq, _C.digest).where(_C.execution_id == bindparam("of")).order_by(_C.seq.desc()).limit(1)

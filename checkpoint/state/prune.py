@@ -7,9 +7,10 @@ in one transaction in which nobody can refer to a piece anew. One thread a trans
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Table, delete, func, literal, select
+from sqlalchemy import Table, delete, func, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
@@ -84,8 +85,11 @@ def _needed(ancestry: Ancestry, newest: str, channels: set[str]) -> Iterable[str
         missing -= {name for name in missing if ancestry.stored(channels_then, name) is not None}
 
 
-def copy(db: Database, connection: Connection, namespace: str, thread: str, source: str) -> None:
-    """Copy all of ``source`` to the thread; what that has under the same ids stays as it is."""
+def copy(  # noqa: PLR0913 - from where, and to where
+    db: Database, connection: Connection, namespace: str, thread: str, *, source: str, part: Until | None = None
+) -> None:
+    """Copy ``source``, or a part of it, to the thread; what that has under the same ids stays as it is."""
+    part = part or Until()
     if source == thread:
         return
     for name in (source, thread):
@@ -93,8 +97,29 @@ def copy(db: Database, connection: Connection, namespace: str, thread: str, sour
     insert = sqlite.insert if db.is_sqlite else postgresql.insert
     for table in _ALL:  # snapshots first: what a later one needs may come along, what an earlier one needs is there
         columns = [literal(thread, column.type) if column is table.c.thread else column for column in table.c]
-        rows = select(*columns).where(_within(table, namespace, source))
+        rows = select(*columns).where(_within(table, namespace, source), part.of(table))
         connection.execute(insert(table).from_select(list(table.c), rows).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """The part of a thread that is copied: snapshots up to ``last`` (all of them without it), but not ``without``.
+
+    Of ``tips`` only the snapshot itself is copied, without what tasks have written on top of it.
+    """
+
+    last: str | None = None
+    without: frozenset[str] = frozenset()
+    tips: frozenset[str] = frozenset()
+
+    def of(self, table: Table) -> ColumnElement[bool]:
+        """The rows of a table that are in this part; values and pieces all are."""
+        if table is not S and table is not W:
+            return true()
+        name = table.c.id if table is S else table.c.snapshot
+        left_out = self.without if table is S else self.without | self.tips
+        kept = name.not_in(left_out)
+        return kept if self.last is None else kept & (name <= self.last)
 
 
 def _within(table: Table, namespace: str, thread: str) -> ColumnElement[bool]:

@@ -77,7 +77,7 @@ def _what(shown: dict[str, Any]) -> str:
         now = subject.get("now", {})
         return f"recorded {short(recorded, 120)}, now {short(now, 120)}"
     if shown["arguments"] is not None:
-        why = f" ({shown['rule']})" if kind.is_doubt and shown["rule"] else ""
+        why = f" ({shown['rule']})" if kind.says_why and shown["rule"] else ""
         return f"{kind.words}{shown['tool']} {short(shown['arguments'], 200)}{why}"
     question = subject.get("question", "") if isinstance(subject, dict) else short(subject, 200)
     choices = (subject.get("schema") or {}).get("enum") if isinstance(subject, dict) else None
@@ -166,17 +166,23 @@ def resolve(  # noqa: PLR0913 - the answers of the verb
     result: Annotated[str, typer.Option("--result", metavar="JSON", help="What it returned, if it happened.")] = "null",
     did_not_happen: Annotated[bool, typer.Option("--did-not-happen", help="In doubt: it did not; run it.")] = False,
     accept: Annotated[bool, typer.Option("--approve", help="Drift: go on with what was recorded.")] = False,
+    reuse: Annotated[bool, typer.Option("--reuse", help="A repetition: take what the earlier call came to.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="A repetition: let it happen once more.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="A repetition: undo the earlier one, then do it.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="End the execution.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why it is cancelled.")] = "cancelled by decision",
     by: By = None,
     role: Role = None,
     comment: Comment = None,
 ) -> None:
-    """Settle a step of which nobody knows whether it happened, or a call that differs from its record."""
+    """Settle a step in doubt, a call that differs from its record, or one that a fork would make once more."""
     answers = {
         "--happened": Decision.happened(parsed(result, "--result")) if happened else None,
         "--did-not-happen": Decision.did_not_happen() if did_not_happen else None,
         "--approve": Decision.approve() if accept else None,
+        "--reuse": Decision.reuse() if reuse else None,
+        "--again": Decision.again() if again else None,
+        "--undo": Decision.undo() if undo else None,
         "--cancel": Decision.cancel(reason) if cancel else None,
     }
     decisions = [answer for answer in answers.values() if answer is not None]

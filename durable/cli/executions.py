@@ -1,4 +1,4 @@
-"""Start, list, show, cancel and retry executions, and read their history."""
+"""Start, list, show, cancel, retry and fork executions, and read their history."""
 
 from typing import Annotated, Any
 
@@ -211,6 +211,25 @@ def retry(session: Session, id_: Id) -> None:
         handle = runtime.get(id_)
         handle.retry()
         _show_state(session, handle, "")
+
+
+def fork(
+    session: Session,
+    id_: Id,
+    *,
+    at: Annotated[int, typer.Option("--at", metavar="SEQ", help="The last record that both have in common.")],
+    new: Annotated[str | None, typer.Option("--id", metavar="NEW", help="The fork's id; else one is made.")] = None,
+    app: Annotated[
+        str | None,
+        typer.Option("--app", metavar="MODULE:ATTRIBUTE", help="Load this runtime: an agent's thread is forked by it."),
+    ] = None,
+) -> None:
+    """Begin another execution with the records of this one up to SEQ; what happened beyond is not repeated silently."""
+    if app is not None:
+        _show_started(session, load_runtime(app, session).get(id_).fork(at=at, id=new))
+        return
+    with session.runtime() as runtime:
+        _show_started(session, runtime.get(id_).fork(at=at, id=new))
 
 
 def _show_state(session: Session, handle: Handle, if_running: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from durable.checkpoint.records import Terms
 from durable.declare.effects import EFFECTS, Effect, EffectName, effect_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from durable.declare.breaker import Breaker
     from durable.declare.rate import Rate
     from durable.declare.rules import Facts
+
+OnRepeat = Literal["ask", "reuse", "again"]
 
 KEY_TTL = 24 * 3600.0
 """Seconds for which an outside system is trusted to remember an idempotency key (Stripe's window)."""
@@ -105,6 +107,10 @@ class ToolPolicy:
     A call for which ``allowed_when`` is not true does not run, and nobody is asked: the agent is told why. It is a rule
     as in ``Approval(when=...)``; one that raises refuses. ``rate`` and ``breaker`` hold for all workers of the
     database. ``tags`` are the tool's own, for policies by tag. Raises InvalidConfiguration.
+
+    ``on_repeat`` says what becomes of an effect that an execution which has gone back (a fork, a rewind) would make
+    once more: ``ask`` a person, ``reuse`` what the earlier one came to, or make it ``again``; None leaves that to the
+    runtime.
     """
 
     effect: EffectName = "once"
@@ -120,10 +126,13 @@ class ToolPolicy:
     breaker: Breaker | None = None
     allowed_when: Rule | None = None
     tags: tuple[str, ...] = ()
+    on_repeat: OnRepeat | None = None
 
     def __post_init__(self) -> None:
         if self.allowed_when is not None:
             checked_rule(self.allowed_when)
+        if self.on_repeat is not None:
+            checked_on_repeat(self.on_repeat)
         if self.effect not in EFFECTS:
             msg = f"effect={self.effect!r}: use one of {', '.join(EFFECTS)}"
             raise InvalidConfiguration(msg)
@@ -152,6 +161,15 @@ class ToolPolicy:
     def retries(self) -> Retry:
         """Return the retry rule. Without one a failure is final at once."""
         return self.retry or NO_RETRY
+
+
+def checked_on_repeat(choice: str) -> OnRepeat:
+    """Return what is to become of repeated effects. Raises InvalidConfiguration: silence is not among the choices."""
+    for known in get_args(OnRepeat):
+        if choice == known:
+            return known  # type: ignore[no-any-return]  # one of the literal's own
+    msg = f"on_repeat={choice!r}: use one of {', '.join(get_args(OnRepeat))}"
+    raise InvalidConfiguration(msg)
 
 
 READ = ToolPolicy(effect="read")

@@ -10,7 +10,7 @@ from durable.declare.breaker import Breaker
 from durable.declare.budget import Budget
 from durable.declare.effects import EffectName
 from durable.declare.policies import Policies
-from durable.declare.policy import KEY_TTL, Approval, ToolPolicy
+from durable.declare.policy import KEY_TTL, Approval, OnRepeat, ToolPolicy
 from durable.declare.rate import Rate
 from durable.declare.retry import Retry
 from durable.errors import InvalidConfiguration
@@ -72,6 +72,7 @@ class _Tool(_Strict):
     breaker: _Breaker | None = None
     key_ttl: float = KEY_TTL
     secrets: list[str] = []
+    on_repeat: OnRepeat | None = None
 
     def made(self) -> ToolPolicy:
         return ToolPolicy(
@@ -84,6 +85,7 @@ class _Tool(_Strict):
             breaker=None if self.breaker is None else Breaker(**self.breaker.model_dump()),
             key_ttl=self.key_ttl,
             secrets=tuple(self.secrets),
+            on_repeat=self.on_repeat,
         )
 
 

@@ -86,6 +86,19 @@ def status_of(error: BaseException) -> int | None:
     return None
 
 
+_FOR_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONNECTIONS = frozenset({"APIConnectionError", "TransportError", "ClientConnectionError", "ConnectionError"})
+"""Of the SDKs of models, httpx, aiohttp and requests: none of them derives from the built-in one."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return True if the same may succeed a moment later: a connection, a timeout, a server that is busy."""
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    named = {kind.__name__ for kind in type(error).__mro__}
+    return status_of(error) in _FOR_NOW or not named.isdisjoint(_CONNECTIONS)
+
+
 def retry_after(error: BaseException, *, now: float) -> float | None:
     """Return the seconds the other side asked for: ``error.retry_after``, or a header of the error or its response."""
     value = getattr(error, "retry_after", None)

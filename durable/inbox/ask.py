@@ -23,7 +23,7 @@ from durable.record.events import Called, Escalated, InterruptClosed, InterruptO
 from durable.record.keys import interrupt_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Interrupt, NewRecord
     from durable.live.segment import Segment
@@ -54,11 +54,13 @@ def question(  # noqa: PLR0913 - the fields of a question
     about: Called = NO_CALL,
     because: str | None = None,
     budget: str | None = None,
+    repeats: Sequence[str] | None = None,
 ) -> Batch:
     """Return what opens an interrupt at this step.
 
     ``gate`` says who may answer, and until when; ``rule`` why it is asked. ``about`` is what the record says of the
-    call, ``because`` why a call is in doubt, ``budget`` what is used up of one.
+    call, ``because`` why a call is in doubt, ``budget`` what is used up of one, ``repeats`` which effect it would make
+    once more.
     """
     runtime = segment.runtime
     encoded = runtime.codec.encode(dict(subject), what="the question")
@@ -76,10 +78,10 @@ def question(  # noqa: PLR0913 - the fields of a question
         required=gate.quorum,
         terms=gate.terms(segment.execution.tags.get(REQUESTED_BY)),
     )
+    why = {"because": because, "budget": budget, "repeats": None if repeats is None else list(repeats)}
     opened = InterruptOpened.of(
         about,
-        because=because,
-        budget=budget,
+        **why,
         interrupt=new.id,
         interrupt_kind=kind.name,
         subject=blobs.digest_of(encoded),

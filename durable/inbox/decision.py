@@ -56,8 +56,23 @@ class Decision:
         return cls("did_not_happen")
 
     @classmethod
+    def reuse(cls) -> Decision:
+        """A repetition: do not run the call; what the earlier one came to is its result."""
+        return cls("reuse")
+
+    @classmethod
+    def again(cls) -> Decision:
+        """A repetition: run the call; its effect happens a second time."""
+        return cls("again")
+
+    @classmethod
+    def undo(cls) -> Decision:
+        """A repetition: undo the earlier effect by its tool's ``compensate=``, then run the call."""
+        return cls("undo")
+
+    @classmethod
     def cancel(cls, reason: str = "cancelled by decision") -> Decision:
-        """In doubt or drift: end the execution."""
+        """In doubt, drift or a repetition: end the execution."""
         return cls("cancel", reason=reason)
 
     def check(self, interrupt: Interrupt) -> None:

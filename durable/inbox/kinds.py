@@ -7,11 +7,12 @@
 | question, choice | respond, reject | reject |
 | in_doubt | happened, did_not_happen, cancel | cancel |
 | drift | approve, cancel | cancel |
+| repeat | reuse, again, undo (where the tool says how), cancel | cancel |
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class InterruptKind:
     words: str = ""
 
     @property
+    def says_why(self) -> bool:
+        """True if the rule that asks says what a person has to know."""
+        return self.is_doubt or self.name == "repeat"
+
+    @property
     def alone(self) -> frozenset[str]:
         """The answers for which one person is enough."""
         return frozenset({self.on_expiry})
@@ -66,10 +72,19 @@ DRIFT = InterruptKind(
     "drift", ("approve", "cancel"), on_expiry="cancel", has_call=True, needs_operator=True, shows_both_sides=True
 )
 
-KINDS: Mapping[str, InterruptKind] = {kind.name: kind for kind in (APPROVAL, QUESTION, CHOICE, IN_DOUBT, DRIFT)}
+REPEAT = InterruptKind(
+    "repeat", ("reuse", "again", "undo", "cancel"), on_expiry="cancel", has_call=True, words="once more? "
+)
+"""May an effect that happened beyond the point an execution went back to happen again?"""
+REPEAT_FOR_GOOD = replace(REPEAT, answers=("reuse", "again", "cancel"))
+"""The same of an effect whose tool does not say how to undo it."""
+
+KINDS: Mapping[str, InterruptKind] = {kind.name: kind for kind in (APPROVAL, QUESTION, CHOICE, IN_DOUBT, DRIFT, REPEAT)}
 
 
 def kind_of(interrupt: Interrupt) -> InterruptKind:
     """Return the kind of a stored interrupt."""
     kind = KINDS[interrupt.kind]
+    if kind is REPEAT:
+        return REPEAT if interrupt.subject.get("undo") else REPEAT_FOR_GOOD
     return BUDGET if kind is APPROVAL and interrupt.tool is None else kind

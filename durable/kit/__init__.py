@@ -23,10 +23,8 @@ from durable.live.scope import Scope, here, root, scope, within
 from durable.live.segment import Segment
 from durable.run.handle import outcome
 from durable.step.ahead import decided_ahead
-from durable.step.begin import place
 from durable.step.call import Call, Pending, Placed
-from durable.step.shells import run_step, run_step_async
-from durable.step.stream import stream_step, stream_step_async
+from durable.step.crossing import place, run_step, run_step_async, stream_step, stream_step_async
 
 __all__ = [
     "READ",

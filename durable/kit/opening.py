@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable.declare.ids import new_id
-from durable.errors import InvalidConfiguration, ThreadBusy
+from durable.errors import ExecutionClosed, InvalidConfiguration, ThreadBusy
 from durable.kit.driving import Drive
 from durable.live.owner import is_dead
 from durable.run.app import App
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.records import Execution
     from durable.live.segment import Segment
+    from durable.run.branch import Branch, Carried
     from durable.runtime import Runtime
 
 _FAILED = frozenset({"failed", "dead"})
@@ -52,18 +53,19 @@ def register(  # noqa: PLR0913 - what a process has to know of a wrapped agent
     version: str | None = None,
     types: Iterable[type] = (),
     on_suspended: str = "supersede",
+    forked: Callable[[Branch], Carried] | None = None,
     accepts: Callable[[Any, str], Any] | None = None,
 ) -> None:
     """Let workers of this runtime drive a wrapped agent by ``run(segment)``, and rebuild its types from storage.
 
-    ``accepts`` is the app's. Raises InvalidConfiguration for an ``on_suspended`` that is neither "supersede" nor
-    "refuse".
+    ``forked`` says what goes with a fork, ``accepts`` is the app's. Raises InvalidConfiguration for an
+    ``on_suspended`` that is neither "supersede" nor "refuse".
     """
     if on_suspended not in {"supersede", "refuse"}:
         msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
         raise InvalidConfiguration(msg)
     runtime.register_types(types)
-    runtime.register(App(name, run, version, accepts))
+    runtime.register(App(name, run, version, forked=forked, accepts=accepts))
 
 
 def start(runtime: Runtime, call: Invocation) -> Execution:
@@ -80,7 +82,18 @@ def start(runtime: Runtime, call: Invocation) -> Execution:
         same_input = execution.input_digest == runtime.codec.fingerprint(call.input)
         if call.execution_id is not None or not same_input or not _is_abandoned(execution):
             raise
-    return execution
+    return _taken_up(runtime, execution)
+
+
+def _taken_up(runtime: Runtime, execution: Execution) -> Execution:
+    """Open an execution again that failed by something that passes: the caller calls again to go on."""
+    if execution.status != "failed" or not (execution.error or {}).get("transient"):
+        return execution
+    try:
+        runtime.reopen(execution.id)
+    except ExecutionClosed:  # what it had done was undone
+        return execution
+    return runtime.get(execution.id).execution()
 
 
 def _is_abandoned(execution: Execution) -> bool:

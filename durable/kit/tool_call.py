@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Tool:
     """A tool as its framework knows it.
 
-    ``function`` is the plain function inside, if there is one; ``own`` the policy it declares; ``properties`` are those
+    ``function`` is the plain function inside, if there is one; ``own`` the policy it declares; ``object`` the
+    framework's own, where the framework may call it again inside of its own body; ``properties`` are those
     of the JSON Schema that the model sees, by name. ``hidden`` parameters are filled in by the framework. ``tags`` and
     ``also``, another name, are for policies that go by them.
     """
@@ -34,6 +35,7 @@ class Tool:
     name: str
     function: Callable[..., Any] | None = None
     own: ToolPolicy | None = None
+    object: Any = None
     properties: Mapping[str, Any] | None = None
     hidden: Collection[str] = ()
     tags: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ def tool_call(
         policy=governing(place, tool.name, tool.own, agent=agent, tags=tool.tags, also=tool.also),
         identity=identity,
         agent=agent,
-        aliases=() if function is None else (str(getattr(function, "__name__", tool.name)),),
+        bodies=tuple(body for body in (tool.object, function) if body is not None),
         scope=place,
         **{"kind": TOOL, **options},
     )

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from durable.errors import Cancelled, LeaseLost, StorageError, Suspended
+from durable.live.crossing import uncrossed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +115,7 @@ def error_that_counts(segment: Segment, error: BaseException | None) -> BaseExce
 def meant_by(error: BaseException | None) -> BaseException | None:
     """Return what a group of exceptions (of asyncio.TaskGroup) says of the execution; another one says it itself."""
     if not isinstance(error, BaseExceptionGroup):
-        return error
+        return uncrossed(error)
     leaves = list(_leaves(error))
     for kind in (LeaseLost, StorageError, Cancelled):
         first = next((leaf for leaf in leaves if isinstance(leaf, kind)), None)
@@ -131,4 +132,4 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)
         else:
-            yield error
+            yield uncrossed(error) or error

@@ -36,19 +36,24 @@ def running() -> tuple[int, asyncio.Task[Any] | None]:
 class Scope:
     """A place in an execution.
 
-    ``inside`` are the bodies of the steps of these keys, ``body_of`` the names of the innermost. ``line`` is the thread
-    and the task in which the place was entered; code that runs here in another one is a branch of it. ``is_plain`` is
-    the body of a plain function that a framework calls on its event loop: it cannot await what it calls.
+    ``inside`` are the bodies of the steps of these keys. ``bodies`` is what runs as the innermost: the function and the
+    framework's own tool. ``line`` is the thread and the task in which the place was entered; code that runs here in
+    another one is a branch of it. ``is_plain`` is the body of a plain function that a framework calls on its event
+    loop: it cannot await what it calls.
     """
 
     segment: Segment
     path: str
     tool_context: ToolContext
-    body_of: frozenset[str] = frozenset()
+    bodies: tuple[Any, ...] = ()
     inside: tuple[str, ...] = ()
     in_transaction: bool = False
     is_plain: bool = False
     line: object = field(default_factory=running, compare=False, repr=False)
+
+    def runs(self, body: object) -> bool:
+        """True if the code that runs now is the body of this very function or tool, and not of one of the same name."""
+        return any(body is each for each in self.bodies)
 
     @property
     def branched(self) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.inbox import interrupts
 from durable.checkpoint.state import blobs
-from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, Suspended
+from durable.errors import Cancelled, DeadlineExceeded, LeaseLost, StorageError, Suspended
 from durable.live.tool_context import ToolContext
 from durable.record.events import InterruptClosed
 from durable.record.matching import Matching
@@ -167,6 +167,9 @@ class Segment:
             yield
         except LeaseLost as lost:
             self.overtaken = lost  # code in between may swallow it
+            raise
+        except StorageError as failed:
+            self.stop(failed)  # nobody knows what is on record: no further effect may start
             raise
 
     def _stashed(self, records: Iterable[NewRecord], kept: list[Callable[[Any], object]]) -> list[NewRecord]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.records import Interrupt
     from durable.declare.budget import Budget
     from durable.declare.policies import Policies
+    from durable.declare.policy import OnRepeat
     from durable.live.clock import Clock
     from durable.live.dependencies import Dependencies
     from durable.live.leases import Leases
@@ -68,6 +69,7 @@ class Services(Protocol):
     compensate: bool
     max_attempts: int
     dependencies: Dependencies
+    on_repeat: OnRepeat
     pace: Pacing
 
     @property
@@ -76,6 +78,9 @@ class Services(Protocol):
 
     def load(self, stored: bytes) -> Any:
         """Return the value of stored bytes, blob references resolved. Raises UnknownType, CorruptPayload."""
+
+    def undo(self, scope: Any, outcome: Any, effect: Any) -> None:
+        """Undo an effect of another execution, in a step below the call that would repeat it."""
 
     def interrupt(self, interrupt_id: str) -> Interrupt:
         """Return an interrupt as it stands in the inbox. Raises InterruptNotFound."""

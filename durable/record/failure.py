@@ -35,7 +35,7 @@ def describe(error: BaseException) -> Described:
 
 
 def shown(value: object, length: int) -> str:
-    """The beginning of the value's repr; a repr may raise anything."""
+    """Return the beginning of the value's repr, or its type where the repr raises."""
     try:
         return repr(value)[:length]
     except Exception:  # noqa: BLE001 - see above
@@ -43,7 +43,7 @@ def shown(value: object, length: int) -> str:
 
 
 def encode(codec: Codec, error: BaseException) -> bytes | None:
-    """The exception itself, if the codec can rebuild it and it is no longer than what is kept of a message."""
+    """Return the encoded exception, if the codec can rebuild it and it is not too long to be stored; else None."""
     if not codec.allows(type(error)):
         return None
     try:
@@ -62,11 +62,16 @@ def mark(error: BaseException, step_key: str) -> None:
             return  # an exception with slots: the history then lacks the step, nothing else
 
 
+def is_outcome(error: BaseException) -> bool:
+    """Return True if this exception itself is what a step came to."""
+    return hasattr(error, _AT)
+
+
 def origin(error: BaseException | None) -> str | None:
-    """The step that raised this exception, or the one that caused it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    """Return the key of the step that raised this exception, or the one that caused it; None if no step did."""
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         if hasattr(error, _AT):
             return str(getattr(error, _AT))
         error = error.__cause__ or error.__context__

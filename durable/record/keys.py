@@ -12,12 +12,12 @@ import json
 
 
 def key_for(namespace: str, execution_id: str, step_key: str, tool: str) -> str:
-    """The key to hand to the outside system for this step."""
+    """Return the key to hand to the outside system for this step."""
     place = json.dumps([namespace, execution_id, step_key, tool])
     return base64.b32encode(hashlib.sha256(place.encode()).digest()).decode().rstrip("=").lower()
 
 
 def interrupt_id(execution_id: str, step_key: str, kind: str, ordinal: int) -> str:
-    """The id of the ``ordinal``-th interrupt of this kind at this step; the same whoever opens it."""
+    """Return the id of the ``ordinal``-th interrupt of this kind at this step; the same whoever opens it."""
     place = json.dumps([execution_id, step_key, kind, ordinal])
     return "int-" + base64.b32encode(hashlib.sha256(place.encode()).digest()).decode()[:16].lower()

@@ -19,7 +19,7 @@ _TOKENS = ("tokens", "money")
 
 @dataclass(frozen=True, slots=True)
 class StepKind:
-    """What is so for all steps of a kind.
+    """Properties that all steps of one kind share.
 
     ``is_scope``: its body holds other steps and may be entered again; only they have effects. ``limits``: the limits of
     a budget that must leave room before one starts; a kind without any is not counted. ``needs_dependencies``: what the

@@ -38,7 +38,7 @@ class _Late:
 
 
 class Matching:
-    """The steps of a segment that are on their way, and those that wait for their turn. Thread-safe."""
+    """Steps of a segment that are running, and calls that wait until their record is certain. Thread-safe."""
 
     def __init__(self, replay: Replay, lock: threading.RLock) -> None:
         self.busy = 0
@@ -49,7 +49,7 @@ class Matching:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """The block is a step, from the look into the journal to its record. Raises Suspended if none may start."""
+        """Count this block as a running step until it exits. Raises Suspended if no further step may start."""
         with self._changed:
             if self.closed:
                 raise Suspended
@@ -94,13 +94,10 @@ class Matching:
     def match(self, prefix: str, arguments_hash: str) -> Outcome | None:
         """Return the outcome for this call if it is certain now: a record that fits, or a new one if none is left."""
         with self._changed:
-            found = self._replay.fitting(prefix, arguments_hash)
-            if found is None and self._replay.left(prefix) is None and not self._first_late(prefix):
-                found = self._replay.new(prefix)
-            if found is not None:
-                found.taken = True
+            outcome = self._certain(prefix, arguments_hash, is_next=not self._first_late(prefix))
+            if outcome is not None:
                 self._changed.notify_all()
-            return found
+            return outcome
 
     def match_after_branches(self, prefix: str, arguments_hash: str, inside: tuple[str, ...]) -> tuple[Outcome, bool]:
         """Wait until the matching record is certain. Returns (outcome, False) when nothing matches: drift.
@@ -113,25 +110,32 @@ class Matching:
         with self._changed:
             self._late.append(me)
             try:
-                while True:
-                    if self.closed:
-                        raise Suspended
-                    first, left = self._first_late(prefix) is me, self._replay.left(prefix)
-                    found = self._replay.fitting(prefix, arguments_hash)
-                    if found is None and left is None and first:
-                        found = self._replay.new(prefix)
-                    if found is not None:
-                        found.taken = True
-                        return found, True
+                while not self.closed:
+                    is_first = self._first_late(prefix) is me
+                    outcome = self._certain(prefix, arguments_hash, is_next=is_first)
+                    if outcome is not None:
+                        return outcome, True
                     now = time.monotonic()
                     since = since if self._nobody_else() else now
                     tired = now > give_up or len(self._late) > MOST or not patient
-                    if left is not None and (tired or (first and now - since >= GRACE)):
-                        return left, False
+                    is_due = tired or (is_first and now - since >= GRACE)
+                    unmatched = self._replay.left(prefix)
+                    if unmatched is not None and is_due:
+                        return unmatched, False
                     self._changed.wait(GRACE / 4)
+                raise Suspended
             finally:
                 self._late.remove(me)
                 self._changed.notify_all()
+
+    def _certain(self, prefix: str, arguments_hash: str, *, is_next: bool) -> Outcome | None:
+        """Take the record that fits; a new one if no record is left and this call is the next of its name."""
+        outcome = self._replay.fitting(prefix, arguments_hash)
+        if outcome is None and is_next and self._replay.left(prefix) is None:
+            outcome = self._replay.new(prefix)
+        if outcome is not None:
+            outcome.taken = True
+        return outcome
 
     def _first_late(self, prefix: str) -> _Late | None:
         return next((late for late in self._late if late.prefix == prefix), None)

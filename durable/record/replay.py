@@ -21,9 +21,12 @@ from durable.record.events import (
     Claimed,
     Compensating,
     Failed,
+    Forked,
+    GoesBack,
     InterruptClosed,
     InterruptOpened,
     LetGo,
+    Repeated,
     StepRetry,
     StepStarted,
     Succeeded,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the journal says of one step, and whether this segment has come to it yet."""
+    """State of one step as its records say, and whether this segment has come to it yet."""
 
     key: str
     number: int = 0
@@ -57,7 +60,7 @@ class Outcome:
     branch: bool = False
     result: Record | None = None
     edited: Record | None = None
-    given: Record | None = None
+    begun_with: Record | None = None
     """Of a call that can be compensated: the arguments with which it began last."""
     interrupt: str | None = None
     interrupts: int = 0
@@ -65,6 +68,10 @@ class Outcome:
     """The sha256 of the question that was asked last, as it was stored."""
     accepted: bool = False
     taken: bool = False
+    repeats: tuple[str, str] | None = None
+    """Of a call after going back: the execution and the step whose effect it would make once more."""
+    repeated: str = ""
+    """What was settled about that: reuse, again or undo."""
 
     @property
     def is_new(self) -> bool:
@@ -123,6 +130,10 @@ class Replay:
     ending: PlannedEnding | None = None
     """How the execution ends when its compensation is through, from the moment that it began."""
     crashed_at: float | None = None
+    origins: list[tuple[str, int]] = field(default_factory=list)
+    """Executions that this one has gone back behind, each with the seq up to which it still counts."""
+    forked_at: int = 0
+    """The seq up to which these records are copies of another execution's."""
     _first: dict[str, int] = field(default_factory=dict)
     _lines: dict[str, list[Outcome]] = field(default_factory=dict)
     _trees: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -135,32 +146,32 @@ class Replay:
             self._fold(record)
 
     def at(self, key: str) -> Outcome:
-        """The outcome of a keyed step, a new one if the journal does not know it."""
+        """Return the outcome of a keyed step, a new one if the journal does not know it."""
         outcome = self.steps.get(key)
         if outcome is None:
             outcome = self.steps[key] = Outcome(key)
             self._trees.setdefault(key.partition("/")[0], []).append(outcome)
-            prefix, found, number = key.rpartition("#")
-            if found and number.isdecimal():
+            prefix, separator, number = key.rpartition("#")
+            if separator and number.isdecimal():
                 outcome.number = int(number)
                 insort(self.numbered.setdefault(prefix, []), outcome, key=attrgetter("number"))
                 self._lines.setdefault(prefix.rpartition("/")[0] + "/", []).append(outcome)
         return outcome
 
     def fitting(self, prefix: str, arguments_hash: str) -> Outcome | None:
-        """The first record of this name with these arguments that was not taken yet."""
-        known = self.numbered.get(prefix, [])
-        for place in range(self._untaken(prefix, known), len(known)):
-            outcome = known[place]
+        """Return the first outcome of this name with these arguments that no call has taken yet."""
+        outcomes = self.numbered.get(prefix, [])
+        for place in range(self._untaken(prefix, outcomes), len(outcomes)):
+            outcome = outcomes[place]
             if not outcome.taken and (outcome.accepted or outcome.arguments_hash == arguments_hash):
                 return outcome
         return None
 
     def left(self, prefix: str) -> Outcome | None:
-        """The first record of this name that was not taken yet."""
-        known = self.numbered.get(prefix, [])
-        first = self._untaken(prefix, known)
-        return known[first] if first < len(known) else None
+        """Return the first outcome of this name that no call has taken yet."""
+        outcomes = self.numbered.get(prefix, [])
+        first = self._untaken(prefix, outcomes)
+        return outcomes[first] if first < len(outcomes) else None
 
     def passed_over(self, scope: str) -> Outcome | None:
         """Return the first recorded effect in this scope that the code has skipped.
@@ -170,9 +181,9 @@ class Replay:
         """
         line = self._lines.get(scope + "/", [])
         for outcome in line[self._untaken(scope + "/", line) :]:
-            known = not outcome.is_new or outcome.interrupt is not None
+            is_recorded = not outcome.is_new or outcome.interrupt is not None
             if (
-                known
+                is_recorded
                 and effect_of(outcome.effect).changes_world
                 and not (outcome.taken or outcome.accepted or outcome.branch)
             ):
@@ -182,13 +193,13 @@ class Replay:
     def not_reached(self, decided: Collection[str]) -> Outcome | None:
         """Return a call that the code has ended without, though it may not be left: it began, or it was decided about.
 
-        ``decided`` are the interrupts that were. A scope that is done is replayed whole: nothing in it comes by. Where
-        the code runs from its beginning, it may not leave out an effect of its own line either.
+        ``decided`` are the interrupts that were. A scope that is done is replayed whole, so nothing in it comes by.
+        Where the code runs from its beginning, it may not leave out an effect of its own line either.
         """
         for outcome in self.steps.values():
             waits = outcome.is_started or outcome.is_to_be_retried or outcome.interrupt in decided
-            is_due = waits and not (outcome.taken or outcome.accepted) and effect_of(outcome.effect).changes_world
-            if is_due and not self._is_inside_of_done(outcome.key):
+            has_come_by = outcome.taken or outcome.accepted or not effect_of(outcome.effect).changes_world
+            if waits and not has_come_by and not self._is_inside_of_done(outcome.key):
                 return outcome
         return None if self.has_checkpoint else self.passed_over("")
 
@@ -197,54 +208,61 @@ class Replay:
         return any(outcome is not None and outcome.is_done for outcome in around)
 
     def new(self, prefix: str) -> Outcome:
-        """The next number of this name.
+        """Return a new outcome under the next free number of this name.
 
-        One that is missing in between belonged to a call of which nothing was recorded.
+        A number that is missing in between belonged to a call of which nothing was recorded.
         """
-        known = self.numbered.get(prefix, [])
-        number = len(known) + 1
-        if known and known[-1].number != len(known):
-            number = next(free for free, outcome in enumerate(known, 1) if outcome.number != free)
+        outcomes = self.numbered.get(prefix, [])
+        number = len(outcomes) + 1
+        if outcomes and outcomes[-1].number != len(outcomes):
+            number = next(free for free, outcome in enumerate(outcomes, 1) if outcome.number != free)
         return self.at(f"{prefix}#{number}")
 
-    def _untaken(self, prefix: str, known: Sequence[Outcome]) -> int:
+    def _untaken(self, prefix: str, outcomes: Sequence[Outcome]) -> int:
         first = self._first.get(prefix, 0)
-        while first < len(known) and known[first].taken:
+        while first < len(outcomes) and outcomes[first].taken:
             first += 1
         self._first[prefix] = first
         return first
 
     def rewind(self, scope: str) -> None:
-        """A scope is entered again: its steps come by again."""
+        """Begin a scope again: calls may take the records of its steps once more."""
         for outcome in self._under(scope):
             outcome.taken = False
         self._first.clear()
 
     def entered(self, scope: str) -> bool:
-        """Whether something inside this scope is on record."""
+        """True if something inside this scope is on record."""
         return any(not outcome.is_new or outcome.interrupt is not None for outcome in self._under(scope))
 
     def forget_failures(self, scope: str) -> None:
-        """A scope failed and may be tried again: what is repeatable in it runs again, the rest stays failed."""
+        """Prepare a failed scope for another try: what is repeatable in it runs again, the rest stays failed."""
         for outcome in self._under(scope):
             if effect_of(outcome.effect).repeatable:
                 outcome.forget()
 
     def _under(self, scope: str) -> Iterator[Outcome]:
         inside = scope + "/"
-        return (one for one in self._trees.get(scope.partition("/")[0], ()) if one.key.startswith(inside))
+        return (step for step in self._trees.get(scope.partition("/")[0], ()) if step.key.startswith(inside))
 
     def _fold(self, record: Record) -> None:
         event = unpack(record)
         if isinstance(event, Claimed):
-            if not self._clean and self.crashed_at is None:
-                self.crashed_at = self._alive_at
-            self._clean = False
+            self._fold_claim()
             return
         self._alive_at = record.at
         if record.step_key is not None:
             _fold_step(self.at(record.step_key), record, event)
-            return
+        else:
+            self._fold_event(record.seq, event)
+
+    def _fold_claim(self) -> None:
+        if not self._clean and self.crashed_at is None:
+            self.crashed_at = self._alive_at
+        self._clean = False
+
+    def _fold_event(self, seq: int, event: Event) -> None:
+        """Take in what a record without a step says of the whole execution."""
         match event:
             case Checkpoint():
                 self.has_checkpoint = self.has_checkpoint or not isinstance(event, TaskWrites)
@@ -252,12 +270,21 @@ class Replay:
                 self.ending = event.ending
             case LetGo():
                 self._clean, self.crashed_at = True, None
+            case GoesBack():
+                self._go_back(seq, event)
+            case Repeated():
+                _fold_repetition(self.at(event.step), event.repeats, event.repeated)
             case Succeeded() | Failed() | Cancelled():
                 self._clean, self.crashed_at = True, None
                 self._try_again(event.about or "")
 
+    def _go_back(self, seq: int, event: GoesBack) -> None:
+        self.origins += [(str(execution_id), int(until)) for execution_id, until in event.origin]
+        if isinstance(event, Forked):
+            self.forked_at, self._clean, self.crashed_at = seq, True, None
+
     def _try_again(self, step: str) -> None:
-        """The step for which the execution failed is new again, and with it those it failed in."""
+        """Make the step for which the execution failed new again, and the steps around it."""
         for key, outcome in self.steps.items():
             if step == key or step.startswith(key + "/"):
                 outcome.forget()
@@ -275,6 +302,7 @@ def _fold_step(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.interrupt = None
             outcome.edited = record if event.decision == "edit" else outcome.edited
             outcome.accepted = outcome.accepted or bool(event.accepted)
+            _fold_repetition(outcome, None, event.repeated)
         case _ if outcome.follow(record.kind):
             _fold_attempt(outcome, record, event)
 
@@ -284,7 +312,7 @@ def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
     match event:
         case StepStarted():
             outcome.epoch = record.epoch
-            outcome.given = outcome.given if event.compensate is None else record
+            outcome.begun_with = outcome.begun_with if event.compensate is None else record
         case StepRetry():
             outcome.not_before = event.not_before
         case Timer():
@@ -293,11 +321,19 @@ def _fold_attempt(outcome: Outcome, record: Record, event: Event) -> None:
             outcome.result = record
 
 
+def _fold_repetition(outcome: Outcome, repeats: Sequence[str] | None, repeated: str | None) -> None:
+    """Take in which earlier effect the call would make once more, and what became of that."""
+    if repeats is not None:
+        outcome.repeats = (repeats[0], repeats[1])
+    outcome.repeated = repeated or outcome.repeated
+
+
 def _fold_call(outcome: Outcome, event: Called) -> None:
     """Take in what the record says of the call; what it leaves out stays as it was."""
     outcome.name = outcome.name if event.name is None else event.name
     outcome.arguments_hash = outcome.arguments_hash if event.arguments_hash is None else event.arguments_hash
     outcome.effect = outcome.effect if event.effect is None else event.effect
     outcome.branch = outcome.branch or event.branch
+    _fold_repetition(outcome, event.repeats, event.repeated)
     if isinstance(event, Attempted) and event.attempt is not None:
         outcome.attempts = event.attempt

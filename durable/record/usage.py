@@ -75,18 +75,23 @@ class Usage:
         elif isinstance(event, InterruptClosed) and key == self.asked_at:
             self.asked_at = None
             self.grants += 1 if event.granted else 0
-        elif isinstance(event, Attempted) and event.effect is not None and not _answered_otherwise(event):
-            self._begun[key] = (kind_of(event.kind), event.name or "")
-            if isinstance(event, StepDone) and event.usage is not None:
-                self._spend(event.model or "", event.usage)
+        elif isinstance(event, Attempted):
+            self._take_attempt(key, event)
+
+    def _take_attempt(self, key: str, event: Attempted) -> None:
+        if event.effect is None or _answered_otherwise(event):
+            return
+        self._begun[key] = (kind_of(event.kind), event.name or "")
+        if isinstance(event, StepDone) and event.usage is not None:
+            self._spend(event.model or "", event.usage)
 
     def _spend(self, model: str, usage: Mapping[str, int]) -> None:
-        given = int(usage.get("input_tokens", 0))
-        made = int(usage.get("output_tokens", 0))
+        input_tokens = int(usage.get("input_tokens", 0))
+        output_tokens = int(usage.get("output_tokens", 0))
         before = self.tokens.get(model, (0, 0))
         # what is in the total and in neither (thinking, with some providers) is paid for as output
-        made = max(made, int(usage.get("total_tokens", 0)) - given)
-        self.tokens[model] = (before[0] + given, before[1] + made)
+        output_tokens = max(output_tokens, int(usage.get("total_tokens", 0)) - input_tokens)
+        self.tokens[model] = (before[0] + input_tokens, before[1] + output_tokens)
 
 
 def _answered_otherwise(event: Attempted) -> bool:

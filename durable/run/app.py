@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.live.segment import Segment
+    from durable.run.branch import Branch, Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +22,6 @@ class App:
     name: str
     run: Callable[[Segment], Any] = field(repr=False)
     version: str | None = None
+    forked: Callable[[Branch], Carried] | None = field(default=None, repr=False)
+    """What goes with a fork of it; None where it keeps nothing outside of its journal."""
     accepts: Callable[[Any, str], Any] | None = field(default=None, repr=False)

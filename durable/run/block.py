@@ -23,6 +23,7 @@ from durable.errors import (
     Suspended,
     Unsupported,
 )
+from durable.live.crossing import uncrossed
 from durable.live.ending import is_poisoned
 from durable.live.scope import root, running, within
 from durable.run.close import close
@@ -147,6 +148,9 @@ def leave(held: Held, error: BaseException | None, *, patience: float | None = N
 def _reread(segment: Segment, error: BaseException | None) -> None:
     """Raise what an ended execution came to, unless reading it again raised that itself."""
     if error is not None and not isinstance(error, Suspended):
+        raised = uncrossed(error)
+        if raised is not None and raised is not error:
+            raise raised from raised.__cause__
         return
     outcome(segment.execution)
     if error is not None:

@@ -94,10 +94,15 @@ class Step:
 step = Step()
 
 
-def _name(fn: Any) -> str:
+def _innermost(fn: Any) -> Any:
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return str(getattr(fn, "__name__", type(fn).__name__))
+    return fn
+
+
+def _name(fn: Any) -> str:
+    innermost = _innermost(fn)
+    return str(getattr(innermost, "__name__", type(innermost).__name__))
 
 
 def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
@@ -124,6 +129,7 @@ def call_as_step(  # noqa: PLR0913 - a call and how it is to be run
             kind=kind,
             schema=lambda: fitting(of_function(inner), {**defaults, **arguments}),
             defaults=defaults,
+            bodies=(plain(_innermost(fn)),) if isinstance(fn, functools.partial) else (),
             scope=scope,
         )
     )

@@ -27,7 +27,7 @@ def cancel_here(runtime: Process, execution_id: str) -> None:
 
 
 def end_if_cancelled(runtime: Process, execution_id: str) -> None:
-    """End an execution that is cancelled and waited for an answer; a worker does it if this process cannot."""
+    """End an execution that is cancelled and waited for an answer only; a worker does it if this process cannot."""
     with runtime.database.read() as connection:
         execution = executions.get(connection, runtime.namespace, execution_id, runtime.load)
     if execution.cancel_reason is None or execution.ended:

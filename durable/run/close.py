@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint import executions
 from durable.checkpoint.state import blobs
+from durable.declare.effects import effect_of
+from durable.declare.retry import is_transient
 from durable.errors import Cancelled, CodecError, LeaseLost, Suspended
 from durable.live.ending import Ending, ending_of, error_that_counts, left_with
 from durable.live.scope import root, within
@@ -208,8 +210,17 @@ def _succeed(segment: Segment, output: Any) -> None:
 
 
 def _fail(segment: Segment, error: BaseException, *, status: str = "failed") -> None:
-    failed = Failed(error=failure.describe(error), step=failure.origin(error) or None, status=status)
+    described = failure.describe(error)
+    if _may_be_taken_up(segment, error):
+        described["transient"] = True
+    failed = Failed(error=described, step=failure.origin(error) or None, status=status)
     _finish_failed(segment, failed)
+
+
+def _may_be_taken_up(segment: Segment, error: BaseException) -> bool:
+    """Return True if the same call may go on later: the error passes, and what raised it may be repeated."""
+    step = segment.replay.steps.get(failure.origin(error) or "")
+    return is_transient(error) and (step is None or effect_of(step.effect).repeatable)
 
 
 def _finish_failed(segment: Segment, failed: Failed) -> None:

@@ -26,6 +26,7 @@ from durable.inbox.batch import NOTHING, Batch
 from durable.live.scope import Scope, root
 from durable.live.segment import Segment
 from durable.record import failure
+from durable.record.earlier import COMPENSATION
 from durable.record.events import Compensating, CompensatingAlready, StepFailed, StepRetry, StepStarted, unpack_if
 from durable.record.kinds import TOOL
 from durable.record.replay import Replay
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from durable.live.services import Services
+    from durable.record.earlier import Effect
     from durable.record.events import PlannedEnding
     from durable.record.replay import Outcome
     from durable.run.process import Process
     from durable.step.call import Pending
 
-STEP = "compensate"
+STEP = COMPENSATION
 """What the key of a compensation adds to that of its call."""
+UNDO = "undo"
+"""What the key of the compensation of another execution's call adds to that of the call that would repeat it."""
 
 
 def begin(segment: Segment, ending: PlannedEnding) -> Segment | None:
@@ -109,10 +113,11 @@ def left(replay: Replay) -> list[Outcome]:
     done = [
         outcome
         for outcome in replay.steps.values()
-        if outcome.given is not None
+        if outcome.begun_with is not None
         and (outcome.is_done or outcome.is_started or _may_have_happened(outcome))
         and not outcome.key.endswith(f"/{STEP}")
         and not _is_undone(replay, outcome)
+        and outcome.begun_with.seq > replay.forked_at  # what was copied is the other execution's to undo
     ]
     return sorted(done, key=completed, reverse=True)
 
@@ -145,7 +150,7 @@ def known_to(runtime: Services, outcome: Outcome) -> ToolPolicy | None:
 
 def _undoing(outcome: Outcome) -> str | None:
     """Return the name of the function that undoes this call, as it was when the call began."""
-    started = unpack_if(outcome.given, StepStarted)
+    started = unpack_if(outcome.begun_with, StepStarted)
     return None if started is None else started.compensate
 
 
@@ -186,9 +191,9 @@ def run(segment: Segment) -> list[str]:
 
 def _happened(segment: Segment, outcome: Outcome) -> bool:
     """True if a call without an outcome happened: its result is on record then. Raises Suspended, Cancelled."""
-    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+    assert outcome.begun_with is not None  # noqa: S101 - it is in ``left``
     policy = replace(known_to(segment.runtime, outcome) or ONCE, effect="once")
-    call = Call(outcome.name, arguments=outcome.given.value(), policy=policy, scope=root(segment))
+    call = Call(outcome.name, arguments=outcome.begun_with.value(), policy=policy, scope=root(segment))
     placed = Placed(call, outcome.arguments_hash, outcome)
     verdict = doubt.inquire(placed)
     if isinstance(verdict, Pass):
@@ -199,8 +204,17 @@ def _happened(segment: Segment, outcome: Outcome) -> bool:
     return isinstance(verdict, Finished)
 
 
-def _undo(segment: Segment, outcome: Outcome) -> None:
-    assert outcome.given is not None  # noqa: S101 - it is in ``left``
+def undo_earlier(scope: Scope, outcome: Outcome, effect: Effect) -> None:
+    """Undo an effect of another execution, in a step of this one below the call that would repeat it.
+
+    Raises what the compensation raises, LookupError if no function is declared here, Suspended.
+    """
+    earlier = replace(outcome, name=effect.name, begun_with=effect.given, result=effect.result)
+    _undo(scope.segment, earlier, step=UNDO)
+
+
+def _undo(segment: Segment, outcome: Outcome, *, step: str = STEP) -> None:
+    assert outcome.begun_with is not None  # noqa: S101 - it is in ``left``
     assert outcome.result is not None  # noqa: S101 - it is done
     policy = known_to(segment.runtime, outcome)
     if policy is None or policy.compensate is None:
@@ -214,13 +228,13 @@ def _undo(segment: Segment, outcome: Outcome) -> None:
     if lost is not None:
         raise lost
     result = outcome.result.value()
-    given = {"arguments": outcome.given.value(), "result": getattr(result, "tool_result", result)}
+    given = {"arguments": outcome.begun_with.value(), "result": getattr(result, "tool_result", result)}
     context = segment.context(outcome.key, outcome.name, attempt=1, idempotency_key="")
     call = Call(
         f"compensate:{outcome.name}",
         arguments=given,
         policy=policy_of(fn) or ToolPolicy(timeout=policy.timeout, secrets=policy.secrets),
-        identity=STEP,
+        identity=step,
         kind=TOOL,
         scope=Scope(segment, outcome.key, context),
     )

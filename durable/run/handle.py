@@ -16,7 +16,9 @@ from durable.errors import (
     ExecutionClosed,
     ExecutionFailed,
 )
+from durable.run.aio import Aio
 from durable.run.cancel import cancel_here
+from durable.run.fork import fork
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -54,6 +56,11 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"Handle({self.id!r})"
+
+    @property
+    def aio(self) -> Aio:
+        """The same methods for async code: ``await handle.aio.fork(at=7)``; the event loop never waits."""
+        return Aio(self, self._runtime.database)
 
     def execution(self) -> Execution:
         """Return the execution as it stands now. Raises ExecutionNotFound."""
@@ -158,6 +165,16 @@ class Handle:
         Raises ExecutionClosed if it is in another status, ThreadBusy if its thread has another open execution.
         """
         self._runtime.reopen(self.id)
+
+    def fork(self, *, at: int, id: str | None = None) -> Handle:  # noqa: A002 - as of executions
+        """Begin another execution with the records of this one up to seq ``at``; a worker goes on with it from there.
+
+        What is on record is answered from it. An effect that this one made beyond ``at`` is not repeated silently: by
+        default a person is asked (``on_repeat`` of the tool or the runtime). The same id and point again is the same
+        fork. Raises InvalidConfiguration where a step is under way at ``at``, with the nearest points; Unsupported,
+        ExecutionConflict, InvalidId.
+        """
+        return Handle(self._runtime, fork(self._runtime, self.execution(), self.history(), at=at, id=id))
 
 
 def outcome(execution: Execution) -> Any:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable.declare.policy import ToolPolicy
 from durable.declare.registry import declare
 from durable.declare.signature import ATTRIBUTE, PLAIN, hide_context, with_context
 from durable.errors import Unsupported
-from durable.live.scope import lost, scope
+from durable.live.scope import lost, scope, within
 from durable.live.tool_context import detached
 from durable.record.kinds import TOOL
 from durable.step.governing import governing
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
     from durable.declare.breaker import Breaker
     from durable.declare.effects import EffectName
-    from durable.declare.policy import Approval
+    from durable.declare.policy import Approval, OnRepeat
     from durable.declare.rate import Rate
     from durable.declare.retry import Retry
     from durable.declare.rules import Rule
+    from durable.live.scope import Scope
 
 
 F = TypeVar("F")
@@ -53,6 +55,7 @@ def tool(
     breaker: Breaker | None = None,
     allowed_when: Rule | None = None,
     tags: tuple[str, ...] = (),
+    on_repeat: OnRepeat | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -87,8 +90,8 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
             if (reason := lost(fn.__name__, policy)) is not None:
                 raise Unsupported(reason)
             return fn(*args, **with_context(fn, args, kwargs, detached(fn.__name__, policy.secrets)))
-        if fn.__name__ in current.body_of:
-            return fn(*args, **with_context(fn, args, kwargs, current.tool_context))
+        if current.runs(fn):
+            return _as_body(fn, current, args, with_context(fn, args, kwargs, current.tool_context))
         from durable.run.calls import call_as_step  # noqa: PLC0415 - calls builds on this module
 
         governed = governing(current, fn.__name__, policy)
@@ -106,3 +109,17 @@ def _declare(fn: Any, *, policy: ToolPolicy) -> Any:
     setattr(wrapper, PLAIN, fn)
     hide_context(wrapper, fn)
     return wrapper
+
+
+def _as_body(fn: Any, current: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run the function as the body of the step in which it stands. What it calls, itself as well, is another step."""
+    inside = replace(current, bodies=())
+    if inspect.iscoroutinefunction(fn):
+
+        async def run() -> Any:
+            with within(inside):
+                return await fn(*args, **kwargs)
+
+        return run()
+    with within(inside):
+        return fn(*args, **kwargs)

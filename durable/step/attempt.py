@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.errors import Cancelled, LeaseLost, StepAborted, StepTimeout, StorageError, Suspended
+from durable.live.crossing import Crossing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PASSING: tuple[type[BaseException], ...] = (
     Suspended,
     Cancelled,
+    Crossing,
     LeaseLost,
     StorageError,
     KeyboardInterrupt,

@@ -14,7 +14,7 @@ from durable.errors import CodecError
 from durable.inbox.batch import Batch, commit
 from durable.step.act import act_on, let_go
 from durable.step.call import Call, Pending, Placed, Recorded
-from durable.step.gates import allowed, approval, budget, doubt, drift, pace, replayed
+from durable.step.gates import allowed, approval, budget, doubt, drift, pace, repeated, replayed
 from durable.step.records import started
 from durable.step.verdicts import PASS, Finished, Pass, Stop, Wait, after
 
@@ -93,6 +93,7 @@ GATES: tuple[Callable[[Placed], Verdict], ...] = (
     _may_go_on,
     doubt.gate,
     allowed.gate,
+    repeated.gate,
     approval.gate,
     pace.due,
     budget.gate,

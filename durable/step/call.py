@@ -32,9 +32,10 @@ class Call:
 
     ``identity`` keys it by a framework's id; without one it is numbered by name. ``agent`` makes the call.
     ``attributes`` (of the gen_ai conventions, never content) are for telemetry. ``schema`` is the JSON Schema of the
-    arguments, for a call that is decided upon. ``aliases`` are other names of the same function. ``defaults`` are the
-    arguments that were left out: a person and a rule see them, a replay does not mind a new one. ``control_flow`` are
-    exceptions by which its framework leaves a body that has not failed. ``usage`` counts the tokens of an answer.
+    arguments, for a call that is decided upon. ``bodies`` are what runs as its body (the function, the framework's
+    tool): called there, they are no further step. ``defaults`` are the arguments that were left out: a person and a
+    rule see them, a replay does not mind a new one. ``control_flow`` are exceptions by which its framework leaves a
+    body that has not failed. ``usage`` counts the tokens of an answer.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Call:
     agent: str = ""
     attributes: Mapping[str, Any] | None = None
     schema: Callable[[], Mapping[str, Any] | None] | None = None
-    aliases: tuple[str, ...] = ()
+    bodies: tuple[Any, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     control_flow: tuple[type[BaseException], ...] = ()
     usage: Callable[[Any], dict[str, int]] | None = None
@@ -223,7 +224,7 @@ class Pending:
             around.segment,
             self.key,
             self.context,
-            body_of=frozenset({call.name, *call.aliases}),
+            bodies=call.bodies,
             inside=(*around.inside, self.key),
             in_transaction=call.policy.does.in_transaction,
         )

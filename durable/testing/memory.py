@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.records import NewRecord
     from durable.declare.breaker import Breaker
     from durable.declare.budget import Budget
+    from durable.declare.policy import OnRepeat
     from durable.declare.rate import Rate
     from durable.inbox.decision import Decision
 
@@ -44,6 +45,7 @@ class MemoryProcess:
     namespace = "default"
     compensate = False
     max_attempts = 10
+    on_repeat: OnRepeat = "ask"
 
     def __init__(
         self, *, budget: Budget | None = None, dependencies: Mapping[str, Any] | None = None, now: float = 1000.0
@@ -103,6 +105,9 @@ class MemoryProcess:
         """Return an interrupt."""
         return self.interrupts[interrupt_id]
 
+    def undo(self, scope: Any, outcome: Any, effect: Any) -> None:
+        """Do nothing: one execution alone goes back behind nobody."""
+
     def load(self, stored: bytes) -> Any:
         """Return the value of stored bytes."""
         return self.codec.decode(stored)
@@ -139,7 +144,7 @@ class MemoryProcess:
 
 
 class MemoryJournal:
-    """Keeps records in their order. A questions's row is kept in the inbox, as its statement would have it."""
+    """Keeps records in their order. The row of a question is kept in the inbox, as its statement would have it."""
 
     lost = False
 

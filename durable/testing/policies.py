@@ -115,12 +115,11 @@ class Policies:
         agent.process().runtime.recover()
         assert (agent.handle().status, agent.outside.counts()) == ("succeeded", {"pay 20 for A": 1})
 
-    def test_what_was_done_is_undone_by_a_process_that_knows_only_the_policies(self, desk: Making) -> None:
+    def test_what_was_done_is_undone_by_another_process_that_cancels(self, desk: Making) -> None:
         undone: list[str] = []
         agent = desk([PAY], [DEAR], [NOTE], policies=undoing(undone)).process()
         assert agent.run() is None
-        bare = agent.processes.process(**agent.options)
-        bare.get(agent.entry.execution_id).cancel("no trip", compensate=True)
+        agent.process().handle().cancel("no trip", compensate=True)
         assert (undone, agent.handle().status, agent.runtime.interrupts()) == (["B", "A"], "cancelled", [])
         assert agent.handle().verify()
 

@@ -135,13 +135,11 @@ def says(content: str, *calls: dict[str, Any]) -> AIMessage:
 _IDS = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _INSTANTS = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")
 _INTERRUPTS = re.compile(r"\b[0-9a-f]{32}\b")
-_ADDED = re.compile(r", 'metadata': \{'run_id': '<id>'\}|'run_id': '<id>', |, 'run_id': '<id>'")
 
 
 def plain(value: Any) -> str:
-    """The repr, without what is another one in each run, and without the run id that the adapter adds to metadata."""
-    text = _INSTANTS.sub("<at>", _INTERRUPTS.sub("<id>", _IDS.sub("<id>", repr(value))))
-    return _ADDED.sub("", text)
+    """The repr, without what is another one in each run."""
+    return _INSTANTS.sub("<at>", _INTERRUPTS.sub("<id>", _IDS.sub("<id>", repr(value))))
 
 
 def contents(state: Any) -> list[tuple[str, Any]]:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from google.adk.agents import BaseAgent, LlmAgent
+from google.adk.agents import BaseAgent, LlmAgent, ParallelAgent
 from google.adk.agents.invocation_context import LlmCallsLimitExceededError
 from google.adk.agents.run_config import RunConfig, StreamingMode
 from google.adk.apps.app import App
@@ -285,6 +285,29 @@ def test_calls_to_which_a_provider_gives_one_id_are_calls_of_their_own(world):
     assert (runner.runtime.get("e").result(), world.effects) == ("paid", [1, 1, 2, 1])
     calls = [call.id for event in session_of(runner).events for call in event.get_function_calls()]
     assert calls == ["c", "c_2", "c_3", "c_4"]
+
+
+def test_an_answer_that_two_models_share_gets_ids_of_each_call_of_its_own(world):
+    def ping() -> dict:
+        """Ping."""
+        return {}
+
+    shared = LlmResponse(content=types.Content(role="model", parts=[call("ping")]))
+
+    class Shares(Script):
+        async def generate_content_async(self, llm_request, stream=False):
+            async for response in super().generate_content_async(llm_request, stream):
+                yield shared if response.content.parts[0].function_call else response
+
+    agents = [
+        LlmAgent(name=name, model=Shares(turns=[[call("ping")], [text(name)]]), tools=[ping]) for name in ("one", "two")
+    ]
+    with pytest.warns(DeprecationWarning, match="ParallelAgent is deprecated"):
+        root = ParallelAgent(name="root", sub_agents=agents)
+    events = run(durable_runner(root, world.process(), name="app"), execution_id="e")
+    calls = [each.id for event in events for each in event.get_function_calls()]
+    assert len(set(calls)) == 2
+    assert shared.content.parts[0].function_call.id is None
 
 
 async def first(runner, wanted, **options):

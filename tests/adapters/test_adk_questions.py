@@ -9,8 +9,10 @@ from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
 from google.adk.events.request_input import RequestInput
 from google.adk.tools import FunctionTool, LongRunningFunctionTool
+from google.adk.tools._node_tool import NodeTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.genai import types
+from pydantic import BaseModel
 
 from durable import Approval, Decision, InvalidDecision, ToolPolicy, Unsupported
 from durable.adapters.google_adk import durable_runner
@@ -333,6 +335,30 @@ def test_an_input_that_a_workflow_asks_for_is_a_question_in_the_inbox(world):
     assert runner.runtime.get("e").status == "succeeded"
     assert len(world.effects) == 1
     assert "red" in world.effects[0]
+
+
+class Nothing(BaseModel):
+    """What a tool without parameters is given."""
+
+
+def test_a_workflow_that_is_a_tool_may_ask_for_an_input(world):
+    def color(node_input) -> dict:
+        return {"color": node_input}
+
+    def asks():
+        """Ask for a color."""
+        yield RequestInput(interrupt_id="color", message="Which color?", response_schema={"type": "string"})
+
+    inner = Workflow(name="inner", edges=[("START", asks, color)])
+    inner.input_schema = Nothing
+    model = Script(turns=[[call("choose")], [text("chosen")]])
+    agent = LlmAgent(name="root", model=model, tools=[NodeTool(node=inner, name="choose", description="Choose.")])
+    runner = durable_runner(agent, world.process(), name="app")
+    run(runner, execution_id="e")
+    runner.runtime.decide(only(runner).id, Decision.respond("red"), by="ann")
+    runner.runtime.recover()
+    assert "choose -> {'color': 'red'}" in told(session_of(runner))
+    assert runner.runtime.get("e").status == "succeeded"
 
 
 def test_a_client_may_answer_a_question_in_adks_own_way_once(world):

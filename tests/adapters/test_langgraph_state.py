@@ -12,7 +12,7 @@ from langgraph.errors import GraphRecursionError, InvalidUpdateError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.types import Command
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
 from durable.adapters.langgraph import DurableSaver, durable_graph
 from durable.errors import InvalidConfiguration, NotEncodable, Unsupported
@@ -59,6 +59,34 @@ async def test_the_state_and_its_history_read_the_same(both):
     earlier = [found.config for found in wrapped.get_state_history(CONFIG)][1]
     assert wrapped.get_state(earlier).next == ("two",)
     assert wrapped.get_state({"configurable": {"thread_id": "nobody"}}).values == {}
+
+
+def test_classes_local_to_a_function_are_known_from_the_schemas_that_name_them(runtime):
+    class Address(BaseModel):
+        street: str
+
+    @dataclass
+    class Context:
+        greeting: str
+
+    person = create_model("Person", address=(Address, ...))
+    graph = StateGraph(person, context_schema=Context)
+    graph.add_node("move", lambda _: {"address": Address(street="new")})
+    graph.add_edge(START, "move")
+    wrapped = durable_graph(graph.compile(), runtime, name="app")
+    given = person(address=Address(street="old"))
+    assert wrapped.invoke(given, CONFIG, context=Context("hi"))["address"] == Address(street="new")
+    assert runtime.executions()[0].input.context == Context("hi")
+
+
+def test_the_metadata_of_a_checkpoint_is_what_the_caller_gave(both):
+    bare, wrapped = both(two_nodes())
+    for graph in (bare, wrapped):
+        graph.invoke({"log": ["in"]}, {**CONFIG, "metadata": {"run_id": "mine"}})
+        graph.invoke({"log": ["in"]}, CONFIG)
+    metadata = [[state.metadata for state in graph.get_state_history(CONFIG)] for graph in (bare, wrapped)]
+    assert metadata[0] == metadata[1]
+    assert {each.get("run_id") for each in metadata[1]} == {"mine", None}
 
 
 async def test_a_state_can_be_updated_and_the_thread_goes_on_from_it(both):
@@ -251,6 +279,9 @@ def test_the_drawing_of_the_graph_is_the_bare_graphs(both):
     bare, wrapped = both(graph)
     assert wrapped.get_graph().draw_mermaid() == bare.get_graph().draw_mermaid()
     assert wrapped.get_graph(xray=True).draw_mermaid() == bare.get_graph(xray=True).draw_mermaid()
+    assert wrapped.get_graph(xray=True).to_json(with_schemas=True) == bare.get_graph(xray=True).to_json(
+        with_schemas=True
+    )
     assert [name for name, _ in wrapped.get_subgraphs()] == [name for name, _ in bare.get_subgraphs()]
     assert wrapped.get_context_jsonschema() == bare.get_context_jsonschema()
 

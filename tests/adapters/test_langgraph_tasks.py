@@ -44,6 +44,27 @@ def test_tasks_called_one_after_the_other_and_side_by_side(runtime, ledger):
     assert ledger.counts() == {"double 1": 2, "double 2": 4, "double 3": 2}
 
 
+def test_a_graph_called_in_a_task_begins_when_the_checkpoint_around_the_task_is_durable(runtime):
+    @task
+    def double(n: int) -> int:
+        return 2 * n
+
+    @entrypoint()
+    def inner(n: int) -> int:
+        return double(n).result()
+
+    @task
+    def asked(n: int) -> int:
+        return inner.invoke(n)
+
+    def flow(n: int) -> int:
+        return asked(n).result()
+
+    wrapped = durable_graph(entrypoint()(flow), runtime, name="flow")
+    assert wrapped.invoke(2, CONFIG) == 4
+    assert sorted(done(runtime)) == ["asked", "double", "flow", "inner"]
+
+
 async def test_asynchronous_tasks_can_be_awaited_and_gathered(runtime, ledger):
     @task
     async def double(n: int) -> int:

@@ -211,3 +211,30 @@ def test_a_cancelled_execution_is_undone_by_a_worker_with_its_app(durable, url, 
     assert "undoes reserve; then cancelled: no stock" in shown
     assert "compensate:reserve" in shown
     assert "no stock; undone: reserve" in shown
+
+
+def test_fork_begins_another_execution_with_the_first_records(durable, document, runtime):
+    runtime.run("add", {"a": 1}, id="old")
+    seq = len(runtime.get("old").history())
+    found = document("fork", "old", "--at", "1", "--id", "new")
+    assert (found["id"], found["status"]) == ("new", "pending")
+    assert durable("fork", "old", "--at", "1", "--id", "new").stdout == "new pending\n"
+    runtime.recover()
+    (asked,) = document("approvals", "list")
+    assert (asked["kind"], asked["execution_id"]) == ("repeat", "new")
+    assert "in execution old" in durable("approvals", "list").stdout
+    durable("resolve", asked["id"], "--reuse", "--by", "ann")
+    runtime.recover()
+    durable("resolve", document("approvals", "list")[0]["id"], "--again", "--by", "ann")
+    assert [result.output for result in runtime.recover()] == [1]
+    assert durable("fork", "old", "--at", str(seq + 1), status=1).stderr.startswith(
+        "durable: execution 'old' cannot be"
+    )
+
+
+def test_an_agents_thread_is_forked_by_its_app(durable, runtime):
+    with Runtime(runtime.database.url.render_as_string(hide_password=False)) as other:
+        other.function("elsewhere")(lambda: None)
+        other.run("elsewhere", id="old", thread="t")
+    refused = durable("fork", "old", "--at", "1", status=1)
+    assert "durable fork --app MODULE:ATTRIBUTE" in refused.stderr

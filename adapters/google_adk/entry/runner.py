@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.adk.agents.llm_agent import LlmAgent
 from google.adk.errors.session_not_found_error import SessionNotFoundError
+from google.adk.events._rewind_events import _apply_rewinds
+from google.adk.events.event import Event
 from google.adk.runners import Runner
 
 from durable.adapters.google_adk.entry.runs import AdkCall, call_of, open_run
@@ -27,12 +29,13 @@ from durable.adapters.google_adk.seams.tools import hook_tools
 from durable.adapters.google_adk.seams.turns import hook_turns
 from durable.errors import InvalidDecision, Suspended, Unsupported
 from durable.kit import Invocation, driving, each_within, opened, take_answers
+from durable.live.past import go_back
 from durable.live.scope import root, within
 from durable.live.scope import segment as segment_here
 from durable.run.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.run_config import RunConfig
@@ -99,7 +102,11 @@ class DurableRunner(Runner):
         hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
-        place = {"app_name": self.app_name, "user_id": call.user_id, "session_id": call.session_id}
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
         if call.session_id == segment.execution.id and not await surely(partial(self.session_service.has, **place)):
             with within(root(segment)):
                 await self.session_service.create_session(
@@ -154,7 +161,11 @@ class DurableRunner(Runner):
     def accepts(self, given: Any, execution_id: str) -> Any:
         """Return the input of an execution as it is stored. Raises Unsupported, SessionNotFoundError. Blocks."""
         call = AdkCall.accepted(given, execution_id)
-        place = {"app_name": self.app_name, "user_id": call.user_id, "session_id": call.session_id}
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
         if not (isinstance(given, str) or self.auto_create_session or self.session_service.has(**place)):
             raise SessionNotFoundError(self._format_session_not_found_message(call.session_id))
         return call if isinstance(given, str) else given
@@ -171,6 +182,7 @@ class DurableRunner(Runner):
             if call.answers and not call.reports:
                 msg = "the input of an execution begins an invocation: a function response in it answers nothing"
                 raise InvalidDecision(msg)
+            await self.runtime.database.surely_on_journal_thread(go_back, segment, taken_back(events))
             return {"new_message": call.content, "state_delta": dict(call.state_delta) if call.state_delta else None}
         answer = responses(segment, pending(events, invocation_id))
         return {"invocation_id": invocation_id, "new_message": answer}
@@ -204,6 +216,12 @@ class DurableRunner(Runner):
         outcome(execution)
         session = await self._session(AdkCall.of(execution.input))
         return [event for event in session.events if event.invocation_id == execution.id and event.author != "user"]
+
+
+def taken_back(events: Sequence[Event]) -> list[tuple[str, int]]:
+    """Return the invocations that a rewind of the session has taken back, as executions of which nothing counts."""
+    left = {event.invocation_id for event in _apply_rewinds(list(events))}
+    return [(name, 0) for name in dict.fromkeys(event.invocation_id for event in events) if name not in left]
 
 
 def hook_all() -> None:

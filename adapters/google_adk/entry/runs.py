@@ -99,6 +99,11 @@ def call_of(
     return AdkCall(user_id, session_id, dumped, dict(state_delta) if state_delta else None, run_config)
 
 
+def thread_of(call: AdkCall) -> str:
+    """Return the thread of a call: its session, so that no two of them look alike."""
+    return "/".join(quote(part, safe="") for part in (call.user_id, call.session_id))
+
+
 def open_run(runtime: Runtime, invocation: Invocation) -> Drive:
     """Get hold of the execution that a call of the runner belongs to. Blocks.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.adk.apps.app import App as AdkApp
 from google.adk.apps.app import ResumabilityConfig
 from google.genai import types
 
+from durable.adapters.google_adk.entry.forked import forked
 from durable.adapters.google_adk.entry.runner import DurableRunner, hook_all
 from durable.adapters.google_adk.entry.runs import AdkCall
 from durable.adapters.google_adk.entry.supported import refuse_unsupported
@@ -77,6 +79,7 @@ def durable_runner(
         version=version,
         types=TYPES,
         on_suspended=on_suspended,
+        forked=partial(forked, runtime, runner.app_name),
         accepts=runner.accepts,
     )
     return runner

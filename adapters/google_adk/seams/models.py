@@ -25,9 +25,8 @@ from durable.kit import hook
 from durable.live.scope import scope
 from durable.record.events import StepDone, unpack_if
 from durable.record.kinds import MODEL
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.stream import stream_step_async
+from durable.step.crossing import place, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -112,7 +111,7 @@ class Responses:
         if response.partial:
             self.heard = True
             return [response]
-        self._whole.append(response)
+        self._whole.append(response.model_copy(deep=True))  # calls are given ids; a model may keep its answer
         return []
 
     def whole(self) -> list[dict[str, Any]]:

@@ -22,15 +22,13 @@ from durable.adapters.google_adk.seams.confirmations import believe_node
 from durable.adapters.google_adk.seams.lazy import loaded
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
-from durable.declare.signature import policy_of
+from durable.declare.signature import plain, policy_of
 from durable.errors import Suspended
 from durable.kit import hook, others_first
 from durable.live.scope import scope
 from durable.record.kinds import FUNCTION, NODE
-from durable.step.begin import place
 from durable.step.call import Call, Pending, Placed
-from durable.step.shells import run_step_async
-from durable.step.stream import stream_step_async
+from durable.step.crossing import place, run_step_async, stream_step_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -86,7 +84,7 @@ def _step(node: FunctionNode, here: Scope, ctx: Context, node_input: Any) -> Pla
         policy=declared or ToolPolicy(),
         identity=f"node:{ctx.node_path}{attempt}",
         kind=NODE if is_scope else FUNCTION,
-        aliases=(str(getattr(function, "__name__", node.name)),),
+        bodies=(node, plain(function)),
         control_flow=(NotOver,) if is_scope else (),
         scope=here,
     )

@@ -35,9 +35,8 @@ from durable.inbox.schemas import lenient
 from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
 from durable.record.kinds import AGENT, TOOL
-from durable.step.begin import place
 from durable.step.call import Pending
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -107,7 +106,7 @@ def hook_class(cls: type[BaseTool]) -> None:
 def _durable(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def durable_run(self: BaseTool, *, args: dict[str, Any], tool_context: ToolContext) -> Any:
         here = scope()
-        if here is None or self.name in here.body_of or self._defers_response:
+        if here is None or here.runs(self) or self._defers_response:
             return await run(self, args=args, tool_context=tool_context)
         return await _as_step(functools.partial(run, self), self, args, tool_context)
 
@@ -156,7 +155,7 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
     is_place = _is_place(tool)
     function = getattr(tool, "func", None)
     own = policy_of(tool) or policy_of(function) or _default(tool)
-    about = Tool(tool.name, function, own, hidden=getattr(tool, "_ignore_params", ()))
+    about = Tool(tool.name, function, own, object=tool, hidden=getattr(tool, "_ignore_params", ()))
     call = tool_call(
         here,
         about,
@@ -176,7 +175,7 @@ def _inside(tool: BaseTool, pending: Pending) -> Scope:
     """Return the scope of the tool's body: of a plain function one in which calls cannot be awaited."""
     scope_of_body = pending.scope()
     if pending.call.kind.is_scope:  # an agent as a tool is a place for steps: a tool in it may have its name
-        return replace(scope_of_body, body_of=frozenset())
+        return replace(scope_of_body, bodies=())
     function = getattr(tool, "func", None)
     is_async = any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
     return replace(scope_of_body, is_plain=function is not None and not is_async)

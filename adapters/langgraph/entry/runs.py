@@ -15,6 +15,7 @@ from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Command
 
 from durable.adapters.langgraph.entry.drift import check_nodes
+from durable.adapters.langgraph.entry.going_back import Line, goes_on, origin
 from durable.adapters.langgraph.seams.questions import (
     answers,
     decide_natively,
@@ -28,6 +29,7 @@ from durable.declare.effects import effect_of
 from durable.declare.ids import new_id
 from durable.errors import Unsupported
 from durable.kit import Invocation, find_open, start, take
+from durable.live.past import go_back
 from durable.record.events import StepDone, unpack_if
 
 if TYPE_CHECKING:
@@ -148,8 +150,16 @@ def _thread_and_name(conf: Mapping[str, Any], execution_id: str | None) -> tuple
     return None if thread is None else str(thread), conf.get("execution_id") if execution_id is None else execution_id
 
 
+def _stands(app: GraphApp, thread: str) -> bool:
+    """True if the thread stands where its newest execution left it."""
+    line = Line(app.runtime, app.saver, app.name, thread)
+    return not line.executions or goes_on(line, line.executions[0], {})
+
+
 def _continue(app: GraphApp, thread: str | None, named: str | None, resume: Any, *, resumes: bool) -> Drive | None:
     """Go on with what is open on the thread, with the caller's answer to it; None if nothing is."""
+    if named is None and thread is not None and not _stands(app, thread):
+        return None
     execution = find_open(app.runtime, app.name, thread=thread, execution_id=named)
     if execution is None or execution.ended:
         return None
@@ -210,10 +220,15 @@ def prepare(
     call = stored if isinstance(stored, GraphCall) else GraphCall(stored)
     new_answers = take_natives(segment)
     latest = app.saver.get_tuple({"configurable": {"thread_id": segment.thread, "checkpoint_ns": ""}})
+    configured = _configured(segment, call, config, resumes=resumes or bool(answers(segment)))
+    if latest is not None and not resumes:
+        line = Line(app.runtime, app.saver, app.name, segment.thread, but=segment.execution.id)
+        go_back(segment, origin(line, keys.configurable(configured), takes_up=call.input is None))
     if latest is not None and (resumes or call.input is None):
         check_nodes(segment, graph, latest.checkpoint)
-    value = call.input if latest is None or not resumes else _resume(segment, latest, new_answers)
-    return value, _configured(segment, call, config, resumes=resumes), call.context
+    goes_on_there = latest is not None and (resumes or call.input is None)
+    value = _resume(segment, latest, new_answers) if goes_on_there and latest is not None else call.input
+    return value, configured, call.context
 
 
 def _configured(segment: Segment, call: GraphCall, config: RunnableConfig | None, *, resumes: bool) -> RunnableConfig:

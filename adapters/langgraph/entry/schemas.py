@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from langgraph._internal._serde import build_serde_allowlist
+from langgraph._internal._serde import _collect_from_type
 from langgraph.func import _TaskFunction, entrypoint
 from langgraph.pregel._utils import get_function_nonlocals
 
-from durable.adapters.langgraph.state.serde import loaded_types
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from langgraph.pregel import Pregel
 
 
@@ -27,9 +27,21 @@ def types_of(graph: Pregel[Any, Any, Any, Any]) -> tuple[type, ...]:
         builder = getattr(inner, "builder", None)
         schemas = list(getattr(builder, "schemas", None) or ())
         schemas += [getattr(inner, "context_schema", None), *_node_schemas(builder), *_annotations(inner)]
-        names = build_serde_allowlist(schemas=[s for s in schemas if s is not None], channels=dict(inner.channels))
-        types.update(dict.fromkeys(loaded_types(names)))
+        for channel in dict(inner.channels).values():
+            schemas += [getattr(channel, "ValueType", None), getattr(channel, "UpdateType", None)]
+        types.update(dict.fromkeys(_named_in(schemas)))
+        types.update(dict.fromkeys(type(name) for name in inner.nodes if type(name) is not str))  # members of an Enum
     return tuple(types)
+
+
+def _named_in(schemas: Iterable[Any]) -> list[type]:
+    """Return the classes that LangGraph's own walk through these schemas allows, also those local to a function."""
+    allowed: set[tuple[str, ...]] = set()
+    seen: set[Any] = set()
+    for schema in schemas:
+        if schema is not None:
+            _collect_from_type(schema, allowed, seen, set())
+    return [cls for cls in seen if isinstance(cls, type) and (cls.__module__, cls.__name__) in allowed]
 
 
 def _node_schemas(builder: Any) -> list[Any]:

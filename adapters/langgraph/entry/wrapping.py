@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from durable.adapters.langgraph.entry.forked import forked
 from durable.adapters.langgraph.entry.graph import durable_class
 from durable.adapters.langgraph.entry.graphs import hook_graphs
 from durable.adapters.langgraph.entry.runs import GraphApp, GraphCall
@@ -47,5 +49,13 @@ def durable_graph(
     wrapped.checkpointer = saver
     app = wrapped.durable = GraphApp(name or bare.get_name(), runtime, saver, bare, on_suspended, bare.config)
     types = (*FRAMEWORK_TYPES, GraphCall, *types_of(bare))
-    register(runtime, app.name, wrapped.run_segment, version=version, types=types, on_suspended=on_suspended)
+    register(
+        runtime,
+        app.name,
+        wrapped.run_segment,
+        version=version,
+        types=types,
+        on_suspended=on_suspended,
+        forked=partial(forked, runtime),
+    )
     return wrapped

@@ -21,10 +21,8 @@ from durable.declare.policy import READ
 from durable.kit import hook
 from durable.live.scope import scope
 from durable.record.kinds import MODEL
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.shells import run_step, run_step_async
-from durable.step.stream import stream_step, stream_step_async
+from durable.step.crossing import place, run_step, run_step_async, stream_step, stream_step_async
 from durable.telemetry import names
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def _astreaming(astream: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any
 
 def _step(model: BaseChatModel, messages: Any) -> Placed | None:
     here = scope()
-    if here is None or _MODEL in here.body_of:
+    if here is None or here.runs(_MODEL):
         return None
     name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
     told = model._get_ls_params()  # where each integration says its provider
@@ -106,7 +104,7 @@ def _step(model: BaseChatModel, messages: Any) -> Placed | None:
         policy=here.segment.runtime.policies.get(f"chat:{name}", READ),
         kind=MODEL,
         attributes={key: value for key, value in known.items() if value},
-        aliases=(_MODEL,),
+        bodies=(_MODEL,),
         usage=_usage,
         control_flow=(GraphBubbleUp,),
         scope=here,

@@ -25,9 +25,8 @@ from durable.declare.policy import READ
 from durable.errors import Suspended
 from durable.live.scope import within
 from durable.record.kinds import FUNCTION, NODE
-from durable.step.begin import place
 from durable.step.call import Call, Pending, Placed
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import place, run_step, run_step_async
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig

@@ -25,9 +25,8 @@ from durable.kit import hook
 from durable.live.scope import Scope, scope
 from durable.record.events import ABSENT, StepFailed, unpack_if
 from durable.record.kinds import FRAMEWORK
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import place, run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -29,9 +29,8 @@ from durable.errors import Suspended, ToolRejected
 from durable.inbox.schemas import lenient, of_model
 from durable.kit import Tool, arguments_of, hook, tool_call
 from durable.live.scope import scope
-from durable.step.begin import place
 from durable.step.call import Pending
-from durable.step.shells import run_step, run_step_async
+from durable.step.crossing import place, run_step, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +96,7 @@ def _arunning(arun: Callable[..., Any]) -> Callable[..., Any]:
 
 def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed | None:
     here, tool_call_id = scope(), options.get("tool_call_id")
-    if here is None or tool.name in here.body_of:
+    if here is None or here.runs(tool):
         return None
     agent = str((options.get("metadata") or {}).get("lc_agent_name") or "")
     arguments = visible(tool, tool_input)
@@ -105,6 +104,7 @@ def _step(tool: BaseTool, tool_input: Any, options: Mapping[str, Any]) -> Placed
         tool.name,
         getattr(tool, "func", None) or getattr(tool, "coroutine", None),
         own=policy_of(tool) or _of_metadata(tool),
+        object=tool,
         properties=tool.args,
         tags=tuple(tool.tags or ()),
     )
@@ -140,6 +140,8 @@ def _of_metadata(tool: BaseTool) -> ToolPolicy | None:
 
 def _formatted(tool: BaseTool, tool_call_id: str | None, result: Any) -> Any:
     """A result that a person or ``reconcile`` gave in place of the tool's, as the message the model is to get."""
+    if isinstance(result, ToolMessage) and tool_call_id not in {None, result.tool_call_id}:
+        return result.model_copy(update={"tool_call_id": tool_call_id})  # taken from an earlier call's record
     if tool_call_id is None or isinstance(result, (ToolMessage, Command)):
         return result
     if isinstance(result, list) and all(isinstance(item, (ToolMessage, Command)) for item in result):

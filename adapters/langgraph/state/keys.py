@@ -75,4 +75,4 @@ def scope_in(segment: Segment) -> Scope:
 def inside(pending: Pending) -> Scope:
     """The scope of a body that is a place for steps: a tool in it may have its name, and is a step all the same."""
     within = pending.scope()
-    return replace(within, body_of=frozenset()) if pending.call.kind.is_scope else within
+    return replace(within, bodies=()) if pending.call.kind.is_scope else within

@@ -94,7 +94,8 @@ class DurableAgent:
         **options: Unpack[RunOptions[Any]],
     ) -> RunResult:
         """As ``Runner.run_sync``; see ``run``."""
-        return _Runner(partial(self.run, execution_id=execution_id, tags=tags)).run_sync(self.agent, input, **options)
+        run = partial(self.run, input, execution_id=execution_id, tags=tags, **options)
+        return _Runner(run).run_sync(self.agent, input, **options)
 
     def run_streamed(
         self,
@@ -162,11 +163,14 @@ class DurableAgent:
 
 
 class _Runner(AgentRunner):
-    """The SDK's runner for one ``run_sync``: its handling of event loops, around a run of ours."""
+    """The SDK's runner for one ``run_sync``: its handling of event loops, around a run of ours.
+
+    It names the SDK's defaults, which would hide what an agent was wrapped with; the run knows its options itself.
+    """
 
     def __init__(self, run: Any) -> None:
         self._run = run
 
-    async def run(self, _: Any, input: Any, **options: Any) -> RunResult:  # type: ignore[override]  # noqa: A002 - the SDK's name
-        result: RunResult = await self._run(input, **options)
+    async def run(self, *_: Any, **__: Any) -> RunResult:
+        result: RunResult = await self._run()
         return result

@@ -19,6 +19,8 @@ from agents.run_state import RunState
 
 from durable.adapters.openai_agents.seams.approvals_policy import NATIVE, step_of
 from durable.adapters.openai_agents.seams.local_tool_kinds import described
+from durable.checkpoint.inbox import interrupts
+from durable.checkpoint.journal import journal
 from durable.errors import (
     AlreadyDecided,
     DecisionExpired,
@@ -27,7 +29,9 @@ from durable.errors import (
 )
 from durable.inbox.decision import Decision
 from durable.kit import Difference, compare
+from durable.live.past import go_back
 from durable.live.scope import here, root, within
+from durable.record.events import InterruptOpened, unpack_if
 from durable.run.close import close
 from durable.step.ahead import decided_ahead
 
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from durable.checkpoint.records import Interrupt
     from durable.live.scope import Scope
     from durable.live.segment import Segment
+    from durable.live.services import Services
     from durable.runtime import Runtime
 
 BY_STATE = "RunState"
@@ -68,7 +73,7 @@ def execution_of(runtime: Runtime, app: str, state: RunState[Any]) -> str | None
     return waiting[0] if waiting else None
 
 
-def _rows_of(runtime: Runtime, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
+def _rows_of(runtime: Services, rows: Iterable[Interrupt], item: ToolApprovalItem) -> list[Interrupt]:
     """The rows that ask about this very call: with its arguments, and maybe the defaults of those it leaves out."""
     call_id, arguments = described(item.raw_item)
     hashed, key = runtime.codec.fingerprint(arguments), f"tool:{call_id}"
@@ -120,6 +125,30 @@ def _decision(state: RunState[Any], item: ToolApprovalItem) -> Decision | None:
     return Decision.reject(context.get_rejection_message(own.tool_name or "", own.call_id, **about) or _DEFAULT_REASON)
 
 
+def _beyond(state: RunState[Any]) -> list[tuple[str, int]]:
+    """The other executions that waited for the calls of a state, each with the seq at which it asked about them.
+
+    What they did since is beyond the point to which the state goes back.
+    """
+    segment = here().segment
+    runtime, asked = segment.runtime, set[tuple[str, str]]()
+    for item in state.get_interruptions():
+        with runtime.database.read() as connection:
+            rows = interrupts.find(
+                connection, runtime.namespace, runtime.load, kind="approval", tool=item.qualified_name, limit=None
+            )
+        asked |= {(row.execution_id, row.id) for row in _rows_of(runtime, rows, item)}
+    others = {execution_id for execution_id, _ in asked} - {segment.execution.id}
+    return [(execution_id, _asked_at(runtime, execution_id, asked)) for execution_id in sorted(others)]
+
+
+def _asked_at(runtime: Services, execution_id: str, asked: set[tuple[str, str]]) -> int:
+    with runtime.database.read() as connection:
+        opened = journal.read_kind(connection, execution_id, "interrupt_opened", runtime.load)
+    events = [(record.seq, unpack_if(record, InterruptOpened)) for record in opened]
+    return min((seq for seq, event in events if event and (execution_id, event.interrupt) in asked), default=0)
+
+
 def introduce(segment: Segment, state: RunState[Any]) -> None:
     """Put the calls that a state waits for into the inbox where they are not, and let its execution go. Blocks."""
     with within(root(segment)):
@@ -130,6 +159,7 @@ def introduce(segment: Segment, state: RunState[Any]) -> None:
 
 def adopt(state: RunState[Any]) -> None:
     """Tell a state what is decided about the calls it waits for; asks where nobody was asked yet. Blocks."""
+    go_back(here().segment, _beyond(state))
     for item in state.get_interruptions():
         if item.call_id is None or item.tool_name is None:
             continue

@@ -10,17 +10,20 @@ from agents import AgentOutputSchema
 from pydantic import BaseModel
 
 from durable.adapters.openai_agents.entry.graph import agents_in
+from durable.declare.signature import plain
 
 if TYPE_CHECKING:
     from agents import Agent
 
 
 def types_of(agent: Agent[Any]) -> tuple[type, ...]:
-    """All models, dataclasses and enums in the output types of an agent and of those it reaches."""
+    """Return the models, dataclasses and enums that the agents in reach, and their tools, say they return."""
     types: dict[type, None] = {}
     for inner in agents_in(agent):
         output = inner.output_type
         _collect(output.output_type if isinstance(output, AgentOutputSchema) else output, types)
+        for tool in inner.tools:
+            _collect(_returned(getattr(tool, "__wrapped__", None)), types)
     return tuple(types)
 
 
@@ -36,6 +39,14 @@ def _collect(annotation: Any, types: dict[type, None]) -> None:
         types[kind] = None
         for inner in _annotations(kind):
             _collect(inner, types)
+
+
+def _returned(function: Any) -> Any:
+    """Return what a function says it returns, None if it does not."""
+    try:
+        return get_type_hints(plain(function)).get("return")
+    except Exception:  # noqa: BLE001 - no function, or an annotation of the user's that does not resolve
+        return None
 
 
 def _annotations(kind: type) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents.entry.agent import DurableAgent
+from durable.adapters.openai_agents.entry.forked import forked
 from durable.adapters.openai_agents.entry.graph import check_agents
 from durable.adapters.openai_agents.entry.runner_hook import hook_runs
 from durable.adapters.openai_agents.entry.types import types_of
@@ -12,6 +13,7 @@ from durable.adapters.openai_agents.seams.approvals import hook_approvals
 from durable.adapters.openai_agents.seams.approvals_policy import hook_gates
 from durable.adapters.openai_agents.seams.guardrails import hook_guardrails
 from durable.adapters.openai_agents.seams.local_tool_steps import hook_executors
+from durable.adapters.openai_agents.seams.mcp_tools import hook_mcp
 from durable.adapters.openai_agents.seams.models import hook_models
 from durable.adapters.openai_agents.seams.results import FRAMEWORK_TYPES
 from durable.adapters.openai_agents.seams.tools import hook_tools
@@ -50,7 +52,9 @@ def durable_agent(  # noqa: PLR0913 - what holds for every run of an agent
     hook_sdk()
     durable = DurableAgent(agent, runtime, name or agent.name, Rebuilding(context, session, options), on_suspended)
     types = (*FRAMEWORK_TYPES, AgentCall, *types_of(agent))
-    register(runtime, durable.name, durable.work, version=version, types=types, on_suspended=on_suspended)
+    register(
+        runtime, durable.name, durable.work, version=version, types=types, on_suspended=on_suspended, forked=forked
+    )
     return durable
 
 
@@ -73,4 +77,5 @@ def hook_sdk() -> None:
     hook_approvals()
     hook_tools()
     hook_executors()
+    hook_mcp()
     hook_guardrails()

@@ -28,9 +28,8 @@ from durable.declare.policy import READ
 from durable.errors import ToolRejected
 from durable.kit import asks, hook
 from durable.live.scope import scope
-from durable.step.begin import place
 from durable.step.call import Call
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,10 +24,8 @@ from durable.declare.policy import READ
 from durable.kit import Difference, compare, hook
 from durable.live.scope import scope
 from durable.record.kinds import MODEL
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.shells import run_step_async
-from durable.step.stream import stream_step_async
+from durable.step.crossing import place, run_step_async, stream_step_async
 from durable.telemetry import names as telemetry_names
 
 if TYPE_CHECKING:

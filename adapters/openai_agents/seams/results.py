@@ -12,6 +12,7 @@ from agents.editor import ApplyPatchResult
 from agents.items import ModelResponse
 from agents.usage import Usage
 
+from durable.adapters.openai_agents.state.run_context import Patched
 from durable.errors import CodecError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ FRAMEWORK_TYPES: tuple[type, ...] = (
     ModelResponse,
     Usage,
     CalledOff,
+    Patched,
 )
 """The SDK's own types that may be rebuilt from storage."""
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from agents.run_state import RunState
 
+from durable.adapters.openai_agents.state import session_diff
 from durable.declare.policy import READ
 from durable.errors import Unsupported
 from durable.live.scope import Scope, running, within
 from durable.record.kinds import FRAMEWORK
-from durable.step.begin import place
 from durable.step.call import Call
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ async def path_of_run(here: Scope, agent: Any, given: Any) -> str:
     path = here.path if _own.get() else await _sub_run(here, agent, given)
     if isinstance(given, RunState):
         await _pass_answers(here, path, len(given._model_responses))
+        session_diff.pass_state(replace(here, path=path), given)
     return path
 
 
@@ -68,7 +69,7 @@ def place_of_run(here: Scope, path: str) -> Iterator[bool]:
     own = _own.get()
     tokens = _own.set(False), _guardrails.set(Counter())
     try:
-        with within(replace(here, path=path, body_of=frozenset(), line=running())):
+        with within(replace(here, path=path, bodies=(), line=running())):
             yield own
     finally:
         _own.reset(tokens[0])
@@ -117,7 +118,7 @@ def place_of_guardrail(here: Scope, name: str, tool_call_id: str | None = None) 
         number = counts[prefix]
     token = _own.set(False)
     try:
-        with within(replace(here, path=f"{prefix}:{number}", body_of=frozenset(), line=running())):
+        with within(replace(here, path=f"{prefix}:{number}", bodies=(), line=running())):
             yield
     finally:
         _own.reset(token)

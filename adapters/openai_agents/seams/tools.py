@@ -30,11 +30,11 @@ from agents.tool import (
 from durable.adapters.openai_agents.seams.approvals_policy import arguments_of, key_of, natively, step_of
 from durable.adapters.openai_agents.seams.results import CalledOff, recordable
 from durable.adapters.openai_agents.seams.run_scope import own_run
+from durable.adapters.openai_agents.state.run_context import Watch, replayed
 from durable.errors import Suspended, ToolRejected
 from durable.kit import asks, hook
 from durable.live.scope import running, scope, within
-from durable.step.begin import place
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,11 +102,11 @@ async def _function(
 
     async def body(pending: Pending) -> Any:
         given = _edited(context, pending)
-        seen = _get_function_tool_invoke_context(tool, given)
+        seen, watch = _get_function_tool_invoke_context(tool, given), Watch(here.segment.runtime, context.context)
         live.append(await _called(tool, run(seen, given.tool_arguments if pending.edited else arguments)))
         if waits_below(here.segment, step.key):
             raise Suspended
-        return recordable(here.segment.runtime, live[-1])
+        return watch.recorded(recordable(here.segment.runtime, live[-1]))
 
     try:
         recorded = await run_step_async(step, body)
@@ -118,7 +118,7 @@ async def _function(
         raise
     except CalledOff:
         raise asyncio.CancelledError from None
-    return live[-1] if live else recorded
+    return live[-1] if live else replayed(recorded, context.context)
 
 
 def _step(tool: Any, here: Scope, context: ToolContext[Any], arguments: str) -> Call:
@@ -183,7 +183,7 @@ async def _agent(
         if not (isinstance(passed, dict) and _ENTERED in passed):
             return passed
         arguments = arguments if passed[_ENTERED] is None else json.dumps(passed[_ENTERED])
-    below = replace(here, path=key_of(here, context.tool_call_id), body_of=frozenset(), line=running())
+    below = replace(here, path=key_of(here, context.tool_call_id), bodies=(), line=running())
     with within(below), own_run():
         return await run(context, arguments)
 

@@ -7,6 +7,7 @@ the journal's own transaction, and says so by ``journals_itself``.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from durable.adapters.openai_agents.state import session_diff
@@ -15,9 +16,8 @@ from durable.errors import StepAborted
 from durable.live.scope import here
 from durable.record.kinds import FRAMEWORK
 from durable.step.attempt import PASSING
-from durable.step.begin import place
 from durable.step.call import Call
-from durable.step.shells import run_step_async
+from durable.step.crossing import place, run_step_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,6 +39,8 @@ class ForeignSession:
 
     def __init__(self, session: Any) -> None:
         self._session = session
+        for name in ("get_items", "add_items", "pop_item", "clear_session"):
+            setattr(self, name, _signed(getattr(self, name), getattr(session, name)))
 
     @property  # type: ignore[misc]  # the SDK treats some sessions by their class
     def __class__(self) -> type:
@@ -46,7 +48,7 @@ class ForeignSession:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._session, name)
-        return self._compact if name == "run_compaction" and callable(found) else found
+        return _signed(self._compact, found) if name == "run_compaction" and callable(found) else found
 
     async def get_items(self, limit: int | None = None, **more: Any) -> list[Any]:
         """The items as they were when this was first asked here."""
@@ -102,6 +104,16 @@ class ForeignSession:
 
     async def _compact(self, *args: Any, **options: Any) -> Any:
         return await _step("session.compact", None, READ, lambda: self._session.run_compaction(*args, **options))
+
+
+def _signed(method: Any, inner: Any) -> Any:
+    """Return the method under the signature of the one inside: the SDK reads there who wants the run's context."""
+
+    @functools.wraps(inner)
+    async def signed(*args: Any, **options: Any) -> Any:
+        return await method(*args, **options)
+
+    return signed
 
 
 async def _step(name: str, arguments: Any, policy: ToolPolicy, act: Callable[[], Awaitable[Any]]) -> Any:

@@ -26,9 +26,8 @@ from durable.declare.policy import READ, ToolPolicy
 from durable.errors import InvalidConfiguration
 from durable.live.scope import scope
 from durable.record.kinds import FRAMEWORK
-from durable.step.begin import place
 from durable.step.call import Call, Placed
-from durable.step.shells import run_step
+from durable.step.crossing import place, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agents.run_config import DEFAULT_MAX_TURNS
 from agents.run_state import RunState
 
+from durable.adapters.openai_agents.state.run_context import say_if_not_followed
 from durable.checkpoint.codec.types import stored_as
 from durable.errors import CodecError, InvalidConfiguration
 
@@ -65,6 +66,7 @@ def call_of(runtime: Runtime, rebuilding: Rebuilding, given: Any, options: Mappi
         stored["run_config"] = options["run_config"]
         del unkept["run_config"]
     context, session = options.get("context"), options.get("session")
+    say_if_not_followed(context)
     if rebuilding.context is None and not _stores(runtime, context):
         unkept["context"], context = _named(context), None
     if session is not None and rebuilding.session is None:

@@ -18,6 +18,8 @@ from durable.record.events.notes import (
     CompensatingAlready,
     DependencyFailed,
     Escalated,
+    Forked,
+    GoesBack,
     InputDiffers,
     Interrupted,
     LetGo,
@@ -28,7 +30,9 @@ from durable.record.events.notes import (
     RateLimited,
     Reconciled,
     Released,
+    Repeated,
     Suspended,
+    WentBack,
 )
 from durable.record.events.reading import unpack, unpack_if
 from durable.record.events.steps import (
@@ -61,6 +65,8 @@ __all__ = [
     "Escalated",
     "Event",
     "Failed",
+    "Forked",
+    "GoesBack",
     "GraphCheckpoint",
     "InputDiffers",
     "InterruptClosed",
@@ -75,6 +81,7 @@ __all__ = [
     "RateLimited",
     "Reconciled",
     "Released",
+    "Repeated",
     "SessionEvent",
     "Signal",
     "Started",
@@ -87,6 +94,7 @@ __all__ = [
     "TaskWrites",
     "Timer",
     "Trace",
+    "WentBack",
     "journaled",
     "trace_of",
     "unpack",

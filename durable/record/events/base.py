@@ -1,4 +1,4 @@
-"""What all events have in common: fields that are written into a record's plain JSON, and read back from it.
+"""Base of all events: fields that are written into a record's plain JSON, and read back from it.
 
 A field that still has its default is left out of the record. A record may have fields that this version does not
 know, written by a newer one: they are left alone. A record without a field that every version writes is damaged.
@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeVar, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NotRequired,
+    Self,
+    TypedDict,
+    TypeVar,
+    dataclass_transform,
+)
 
 from durable.checkpoint.errors import CorruptPayload
 from durable.checkpoint.records import NewRecord
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Absent(Enum):
-    """The type of ABSENT."""
+    """Type of ABSENT."""
 
     ABSENT = "absent"
 
@@ -34,15 +45,17 @@ ABSENT: Final = Absent.ABSENT
 
 
 class Described(TypedDict):
-    """An exception as plain JSON: the name of its type, and its message."""
+    """Exception as plain JSON: the name of its type, and its message."""
 
     type: str
     message: str
+    transient: NotRequired[bool]
+    """Of an execution: the same call, made again, takes it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """A value whose fields are written as plain JSON."""
+    """Value whose fields are written as plain JSON."""
 
     def said(self) -> dict[str, Any]:
         """Return the fields that are written, by name, in their order."""
@@ -66,14 +79,14 @@ class Fields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Fields):
-    """What one record of a journal says."""
+    """Meaning of one record of a journal."""
 
     KIND: ClassVar[Kind]
     """The kind of the records that say it."""
 
     @property
     def about(self) -> str | None:
-        """The key of the step it speaks of in its fields, which is not the step of its record."""
+        """Return the key of the step that its fields name, if they name one; it need not be the step of the record."""
         return None
 
     def pack(self, step_key: str | None = None, value: bytes | None = None) -> NewRecord:

@@ -1,4 +1,4 @@
-"""What the journal says of a framework's own state: the record commits in the transaction that stores it."""
+"""Events about a framework's own state: the record commits in the transaction that stores that state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @journaled
 class Checkpoint(Event):
-    """A framework has stored some of its state."""
+    """Records that a framework has stored some of its state."""
 
     KIND: ClassVar[Kind] = "checkpoint"
 

@@ -1,4 +1,4 @@
-"""What the journal says of the execution as a whole: that it started, who claimed it, how it ended."""
+"""Events about the execution as a whole: that it started, who claimed it, how it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @journaled
 class Started(Event):
-    """The execution exists, always the first record; its input is in its own row."""
+    """Records that the execution exists, and is always the first record. The input is in the execution's row."""
 
     KIND: ClassVar[Kind] = "started"
 
@@ -29,7 +29,7 @@ class Started(Event):
 
 @journaled
 class Claimed(Event):
-    """A process has taken the execution; the record is the first one of a new epoch."""
+    """Records that a process has claimed the execution, and is the first record of a new epoch."""
 
     KIND: ClassVar[Kind] = "claimed"
 
@@ -39,14 +39,14 @@ class Claimed(Event):
 
 @journaled
 class Succeeded(Event):
-    """The execution has returned; its output is in its own row."""
+    """Records that the execution has returned. The output is in the execution's row."""
 
     KIND: ClassVar[Kind] = "succeeded"
 
 
 @journaled
 class Failed(Event):
-    """The execution has failed."""
+    """Records that the execution has failed."""
 
     KIND: ClassVar[Kind] = "failed"
 
@@ -61,7 +61,7 @@ class Failed(Event):
 
     @property
     def about(self) -> str | None:
-        """The key of the step for which the execution has failed."""
+        """Return the key of the step for which the execution has failed."""
         return self.step
 
     def said(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Failed(Event):
 
 @journaled
 class Cancelled(Event):
-    """The execution was cancelled."""
+    """Records that the execution was cancelled."""
 
     KIND: ClassVar[Kind] = "cancelled"
 

@@ -1,4 +1,4 @@
-"""What the journal says of questions to people: that one was asked, and how it ended."""
+"""Events about questions to people: that one was asked, and how it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @journaled
 class InterruptOpened(Called):
-    """A person is asked, at the step of the record."""
+    """Records that a person is asked, at the step of the record."""
 
     KIND: ClassVar[Kind] = "interrupt_opened"
 
@@ -26,21 +26,22 @@ class InterruptOpened(Called):
     interrupt: str
     """The id of the interrupt."""
     interrupt_kind: str | None = None
-    """What is asked for: approval, question, choice, in_doubt or drift."""
+    """What is asked for: approval, question, choice, in_doubt, drift or repeat."""
     subject: str | None = None
     """The sha256 of the question as it is stored: what is shown to a person is compared with it."""
 
 
 @journaled
 class InterruptClosed(Event):
-    """The question is answered, or withdrawn; the answer's value, where it has one, is the value."""
+    """Records that a question was answered or withdrawn. If the answer has a value, it is the record's value."""
 
     KIND: ClassVar[Kind] = "interrupt_closed"
 
     interrupt: str
     """The id of the interrupt."""
     decision: str
-    """The kind of the decision: approve, edit, reject, respond, happened, did_not_happen, cancel or withdrawn."""
+    """The kind of the decision: approve, edit, reject, respond, happened, did_not_happen, reuse, again, undo, cancel or
+    withdrawn."""
     by: str | None = None
     """Who decided, or ``timer``; absent where the question was withdrawn."""
     reason: str | None = None
@@ -55,5 +56,7 @@ class InterruptClosed(Event):
     """Of a question about the budget, the limit that was used up and by how much."""
     accepted: bool | None = None
     """Of drift, True if the execution goes on with what is recorded."""
+    repeated: str | None = None
+    """Of a repetition, what becomes of it: reuse, again, undo or cancel."""
     confirms: str | Absent | None = ABSENT
     """Of a pause of ADK, the id of the call that is confirmed; null if it was about no call."""

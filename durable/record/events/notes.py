@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Event):
-    """What a note says; ``event`` in its record is the ``VARIANT`` of its class."""
+    """Base of all notes; ``event`` in the record is the ``VARIANT`` of the class."""
 
     KIND: ClassVar[Kind] = "note"
     VARIANT: ClassVar[str]
 
     @property
     def event(self) -> str:
-        """The word by which it is told apart."""
+        """Return the word in its record that tells it from other notes."""
         return self.VARIANT
 
     @property
     def about(self) -> str | None:
-        """The key of the step it speaks of, if it speaks of one."""
+        """Return the key of the step it speaks of, if it speaks of one."""
         step: str | None = getattr(self, "step", None)
         return step
 
@@ -45,19 +45,19 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True)
 class OtherNote(Note):
-    """A note of which nothing is known here but what its record says."""
+    """Note that this process knows only by the fields of its record."""
 
     name: str
     more: Mapping[str, Any]
 
     @property
     def event(self) -> str:
-        """The word by which it is told apart."""
+        """Return the word in its record that tells it from other notes."""
         return self.name
 
     @property
     def about(self) -> str | None:
-        """The key of the step it speaks of, if it has one."""
+        """Return the key of the step it speaks of, if its record names one."""
         return self.more.get("step")
 
     def said(self) -> dict[str, Any]:
@@ -73,12 +73,12 @@ class OtherNote(Note):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetGo(Note):
-    """The owner has let go of the execution in good order: what comes next is no recovery from a crash."""
+    """Notes that the owner has let go of the execution in good order: what comes next is no recovery from a crash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits(LetGo):
-    """What it waits for, if it is let go."""
+    """Notes what an execution that was let go waits for."""
 
     interrupts: Sequence[str]
     """The ids of the interrupts it waits for."""
@@ -90,28 +90,64 @@ class Waits(LetGo):
 
 @journaled
 class Suspended(Waits):
-    """The execution waits."""
+    """Notes that the execution waits."""
 
     VARIANT: ClassVar[str] = "suspended"
 
 
 @journaled
 class Abandoned(Waits):
-    """Its caller went away, and nobody goes on with it until somebody asks for it."""
+    """Notes that the caller went away, and that nobody goes on with the execution until somebody asks for it."""
 
     VARIANT: ClassVar[str] = "abandoned"
 
 
 @journaled
 class Released(LetGo):
-    """Its owner stops, and another one may go on at once."""
+    """Notes that the owner stops, and that another process may go on at once."""
 
     VARIANT: ClassVar[str] = "released"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoesBack(Note):
+    """The execution goes back behind others: what they did beyond is not made again silently."""
+
+    origin: Sequence[Sequence[Any]]
+    """Executions, each with the seq up to which it still counts."""
+
+
+@journaled
+class WentBack(GoesBack):
+    """It begins at an earlier point of its thread."""
+
+    VARIANT: ClassVar[str] = "went_back"
+
+
+@journaled
+class Forked(GoesBack):
+    """The records before this one are copies of another execution's; here its own begin."""
+
+    VARIANT: ClassVar[str] = "forked"
+
+
+@journaled
+class Repeated(Note):
+    """A call makes an effect once more, as its policy says."""
+
+    VARIANT: ClassVar[str] = "repeated"
+
+    step: str
+    """The key of the call."""
+    repeats: Sequence[str]
+    """The execution and the step whose effect it makes once more."""
+    repeated: str
+    """What its policy says: again."""
+
+
 @journaled
 class Interrupted(Note):
-    """Its owner stopped in the middle of a step, which may be in doubt now."""
+    """Notes that the owner stopped in the middle of a step, which may be in doubt now."""
 
     VARIANT: ClassVar[str] = "interrupted"
 
@@ -125,7 +161,7 @@ class Interrupted(Note):
 
 @journaled
 class Compensating(Note):
-    """What the execution has done is undone from now on; the app does not run again."""
+    """Notes that from now on the calls of the execution are undone; the app does not run again."""
 
     VARIANT: ClassVar[str] = "compensating"
 
@@ -148,14 +184,14 @@ class Compensating(Note):
 
 @journaled
 class CompensatingAlready(Note):
-    """It was asked for once more that what the execution has done be undone."""
+    """Notes that somebody asked for a compensation that had already begun."""
 
     VARIANT: ClassVar[str] = "compensating_already"
 
 
 @journaled
 class OutcomeUnknown(Note):
-    """An attempt of a ``once`` call has ended, and nobody knows what it did."""
+    """Notes that an attempt of a ``once`` call has ended, and that nobody knows what it did."""
 
     VARIANT: ClassVar[str] = "outcome_unknown"
 
@@ -167,7 +203,7 @@ class OutcomeUnknown(Note):
 
 @journaled
 class InputDiffers(Note):
-    """A model call has taken a record whose input was another one."""
+    """Notes that a model call has taken a record whose input was another one."""
 
     VARIANT: ClassVar[str] = "input_differs"
 
@@ -181,7 +217,7 @@ class InputDiffers(Note):
 
 @journaled
 class Reconciled(Note):
-    """The tool's ``reconcile`` has said that a call in doubt did not happen."""
+    """Notes that the tool's ``reconcile`` has said of a call in doubt that it did not happen."""
 
     VARIANT: ClassVar[str] = "reconciled"
 
@@ -193,7 +229,7 @@ class Reconciled(Note):
 
 @journaled
 class Escalated(Note):
-    """Nobody has decided in time, and others are asked as well."""
+    """Notes that nobody has decided in time, and that others are asked as well."""
 
     VARIANT: ClassVar[str] = "escalated"
 
@@ -207,7 +243,7 @@ class Escalated(Note):
 
 @journaled
 class DependencyFailed(Note):
-    """A dependency could not be made; no step was started, and it is tried again."""
+    """Notes that a dependency could not be made. No step was started; the dependency is tried again."""
 
     VARIANT: ClassVar[str] = "dependency_failed"
 
@@ -223,7 +259,7 @@ class DependencyFailed(Note):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustWait(Note):
-    """An attempt may not start yet."""
+    """Notes that an attempt may not start yet."""
 
     step: str
     """The key of the call."""
@@ -235,21 +271,21 @@ class MustWait(Note):
 
 @journaled
 class CircuitOpen(MustWait):
-    """An attempt waits, for the circuit of its tool is open."""
+    """Notes that an attempt waits because the circuit of its tool is open."""
 
     VARIANT: ClassVar[str] = "circuit_open"
 
 
 @journaled
 class RateLimited(MustWait):
-    """An attempt waits for its turn."""
+    """Notes that an attempt waits because of a rate limit."""
 
     VARIANT: ClassVar[str] = "rate_limited"
 
 
 @journaled
 class CircuitOpened(Note):
-    """The failure of this attempt has opened the circuit of its tool."""
+    """Notes that the failure of this attempt has opened the circuit of its tool."""
 
     VARIANT: ClassVar[str] = "circuit_opened"
 

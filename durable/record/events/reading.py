@@ -23,8 +23,8 @@ def unpack_if(record: Record | NewRecord | None, event_type: type[E]) -> E | Non
     """Return what the record says if it is an event of this type, else None. Raises CorruptPayload."""
     if record is None or record.kind != event_type.KIND:
         return None
-    found = _type_of(record)
-    return found.from_meta(record.meta) if issubclass(found, event_type) else None
+    known_type = _type_of(record)
+    return known_type.from_meta(record.meta) if issubclass(known_type, event_type) else None
 
 
 def _type_of(record: Record | NewRecord) -> type[Event]:

@@ -1,4 +1,4 @@
-"""What the journal says of a call: that it began, what an attempt of it came to, when it is tried again.
+"""Events about a call: that it began, how an attempt ended, when it is tried again.
 
 The record's step key is the key of the call, and its value, where there is one, the call's result.
 """
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from durable.record.events.base import ABSENT, Absent, Described, Event, journaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from durable.checkpoint.records import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called(Event):
-    """What a record says of the call it is about."""
+    """Fields that say which call a record is about."""
 
     name: str | None = None
     """The name of what is called."""
@@ -27,9 +27,13 @@ class Called(Event):
     effect: str | None = None
     """The effect that the policy of the call says it has."""
     kind: str | None = None
-    """The kind of the step: tool, model, agent, node, task or framework; absent for a plain step."""
+    """The kind of the step: tool, model, agent, node, task, function or framework; absent for a plain step."""
     branch: bool = False
     """True if the call was made in a branch of its scope, beside others."""
+    repeats: Sequence[str] | None = None
+    """Of a call after going back, the execution and the step whose effect it would make once more."""
+    repeated: str | None = None
+    """What became of that: reuse, if the result is the earlier one's."""
 
     @classmethod
     def of(cls, called: Called, **more: Any) -> Self:
@@ -46,7 +50,7 @@ class Called(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted(Called):
-    """What a record says of an attempt."""
+    """Fields that say which attempt a record is about."""
 
     attempt: int | None = None
     """Its number, 1 for the first one."""
@@ -56,7 +60,7 @@ class Attempted(Called):
 
 @journaled
 class StepStarted(Attempted):
-    """An attempt may start its effect now; with the arguments as value, if the call may have to be undone."""
+    """Records that an attempt may start its effect now. The value is the arguments, if it may be undone."""
 
     KIND: ClassVar[Kind] = "step_started"
 
@@ -66,7 +70,7 @@ class StepStarted(Attempted):
 
 @journaled
 class StepDone(Attempted):
-    """The call has a result, which is the value."""
+    """Records the result of a call, which is the value."""
 
     KIND: ClassVar[Kind] = "step_done"
 
@@ -93,7 +97,7 @@ class StepDone(Attempted):
 
 @journaled
 class StepFailed(Attempted):
-    """The call has failed for good, or was rejected; the exception is the value, where it can be rebuilt."""
+    """Records that a call has failed for good or was rejected. The exception is the value, if it can be rebuilt."""
 
     KIND: ClassVar[Kind] = "step_failed"
 
@@ -119,7 +123,7 @@ class StepFailed(Attempted):
 
 @journaled
 class StepRetry(Attempted):
-    """The attempt did not come to an end, and the call is tried again."""
+    """Records that an attempt failed or was broken off, and that the call is tried again."""
 
     KIND: ClassVar[Kind] = "step_retry"
 
@@ -141,14 +145,14 @@ class StepRetry(Attempted):
 
 @journaled
 class Signal(Called):
-    """A call of ``wait_signal`` has received a signal, whose payload is the value."""
+    """Records that a call of ``wait_signal`` has received a signal, whose payload is the value."""
 
     KIND: ClassVar[Kind] = "signal"
 
 
 @journaled
 class Timer(Called):
-    """A call of ``sleep`` waits."""
+    """Records that a call of ``sleep`` waits."""
 
     KIND: ClassVar[Kind] = "timer"
 

@@ -1,4 +1,4 @@
-"""The trace context of a segment: it goes along with the first record that the segment appends, of any kind."""
+"""Trace context of a segment: it goes along with the first record that the segment appends, of any kind."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ from durable.adapters.google_adk.entry.runs import call_of
 from durable.adapters.langgraph import durable_graph
 from durable.adapters.openai_agents import DurableSession, durable_agent
 from durable.adapters.openai_agents.state.stored_call import AgentCall
-from tests.governance.frameworks import APP, THREAD, USER, AdkModel, Call, GraphModel
+from durable.testing import APP, Call, Turn
+from tests.adapters.suite import google_adk, langgraph
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -32,15 +33,18 @@ if TYPE_CHECKING:
     from tests.adapters.langgraph_world import Ledger
 
 
+THREAD, USER = "t", google_adk.USER
+
+
 class Payment:
     """What the agent is to do: it pays once in each conversation."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def answer(self, results: dict[str, str]) -> tuple[Call, ...]:
-        """Return the calls of the model's turn."""
-        return () if results else (Call("c1", "pay", {"order": "A"}),)
+    def answer(self, results: dict[str, str]) -> Turn:
+        """Return the model's turn."""
+        return Turn(text="done") if results else Turn((Call("c1", "pay", {"order": "A"}),))
 
     def pay(self) -> Callable[..., Any]:
         """Return the tool."""
@@ -61,7 +65,7 @@ class Graph:
 
     def __init__(self, ledger: Ledger, runtime: Runtime, **options: Any) -> None:
         payment = Payment(ledger)
-        model = GraphModel(scene=payment)
+        model = langgraph.Model(script=payment)
         graph = StateGraph(MessagesState)
         graph.add_node("model", lambda state: {"messages": [model.invoke(state["messages"])]})
         graph.add_node("tools", ToolNode([payment.pay()]))
@@ -109,7 +113,7 @@ class Sdk:
         def turn(asked: Any) -> ModelStep:
             items = [] if isinstance(asked.input, str) else asked.input
             results = {item["call_id"]: item["output"] for item in items if item.get("type") == "function_call_output"}
-            calls = [function_call(c.name, dict(c.arguments), call_id=c.id) for c in payment.answer(results)]
+            calls = [function_call(c.name, dict(c.arguments), call_id=c.id) for c in payment.answer(results).calls]
             return ModelStep(output=calls or [assistant_message("done")])
 
         model = ScriptedModel([ModelStep.respond(turn) for _ in range(9)])
@@ -162,7 +166,7 @@ class Adk:
 
     def __init__(self, ledger: Ledger, runtime: Runtime, **options: Any) -> None:
         payment = Payment(ledger)
-        agent = LlmAgent(name=APP, model=AdkModel(scene=payment), tools=[payment.pay()])
+        agent = LlmAgent(name=APP, model=google_adk.Model(script=payment), tools=[payment.pay()])
         self.runner = durable_runner(agent, runtime, auto_create_session=True, **options)
 
     def input(self, words: str) -> Any:

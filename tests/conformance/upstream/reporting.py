@@ -29,7 +29,8 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call" or report.outcome == "failed":
         why = {} if call.excinfo is None else reason(call.excinfo)
-        told(test=report.nodeid, when=report.when, outcome=report.outcome, **why)
+        outcome = "expected to fail" if hasattr(report, "wasxfail") else report.outcome
+        told(test=report.nodeid, when=report.when, outcome=outcome, **why)
     return report
 
 

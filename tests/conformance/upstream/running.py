@@ -75,7 +75,14 @@ def results(lines: list[dict[str, Any]]) -> tuple[set[str], set[str]]:
 
 def unexpected(found: set[str], known: dict[str, str], what: str, *, whole: bool) -> list[str]:
     """Return what is not as the list says, both ways; of a part of the tests only what is too much."""
-    named = {test: [name for name in known if test.split("::")[-1].startswith(name)] for test in found}
+    named = {test: [name for name in known if names(name, test.split("::")[-1])] for test in found}
     unnamed = [f"{test} {what}, and known.py names no reason" for test in sorted(found) if not named[test]]
-    left_over = sorted(set(known) - {name for names in named.values() for name in names}) if whole else []
+    left_over = sorted(set(known) - {name for several in named.values() for name in several}) if whole else []
     return [*unnamed, *(f"{name} is named in known.py, and nothing of it {what}" for name in left_over)]
+
+
+def names(name: str, test: str) -> bool:
+    """Return whether a name of a list means this test: all of its parameters, or those with the ones in brackets."""
+    function, _, parameters = name.rstrip("]").partition("[")
+    own, _, given = test.rstrip("]").partition("[")
+    return function == own and (given.startswith(parameters) or parameters in given.split("-"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from durable import Approval, Breaker, Rate, Retry, Runtime, ToolPolicy, tool
+from durable.declare.policy_source import policies_of
 from durable.errors import InvalidConfiguration
-from durable.runtime import policies_of
 
 READ, ONCE, GATED = ToolPolicy(effect="read"), ToolPolicy(), ToolPolicy(approval=True)
 
