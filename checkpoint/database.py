@@ -37,6 +37,7 @@ from durable.checkpoint.errors import (
     NotADatabase,
     StorageError,
 )
+from durable.checkpoint.forked import renew_after_fork
 from durable.checkpoint.prepared import run_bare
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def _now_postgresql(*_: Any, **__: Any) -> str:
     return "extract(epoch from clock_timestamp())::float8"
 
 
+_OF_THE_PARENT: list[Any] = []
+"""What a forked child must not even collect: closing a connection would end it for the parent too."""
+
+
 class Database:
     """One database file or server, shared by all threads of this process.
 
@@ -93,6 +98,15 @@ class Database:
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._clock: tuple[float, float] | None = None
         self._kept: Connection | None = None
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent its connections and threads."""
+        _OF_THE_PARENT.append((self.engine.pool, self._kept, self._executor))
+        self._kept = self._clock = None
+        self._one_writer = threading.Lock()
+        self._executor = ThreadPoolExecutor(JOURNAL_THREADS, thread_name_prefix="durable-journal")
+        self.engine.dispose(close=False)
 
     def _sqlite_engine(self) -> Any:
         engine = create_engine(

@@ -39,6 +39,7 @@ from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
 from durable.run.open import open_segment
+from durable.run.superseding import superseded
 from durable.run.worker import Worker
 from durable.secrets.logs import redacting
 from durable.secrets.store import SecretStore
@@ -216,6 +217,8 @@ class Runtime:
         InvalidId, NotEncodable.
         """
         execution_id = checked(new_id() if id is None else id, "the execution's id")
+        if name in self._apps and (accepts := self._apps[name].accepts) is not None:
+            input = accepts(input, execution_id)  # noqa: A001 - the fixed public name
         now = self.database.clock()
         begun = self.telemetry.begin(checked(name, "the app's name"), execution_id, self.namespace)
         encoded = self.codec.encode(input, what="the input")
@@ -240,23 +243,12 @@ class Runtime:
         try:
             created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
         except ThreadBusy as busy:
-            if on_suspended != "supersede" or not self._superseded(busy.execution_id, execution_id):
+            if on_suspended != "supersede" or not superseded(self, busy.execution_id, execution_id):
                 raise
             created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
         if created:
             begun.end()
         return Handle(self, execution_id)
-
-    def _superseded(self, waiting: str, by: str) -> bool:
-        handle = Handle(self, waiting)
-        if handle.status != "suspended":
-            return False
-        handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
-        if handle.status != "suspended":
-            return handle.status == "cancelled"
-        # something in it is in doubt, which new input does not answer
-        self.database.transact(lambda connection: executions.leave_thread(connection, waiting))
-        return True
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.

@@ -22,7 +22,7 @@ SQL = ("sqlalchemy", "alembic", "psycopg", "sqlite3")
 FLOORS = {
     "durable.checkpoint": (
         ("errors",),
-        ("codec", "deadline", "prepared", "schema"),
+        ("codec", "deadline", "forked", "prepared", "schema"),
         ("records", "database"),
         ("journal", "state", "migrations"),
         ("executions",),

@@ -6,8 +6,9 @@ model calls and function nodes are steps; its confirmations and pauses and our a
 
 from __future__ import annotations
 
+from durable.adapters.google_adk.entry.server import serve_durably
 from durable.adapters.google_adk.entry.wrapping import durable_runner
 from durable.adapters.google_adk.state.artifacts import DurableArtifactService
 from durable.adapters.google_adk.state.sessions import DurableSessionService
 
-__all__ = ["DurableArtifactService", "DurableSessionService", "durable_runner"]
+__all__ = ["DurableArtifactService", "DurableSessionService", "durable_runner", "serve_durably"]

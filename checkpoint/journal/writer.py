@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from durable.checkpoint import schema
 from durable.checkpoint.errors import DatabaseBusy, DatabaseUnavailable, LeaseLost, StorageError
+from durable.checkpoint.forked import renew_after_fork
 from durable.checkpoint.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ class Writer:
         self._db = db
         self._committed = committed
         self._waiting: list[Entry] = []
+        self._queue = threading.Lock()
+        self._leader = threading.Lock()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Let nothing wait that a thread of the parent was to commit."""
+        self._waiting = []
         self._queue = threading.Lock()
         self._leader = threading.Lock()
 

@@ -1,11 +1,12 @@
 """Driving: a call of a wrapped agent is one segment of its execution, closed as what came of the call says.
 
-A caller who leaves a generator early has decided to stop: the execution is let go as abandoned, and nobody continues
-it by itself. A process that is stopped gives the execution back, and a worker goes on with it.
+A caller who leaves a generator early, or cancels the task, has decided to stop: the execution is let go as abandoned,
+and nobody continues it by itself. A process that is stopped gives the execution back, and a worker goes on with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from durable.live.segment import Segment
 
 T = TypeVar("T")
+
+LEFT = (asyncio.CancelledError, KeyboardInterrupt)
+"""What a caller raises in a call that it does not want to hear the end of."""
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ class driving:  # noqa: N801 - a context manager
     def _end(self, error: BaseException | None) -> bool:
         """Record how the block ended. True if what it raised is not for its caller."""
         drive = self._drive
+        if isinstance(error, LEFT) and not drive.ended:
+            drive.segment.abandoned = True
         if drive.ended or not self._shows_waiting:
             leave(drive, error)
             return False

@@ -54,18 +54,18 @@ def register(  # noqa: PLR0913 - what a process has to know of a wrapped agent
     types: Iterable[type] = (),
     on_suspended: str = "supersede",
     forked: Callable[[Branch], Carried] | None = None,
+    accepts: Callable[[Any, str], Any] | None = None,
 ) -> None:
     """Let workers of this runtime drive a wrapped agent by ``run(segment)``, and rebuild its types from storage.
 
-    ``forked`` says what goes with a fork.
-
-    Raises InvalidConfiguration for an ``on_suspended`` that is neither "supersede" nor "refuse".
+    ``forked`` says what goes with a fork, ``accepts`` is the app's. Raises InvalidConfiguration for an
+    ``on_suspended`` that is neither "supersede" nor "refuse".
     """
     if on_suspended not in {"supersede", "refuse"}:
         msg = f"on_suspended={on_suspended!r}: use 'supersede' or 'refuse'"
         raise InvalidConfiguration(msg)
     runtime.register_types(types)
-    runtime.register(App(name, run, version, forked))
+    runtime.register(App(name, run, version, forked=forked, accepts=accepts))
 
 
 def start(runtime: Runtime, call: Invocation) -> Execution:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from durable.checkpoint import claims
+from durable.checkpoint.forked import renew_after_fork
 from durable.errors import LeaseLost, StorageError
+from durable.live.owner import owner_name
 
 if TYPE_CHECKING:
     from durable.checkpoint.claims import Owner
@@ -53,6 +56,15 @@ class Leases:
         self._thread: threading.Thread | None = None
         self._renewing = threading.Lock()
         _ALL.add(self)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Own nothing, under a name of this process."""
+        self.owner = replace(self.owner, name=owner_name())
+        self._segments = {}
+        self._changed = threading.Condition()
+        self._thread = None
+        self._renewing = threading.Lock()
 
     def hold(self, segment: Held) -> None:
         """Renew this segment's lease from now on."""

@@ -38,7 +38,8 @@ class Scope:
 
     ``inside`` are the bodies of the steps of these keys. ``bodies`` is what runs as the innermost: the function and the
     framework's own tool. ``line`` is the thread and the task in which the place was entered; code that runs here in
-    another one is a branch of it.
+    another one is a branch of it. ``is_plain`` is the body of a plain function that a framework calls on its event
+    loop: it cannot await what it calls.
     """
 
     segment: Segment
@@ -47,6 +48,7 @@ class Scope:
     bodies: tuple[Any, ...] = ()
     inside: tuple[str, ...] = ()
     in_transaction: bool = False
+    is_plain: bool = False
     line: object = field(default_factory=running, compare=False, repr=False)
 
     def runs(self, body: object) -> bool:

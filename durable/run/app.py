@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Something this process can run: ``run(segment)`` returns the output, or an awaitable of it."""
+    """Something this process can run: ``run(segment)`` returns the output, or an awaitable of it.
+
+    ``accepts(input, execution_id)`` returns the input as it is stored, or raises for one that could not run.
+    """
 
     name: str
     run: Callable[[Segment], Any] = field(repr=False)
     version: str | None = None
     forked: Callable[[Branch], Carried] | None = field(default=None, repr=False)
     """What goes with a fork of it; None where it keeps nothing outside of its journal."""
+    accepts: Callable[[Any, str], Any] | None = field(default=None, repr=False)

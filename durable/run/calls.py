@@ -193,6 +193,10 @@ def _called(name: str, arguments: Any, act: Callable[[Segment, Outcome], T]) -> 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        must_wait_here = True
+    else:
+        must_wait_here = scope.is_plain
+    if must_wait_here:
         with segment.working():
             return matched()
     return awaited()  # type: ignore[return-value]  # awaited by async callers

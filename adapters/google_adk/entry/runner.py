@@ -13,16 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.adk.agents.llm_agent import LlmAgent
+from google.adk.errors.session_not_found_error import SessionNotFoundError
 from google.adk.events._rewind_events import _apply_rewinds
 from google.adk.events.event import Event
 from google.adk.runners import Runner
-from google.genai import types
 
 from durable.adapters.google_adk.entry.runs import AdkCall, call_of, open_run
-from durable.adapters.google_adk.seams.confirmations import CONFIRMATION, cut_off
+from durable.adapters.google_adk.seams.confirmations import cut_off
 from durable.adapters.google_adk.seams.models import hook_models
 from durable.adapters.google_adk.seams.nodes import hook_nodes
 from durable.adapters.google_adk.seams.questions import KEY, open_natives, pending, responses
+from durable.adapters.google_adk.seams.shown import answers, is_shown, request
 from durable.adapters.google_adk.seams.suspension import waits_inside
 from durable.adapters.google_adk.seams.tools import hook_tools
 from durable.adapters.google_adk.seams.turns import hook_turns
@@ -34,12 +35,15 @@ from durable.live.scope import segment as segment_here
 from durable.run.handle import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.agents.run_config import RunConfig
+    from google.adk.events.event import Event
     from google.adk.sessions.session import Session
+    from google.genai import types
 
+    from durable.adapters.google_adk.state.sessions import DurableSessionService
     from durable.checkpoint.records import Execution
     from durable.live.segment import Segment
     from durable.runtime import Runtime
@@ -49,6 +53,7 @@ class DurableRunner(Runner):
     """A runner whose invocations survive the process; see ``durable_runner``."""
 
     runtime: Runtime
+    session_service: DurableSessionService
     name: str
     on_suspended: str
 
@@ -84,7 +89,7 @@ class DurableRunner(Runner):
             async for event in events:
                 drive.output, drive.complete = _output(event, drive.output), self._is_last(event)
                 yield event
-        for event in _shown(drive.segment, self.agent.name):
+        for event in self._requests(drive.segment):
             yield event
 
     def run_live(self, **_: Any) -> AsyncGenerator[Event, None]:
@@ -97,6 +102,16 @@ class DurableRunner(Runner):
         hook_all()
         surely = segment.runtime.database.surely_on_journal_thread
         call = AdkCall.of(segment.execution.input)
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
+        if call.session_id == segment.execution.id and not await surely(partial(self.session_service.has, **place)):
+            with within(root(segment)):
+                await self.session_service.create_session(
+                    app_name=self.app_name, user_id=call.user_id, session_id=call.session_id
+                )
         await surely(take_answers, segment, KEY)
         resume = await self._resume(segment, call)
         bare = super().run_async(
@@ -106,12 +121,54 @@ class DurableRunner(Runner):
             async with aclosing(bare), aclosing(each_within(root(segment), bare)) as events:
                 async for event in events:
                     yield event
-        except (BaseExceptionGroup, asyncio.CancelledError) as exc:
-            if waits_inside(segment, exc):
-                raise Suspended from exc
-            raise
+        except (BaseExceptionGroup, asyncio.CancelledError, Suspended) as exc:
+            if not isinstance(exc, Suspended) and not waits_inside(segment, exc):
+                raise
+            await self._show(segment, call)
+            raise Suspended from exc
+        await self._show(segment, call)
         session = await self._session(call)
         await surely(open_natives, segment, pending(session.events, segment.execution.id))
+
+    async def _show(self, segment: Segment, call: AdkCall) -> None:
+        """Keep in the session what the inbox asks, and how it was answered, as ADK keeps a confirmation."""
+        if segment.closing:
+            return
+        session = await super()._get_or_create_session(user_id=call.user_id, session_id=call.session_id)
+        known = {event.id for event in session.events}
+        with within(root(segment)):
+            for event in (*answers(segment, session.events), *self._requests(segment)):
+                if event.id not in known:
+                    await self.session_service.append_event(session, event)
+
+    def _requests(self, segment: Segment) -> list[Event]:
+        waiting = (one for one in segment.waiting.values() if not one.step_key.startswith(KEY))
+        return [request(segment, interrupt, self.agent.name) for interrupt in waiting]
+
+    async def _get_or_create_session(self, **place: Any) -> Session:
+        """ADK's own, without what is only shown in it."""
+        session = await super()._get_or_create_session(**place)
+        session.events = [event for event in session.events if not is_shown(event)]
+        return session
+
+    def _resolve_invocation_id_from_fr(self, session: Session, new_message: types.Content, **how: Any) -> str | None:
+        """ADK's own; a further response to a long-running call is an invocation of its own."""
+        running = segment_here()
+        if running is not None and AdkCall.of(running.execution.input).reports:
+            return running.execution.id
+        return super()._resolve_invocation_id_from_fr(session, new_message, **how)
+
+    def accepts(self, given: Any, execution_id: str) -> Any:
+        """Return the input of an execution as it is stored. Raises Unsupported, SessionNotFoundError. Blocks."""
+        call = AdkCall.accepted(given, execution_id)
+        place: dict[str, Any] = {
+            "app_name": self.app_name,
+            "user_id": call.user_id,
+            "session_id": call.session_id,
+        }
+        if not (isinstance(given, str) or self.auto_create_session or self.session_service.has(**place)):
+            raise SessionNotFoundError(self._format_session_not_found_message(call.session_id))
+        return call if isinstance(given, str) else given
 
     async def _resume(self, segment: Segment, call: AdkCall) -> dict[str, Any]:
         """The arguments with which ADK begins the invocation, or goes on with it."""
@@ -122,7 +179,7 @@ class DurableRunner(Runner):
                 await self.session_service.append_event(session, event)
         events = session.events
         if not any(event.invocation_id == invocation_id for event in events):
-            if call.answers:
+            if call.answers and not call.reports:
                 msg = "the input of an execution begins an invocation: a function response in it answers nothing"
                 raise InvalidDecision(msg)
             await self.runtime.database.surely_on_journal_thread(go_back, segment, taken_back(events))
@@ -184,21 +241,3 @@ def _output(event: Event, before: Any) -> Any:
     if event.is_final_response() and event.content:
         return "".join(part.text for part in event.content.parts or () if part.text and not part.thought) or before
     return before
-
-
-def _shown(segment: Segment, author: str) -> Iterator[Event]:
-    """What a person is asked, as ADK shows a confirmation; not kept in the session, and answered in the inbox."""
-    for interrupt in segment.waiting.values():
-        if interrupt.step_key.startswith(KEY):
-            continue
-        args = {
-            "originalFunctionCall": {"name": interrupt.tool, "args": interrupt.arguments},
-            "toolConfirmation": {"hint": f"durable.{interrupt.kind}: decide {interrupt.id}", "confirmed": False},
-        }
-        request = types.FunctionCall(id=interrupt.id, name=CONFIRMATION, args=args)
-        yield Event(
-            invocation_id=segment.execution.id,
-            author=author,
-            content=types.Content(role="model", parts=[types.Part(function_call=request)]),
-            long_running_tool_ids={interrupt.id},
-        )

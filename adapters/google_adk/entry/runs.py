@@ -13,7 +13,7 @@ from urllib.parse import quote
 from google.adk.agents.run_config import RunConfig
 from google.genai import types
 
-from durable.adapters.google_adk.seams.questions import decide_natively
+from durable.adapters.google_adk.seams.questions import decide_natively, waits_for
 from durable.checkpoint.codec.types import stored_as
 from durable.errors import InvalidDecision, Unsupported
 from durable.kit import find_open, start, take
@@ -42,6 +42,19 @@ class AdkCall:
         """The call, from itself or from the same names in a dict (as ``runtime.start`` may be given)."""
         return stored if isinstance(stored, cls) else cls(**stored)
 
+    @classmethod
+    def accepted(cls, given: Any, execution_id: str) -> AdkCall:
+        """Return the call of an input; words alone are said in a session of their own. Raises Unsupported."""
+        if isinstance(given, str):
+            return cls("user", execution_id, given)
+        try:
+            call = cls.of(given)
+            _ = call.config, call.message is None or call.content
+        except (TypeError, ValueError) as exc:
+            msg = f"this cannot be run: {exc}; start an ADK app with user_id, session_id and message, or with words"
+            raise Unsupported(msg) from exc
+        return call
+
     @property
     def thread(self) -> str:
         """Return the thread of the session: no two sessions have the same."""
@@ -58,6 +71,14 @@ class AdkCall:
     def answers(self) -> bool:
         """True if the message holds function responses, which belong to an invocation that waits for them."""
         return self.message is not None and any(part.function_response for part in self.content.parts or ())
+
+    @property
+    def reports(self) -> bool:
+        """True if the message only has responses to long-running calls, which may be answered again and again."""
+        if not self.answers:
+            return False
+        names = [part.function_response.name or "" for part in self.content.parts or () if part.function_response]
+        return not any(name.startswith("adk_request_") for name in names)
 
     @property
     def config(self) -> RunConfig:
@@ -102,6 +123,8 @@ def open_run(runtime: Runtime, invocation: Invocation) -> Drive:
     if execution is None:
         msg = f"nothing waits for an answer on {thread!r}; start with a new message"
         raise InvalidDecision(msg)
+    if call.reports and named is None and not waits_for(runtime, execution.id, call.content):
+        return take(runtime, start(runtime, invocation))
     if call.answers:
         decide_natively(runtime, execution.id, call.content)
     return take(runtime, execution)

@@ -80,5 +80,6 @@ def durable_runner(
         types=TYPES,
         on_suspended=on_suspended,
         forked=partial(forked, runtime, runner.app_name),
+        accepts=runner.accepts,
     )
     return runner

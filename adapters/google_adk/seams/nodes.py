@@ -9,7 +9,6 @@ is another step each time.
 from __future__ import annotations
 
 import inspect
-import sys
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from google.adk.sessions._session_util import make_json_safe_state
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
+from durable.adapters.google_adk.seams.lazy import loaded
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import plain, policy_of
@@ -53,7 +53,7 @@ def hook_nodes() -> None:
 
     Importing them would load a web server's library, which an app without a workflow does not need.
     """
-    module: Any = sys.modules.get("google.adk.workflow._function_node")
+    module: Any = loaded("google.adk.workflow._function_node", "FunctionNode")
     if module is not None:
         hook(module.FunctionNode, "_run_impl", _durable)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from google.adk.events.event import Event
 
-    from durable.checkpoint.records import Record
+    from durable.checkpoint.records import Interrupt, Record
     from durable.inbox.kinds import InterruptKind
     from durable.live.segment import Segment
     from durable.runtime import Runtime
@@ -34,6 +34,8 @@ CREDENTIAL = "adk_request_credential"
 BY_CALLER = "run_async(new_message)"
 """Who answered, where the caller kept ADK's own way."""
 MESSAGE = "a message"
+REQUIRED = "require_confirmation"
+"""The rule of a question that ADK would ask by itself."""
 
 
 def pending(events: Iterable[Event], invocation_id: str) -> dict[str, types.FunctionCall]:
@@ -116,16 +118,40 @@ def _response(call: types.FunctionCall, record: Record) -> dict[str, Any]:
     return value if isinstance(value, dict) and call.name != INPUT else {"result": value}
 
 
-def decide_natively(runtime: Runtime, execution_id: str, message: types.Content) -> None:
-    """Record the function responses of a caller's message as decisions. Raises InvalidDecision for a confirmation."""
+def waits_for(runtime: Runtime, execution_id: str, message: types.Content) -> bool:
+    """True if the execution waits for one of the function responses of a message. Blocks."""
     rows = unanswered(runtime, execution_id, KEY)
-    for part in message.parts or ():
-        response = part.function_response
-        if response is None:
-            continue
+    return any(response.id in rows for response in _responses(message))
+
+
+def decide_natively(runtime: Runtime, execution_id: str, message: types.Content) -> None:
+    """Record the function responses of a caller's message as decisions; one that was decided before simply goes on.
+
+    Raises InvalidDecision for what ADK itself does not ask: a call that is gated by a policy.
+    """
+    asked = runtime.interrupts(status=None, execution_id=execution_id)
+    rows = {row.step_key.removeprefix(KEY): row for row in asked} | {row.id: row for row in asked}
+    for response in _responses(message):
         row = rows.get(response.id or "")
-        if row is None or kind_of(row).has_call or response.name == CONFIRMATION:
-            raise approves_nothing(MESSAGE, execution_id, rows.values())
-        value = response.response or {}
-        answer = value["result"] if set(value) == {"result"} else value
-        runtime.decide(row.id, Decision.respond(answer), by=BY_CALLER)
+        if row is None or not _is_adks_own(row):
+            raise approves_nothing(MESSAGE, execution_id, [row for row in asked if row.status == "open"])
+        if row.status == "open":
+            runtime.decide(row.id, _decision(row, response.response or {}), by=BY_CALLER)
+
+
+def _responses(message: types.Content) -> list[types.FunctionResponse]:
+    return [part.function_response for part in message.parts or () if part.function_response]
+
+
+def _is_adks_own(row: Interrupt) -> bool:
+    """True if ADK itself would ask: a tool that asks, a long-running call, an input, ``require_confirmation``."""
+    return row.step_key.startswith(KEY) or (kind_of(row) is APPROVAL and row.rule == REQUIRED)
+
+
+def _decision(row: Interrupt, value: dict[str, Any]) -> Decision:
+    if kind_of(row) is not APPROVAL:
+        return Decision.respond(value["result"] if set(value) == {"result"} else value)
+    if value.get("confirmed") is not True:
+        return Decision.reject(str((value.get("payload") or {}).get("reason") or "not confirmed"))
+    payload = value.get("payload") if row.step_key.startswith(KEY) else None
+    return Decision.approve() if payload is None else Decision.respond(payload)

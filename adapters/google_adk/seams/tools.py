@@ -12,8 +12,7 @@ confirmation counts for nothing. A confirmation that a tool asks for itself paus
 from __future__ import annotations
 
 import functools
-import sys
-from contextlib import nullcontext
+import inspect
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,16 @@ from google.adk.tools.agent_tool import AgentTool
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.adk.workflow._errors import NodeInterruptedError
+from pydantic_core import to_jsonable_python
 
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
+from durable.adapters.google_adk.seams.lazy import loaded
+from durable.adapters.google_adk.seams.questions import REQUIRED
 from durable.checkpoint.codec.types import stored_as
 from durable.declare.policy import READ, ToolPolicy
 from durable.declare.signature import policy_of
-from durable.errors import Suspended, ToolRejected, Unsupported
+from durable.errors import CodecError, Suspended, ToolRejected, Unsupported
 from durable.inbox.schemas import lenient
 from durable.kit import Tool, always_asked, arguments_of, hook, others_first, tool_call
 from durable.live.scope import scope, within
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
 
     from google.adk.tools.tool_context import ToolContext
 
+    from durable.checkpoint.codec.codec import Codec
     from durable.live.scope import Scope
     from durable.step.call import Pending, Placed
 
+_GATE = "apply_confirmation_gate"
 _NODES = "google.adk.workflow._tool_node"
 """Not imported here: it would load a web server's library, which an app without a workflow does not need."""
 _STEERING = frozenset({
@@ -77,9 +81,9 @@ class Paused(BaseException):
 
 def hook_tools() -> None:
     """Put the hooks in place where ADK calls tools, as far as that is loaded."""
-    for module in (_caller, sys.modules.get(_NODES)):
+    for module in (_caller, loaded(_NODES, _GATE)):
         if module is not None:
-            hook(module, "apply_confirmation_gate", _durable_gate)
+            hook(module, _GATE, _durable_gate)
 
 
 def _durable_gate(gate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -122,14 +126,12 @@ async def _as_step(
         ran.append(True)
         if needs_confirmation:  # given by the decision on this step, without which nothing comes here
             context.tool_confirmation = ToolConfirmation(confirmed=True)
-        # an agent as a tool is a place for steps: a tool in it may have its name
-        inner = within(replace(pending.scope(), bodies=())) if pending.call.kind.is_scope else nullcontext()
-        with inner:
+        with within(_inside(tool, pending)):
             result = await run(args=arguments_of(pending, args), tool_context=context)
         _refuse_credentials(tool, context)
         if context.function_call_id in context.actions.requested_tool_confirmations:
             raise Paused(result)
-        return ToolAnswer(result, actions_of(context, before))
+        return ToolAnswer(as_kept(step.scope.segment.runtime.codec, result), actions_of(context, before))
 
     try:
         answer: Any = await run_step_async(step, body)
@@ -165,8 +167,34 @@ def _step(tool: BaseTool, args: dict[str, Any], context: ToolContext, *, needs_c
         control_flow=(Paused, NodeInterruptedError),
     )
     if needs_confirmation:
-        call = replace(call, policy=always_asked(call.policy, "require_confirmation"))
+        call = replace(call, policy=always_asked(call.policy, REQUIRED))
     return place(call)
+
+
+def _inside(tool: BaseTool, pending: Pending) -> Scope:
+    """Return the scope of the tool's body: of a plain function one in which calls cannot be awaited."""
+    scope_of_body = pending.scope()
+    if pending.call.kind.is_scope:  # an agent as a tool is a place for steps: a tool in it may have its name
+        return replace(scope_of_body, bodies=())
+    function = getattr(tool, "func", None)
+    is_async = any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
+    return replace(scope_of_body, is_plain=function is not None and not is_async)
+
+
+def as_kept(codec: Codec, result: Any) -> Any:
+    """Return a result as ADK keeps it in a session: as JSON, what of it has a type that only the tool knows."""
+    if isinstance(result, dict):
+        return {key: _plain(codec, value) for key, value in result.items()}
+    plain = _plain(codec, result)
+    return {"result": plain} if isinstance(plain, dict) else plain
+
+
+def _plain(codec: Codec, value: Any) -> Any:
+    try:
+        codec.encode(value)
+    except CodecError:
+        return to_jsonable_python(value, fallback=repr)
+    return value
 
 
 def _schema(tool: BaseTool) -> dict[str, Any] | None:
@@ -182,7 +210,7 @@ def _believed(here: Scope, context: ToolContext) -> ToolConfirmation | None:
 
 def _is_place(tool: BaseTool) -> bool:
     """Whether the tool is an agent or a node, whose own calls are steps: it is entered again after a crash."""
-    nodes: Any = sys.modules.get("google.adk.tools._node_tool")
+    nodes = loaded("google.adk.tools._node_tool", "NodeTool")
     return isinstance(tool, AgentTool) or (nodes is not None and isinstance(tool, nodes.NodeTool))
 
 
@@ -192,7 +220,7 @@ def _default(tool: BaseTool) -> ToolPolicy:
 
 def _identity(context: ToolContext) -> str | None:
     """The model's call id; of a tool that is a node of a workflow, its place there."""
-    nodes: Any = sys.modules.get(_NODES)
+    nodes = loaded(_NODES, "_ToolNode")
     if nodes is not None and isinstance(context.node, nodes._ToolNode):
         return f"node:{context.node_path}"
     return None if context.function_call_id is None else f"tool:{context.function_call_id}"

@@ -44,14 +44,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+when_made: list[Callable[[], None]] = []
+"""What is done when a service is made: ADK's server is loaded by then, if it is the one that makes it."""
+
 
 class DurableSessionService(BaseSessionService):
     """A session service on a runtime's database. Give it to a ``Runner``, or let ``durable_runner`` do it."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        self._runtime = self.runtime = runtime
         self._turns: WeakValueDictionary[SessionPlace, threading.Lock] = WeakValueDictionary()
         self._giving = threading.Lock()
+        for do in when_made:
+            do()
 
     async def create_session(
         self,
@@ -93,6 +98,12 @@ class DurableSessionService(BaseSessionService):
             (session,) = self._shown(connection, [found])
         session.events = [Event.model_validate(self._runtime.codec.decode(item.body)) for item in items]
         return session
+
+    def has(self, *, app_name: str, user_id: str, session_id: str) -> bool:
+        """True if there is such a session. Blocks."""
+        place = self._place(app_name, user_id, session_id.strip())
+        with self._runtime.database.read() as connection:
+            return sessions.get(connection, place) is not None
 
     async def list_sessions(self, *, app_name: str, user_id: str | None = None) -> ListSessionsResponse:
         """The sessions of an app, or of one of its users, without events: the one written to last comes last."""
@@ -146,7 +157,7 @@ class DurableSessionService(BaseSessionService):
             before = sessions.hold(connection, place)
             marker = session._storage_update_marker if owner is None else None
             expect = None if marker is None else int(marker)
-            after = sessions.add(self._runtime.database, connection, before, [item], expect=expect)
+            after = sessions.add(self._runtime.database, connection, before, [item], expect=expect, at=event.timestamp)
             if after.revision != before.revision:
                 self._keep_state(connection, place, deltas)
             return after, after.revision != before.revision

@@ -36,7 +36,11 @@ class Tuples:
 
     def metadata(self, head: Head) -> CheckpointMetadata:
         """A checkpoint's metadata."""
-        found: CheckpointMetadata = self._codec.decode(head.metadata)
+        return self.decoded(head.metadata)
+
+    def decoded(self, metadata: bytes) -> CheckpointMetadata:
+        """Metadata as they were stored."""
+        found: CheckpointMetadata = self._codec.decode(metadata)
         return found
 
     def checkpoint(self, snapshot: Snapshot) -> CheckpointTuple:

@@ -45,7 +45,7 @@ def test_a_hook_of_a_class_leaves_the_class_it_is_made_from_alone(framework):
 
 
 def test_a_name_that_the_framework_does_not_have_is_refused_by_name(framework):
-    with pytest.raises(Unsupported, match=r"this version of tests has no tests\.unit\.test_kit\.Framework\.gone"):
+    with pytest.raises(Unsupported, match=r"this version of tests has no tests\.unit\.kit\.test_kit\.Framework\.gone"):
         hook(framework, "gone", doubled)
 
 
