@@ -130,13 +130,14 @@ def _broken_blobs(db: Database, blobs: set[str]) -> Iterator[str]:
 
 def _broken_journal(db: Database, execution_id: str, epoch: int, blobs: set[str]) -> Iterator[str]:
     with db.read() as connection:
+        if journal.head(connection, execution_id)[0] == 0:
+            yield f"journal of {execution_id!r}: it is empty"
+            return
         try:
-            length, _ = journal.verify(connection, execution_id, epoch=epoch)
+            journal.verify(connection, execution_id, epoch=epoch)
         except JournalCorrupt as exc:
             yield str(exc)
             return
-        if length == 0:
-            yield f"journal of {execution_id!r}: it is empty"
         for record in journal.read(connection, execution_id, bytes):
             stored = record.stored or b""
             if stored.startswith(_BLOB) and stored[1:].hex() not in blobs:

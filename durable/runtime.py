@@ -39,6 +39,7 @@ from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
 from durable.run.open import open_segment
+from durable.run.superseding import superseded
 from durable.run.worker import Worker
 from durable.secrets.logs import redacting
 from durable.secrets.store import SecretStore
@@ -244,23 +245,12 @@ class Runtime:
         try:
             created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
         except ThreadBusy as busy:
-            if on_suspended != "supersede" or not self._superseded(busy.execution_id, execution_id):
+            if on_suspended != "supersede" or not superseded(self, busy.execution_id, execution_id):
                 raise
             created = self.database.transact(lambda connection: executions.start(self.database, connection, new))
         if created:
             begun.end()
         return Handle(self, execution_id)
-
-    def _superseded(self, waiting: str, by: str) -> bool:
-        handle = Handle(self, waiting)
-        if handle.status != "suspended":
-            return False
-        handle.cancel(f"superseded by execution {by!r}: new input on its thread", compensate=False)
-        if handle.status != "suspended":
-            return handle.status == "cancelled"
-        # something in it is in doubt, which new input does not answer
-        self.database.transact(lambda connection: executions.leave_thread(connection, waiting))
-        return True
 
     def run(self, name: str, input: Any = None, **options: Any) -> Result:  # noqa: A002 - the fixed public name
         """Start (options as for ``start``) and drive here until it has finished or waits.

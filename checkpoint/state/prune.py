@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Table, delete, func, literal, select, true
+from sqlalchemy import Table, delete, func, literal, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable.checkpoint import schema
@@ -18,7 +18,7 @@ from durable.checkpoint.state.reads import Ancestry, Pieces, batches
 from durable.checkpoint.state.snapshots import PLAIN, SnapshotPlace, seize, share, version_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -83,6 +83,43 @@ def _needed(ancestry: Ancestry, newest: str, channels: set[str]) -> Iterable[str
             return
         yield ancestor
         missing -= {name for name in missing if ancestry.stored(channels_then, name) is not None}
+
+
+def thin(  # noqa: PLR0913 - where, what, and what is needed of it all the same
+    db: Database,
+    connection: Connection,
+    namespace: str,
+    thread: str,
+    *,
+    dropped: Mapping[str, Collection[str]],
+    spread: Callable[[bytes], Iterable[str]],
+) -> None:
+    """Delete these snapshots, by place; the nearest ancestor that stays becomes the parent of what had them.
+
+    Ancestors that a channel of ``spread(metadata)`` is rebuilt from stay, as in ``prune``.
+    """
+    seize(db, connection, namespace, thread)
+    for ns, ids in dropped.items():
+        place = SnapshotPlace(namespace, thread, ns)
+        query = select(S.c.id, S.c.parent, S.c.metadata).where(place.of(S), S.c.id >= min(ids))
+        later = connection.execute(query).all()
+        channels = {name for row in later for name in spread(bytes(row.metadata))}
+        ancestry = Ancestry(connection, place)
+        staying = [row.id for row in later if row.id not in ids]
+        needed = {name for snapshot in staying for name in _needed(ancestry, snapshot, channels)}
+        gone = {row.id: row.parent for row in later if row.id in ids and row.id not in needed}
+        for row in later:
+            if row.id not in gone and row.parent in gone:
+                moved = update(S).where(place.of(S), S.c.id == row.id)
+                connection.execute(moved.values(parent=_staying(row.parent, gone)))
+        _drop(connection, place, list(gone))
+    _sweep(connection, namespace, thread)
+
+
+def _staying(snapshot: str | None, gone: Mapping[str, str | None]) -> str | None:
+    while snapshot is not None and snapshot in gone:
+        snapshot = gone[snapshot]
+    return snapshot
 
 
 def copy(  # noqa: PLR0913 - from where, and to where

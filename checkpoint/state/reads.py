@@ -20,7 +20,7 @@ from durable.checkpoint.state.snapshots import PIECE, PLAIN, ROPE, SnapshotPlace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Table
 
 T = TypeVar("T")
 
@@ -136,6 +136,29 @@ def get(connection: Connection, place: SnapshotPlace, snapshot_id: str | None) -
     query = query.order_by(S.c.id.desc()).limit(1) if snapshot_id is None else query.where(S.c.id == snapshot_id)
     row = connection.execute(query).first()
     return None if row is None else whole(connection, head_of(row), Pieces(connection, place.namespace, place.thread))
+
+
+def named(connection: Connection, place: SnapshotPlace, ids: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (place, id, metadata) of these snapshots of the whole thread, those that are there."""
+    for batch in batches(ids):
+        query = select(S.c.ns, S.c.id, S.c.metadata).where(_thread_of(S, place), S.c.id.in_(batch))
+        for row in connection.execute(query):
+            yield row.ns, row.id, bytes(row.metadata)
+
+
+def tasks(
+    connection: Connection, place: SnapshotPlace, snapshots: Sequence[str], *, without: Sequence[str]
+) -> set[str]:
+    """Return the tasks that have written on top of these snapshots of the whole thread, but for these channels."""
+    written: set[str] = set()
+    for batch in batches(snapshots):
+        query = select(W.c.task).where(_thread_of(W, place), W.c.snapshot.in_(batch), W.c.channel.not_in(without))
+        written.update(connection.execute(query.distinct()).scalars())
+    return written
+
+
+def _thread_of(table: Table, place: SnapshotPlace) -> ColumnElement[bool]:
+    return (table.c.namespace == place.namespace) & (table.c.thread == place.thread)
 
 
 def page(  # noqa: PLR0913 - each is a filter of one query

@@ -6,7 +6,7 @@ whether it happened. The question stays in the inbox, and its answer in the hist
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from durable.declare.effects import effect_of
 from durable.inbox.ask import Answer, Unanswered, asked, question, standing
@@ -15,8 +15,6 @@ from durable.inbox.kinds import IN_DOUBT
 from durable.record.events import Called, InterruptClosed, StepDone, StepFailed, unpack_if
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from durable.live.segment import Segment
     from durable.record.replay import Outcome
 
@@ -28,15 +26,15 @@ def remain(segment: Segment) -> bool:
         if asked(segment, outcome, IN_DOUBT) is not None:
             is_open |= _is_left_open(segment, outcome)
         elif _is_doubtful(segment, outcome):
-            subject = {"tool": outcome.name, "question": f"did {outcome.name} happen?"}
-            commit(segment, _asked_again(segment, outcome, subject))
+            commit(segment, _question(segment, outcome))
             is_open = True
     return is_open
 
 
-def _asked_again(segment: Segment, outcome: Outcome, subject: Mapping[str, Any]) -> Batch:
-    about, hashed = _about(outcome), outcome.arguments_hash
-    return question(segment, outcome, IN_DOUBT, subject, tool=outcome.name, arguments_hash=hashed, about=about)
+def _question(segment: Segment, outcome: Outcome) -> Batch:
+    name, hashed = outcome.name, outcome.arguments_hash
+    subject = {"tool": name, "question": f"did {name} happen?"}
+    return question(segment, outcome, IN_DOUBT, subject, tool=name, arguments_hash=hashed, about=_about(outcome))
 
 
 def _is_left_open(segment: Segment, outcome: Outcome) -> bool:

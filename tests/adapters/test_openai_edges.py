@@ -23,7 +23,7 @@ from durable import Runtime, ToolPolicy
 from durable.adapters.openai_agents import DurableSession, durable_agent
 from durable.adapters.openai_agents.state.other_sessions import ForeignSession
 from durable.errors import ExecutionFailed
-from tests.adapters.openai_world import Model, acting, agent, call, killed
+from tests.adapters.openai_world import Ledger, Model, acting, agent, answers_in, call, killed
 
 
 def test_what_an_agent_was_wrapped_with_holds_in_run_sync_too(runtime, ledger):
@@ -147,7 +147,7 @@ class Away(ScriptedModel):
 
     def __init__(self, ledger: Any, error: Exception) -> None:
         def answer(asked: Any) -> ModelStep:
-            if isinstance(asked.input, str):
+            if answers_in(asked.input) == 0:
                 return ModelStep(output=[call("act", "c1", what="a")])
             ledger.did("asked")
             if ledger.counts()["asked"] == 1:
@@ -229,7 +229,7 @@ class Stay(BaseModel):
 CONTEXTS = [dict, Trip, Stay]
 
 
-def travelling(ledger: Any, *, die: bool) -> Agent[Any]:
+def travelling(ledger: Any) -> Agent[Any]:
     @function_tool
     def choose(context: RunContextWrapper[Any], seat: str) -> str:
         """Choose a seat."""
@@ -243,7 +243,7 @@ def travelling(ledger: Any, *, die: bool) -> Agent[Any]:
     def book(context: RunContextWrapper[Any]) -> str:
         """Book it."""
         here = context.context
-        ledger.did("booking", kill=die)
+        ledger.did("booking")
         return ledger.did(f"booked {here['seat'] if isinstance(here, dict) else here.seat}")
 
     turns = [[call("choose", "c1", seat="12A")], [call("book", "c2")], "done"]
@@ -254,13 +254,13 @@ def travelling(ledger: Any, *, die: bool) -> Agent[Any]:
 def test_what_a_tool_wrote_into_the_context_is_there_after_a_crash(sqlite_url, ledger, kind):
     policies = {"book": ToolPolicy(effect="idempotent")}
 
-    def process(*, die: bool) -> Any:
+    def process(world: Ledger) -> Any:
         with Runtime(sqlite_url, types=[Trip, Stay], policies=policies) as runtime:
-            durable = durable_agent(travelling(ledger, die=die), runtime)
+            durable = durable_agent(travelling(world), runtime)
             return asyncio.run(durable.run("go", execution_id="e", context=kind()))
 
-    killed(lambda: process(die=True))
-    context = process(die=False).context_wrapper.context
+    killed(lambda: process(Ledger(ledger.path, die_at="booking")))
+    context = process(ledger).context_wrapper.context
     assert ledger.counts()["booked 12A"] == 1
     assert (context["seat"] if kind is dict else context.seat) == "12A"
 

@@ -195,7 +195,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(sqlite_url)
         port = listener.getsockname()[1]  # bound and not listening: nobody answers
         url = f"postgresql://alice:secret@127.0.0.1:{port}/durable"
         with pytest.raises(
-            DatabaseUnavailable, match=f"(?s)alice:.*@127.0.0.1:{port}/durable.*not reachable"
+            DatabaseUnavailable, match=f"(?s)alice:.*@127.0.0.1:{port}/durable.*connection failed"
         ) as refused:
             Runtime(database=Database(url, timeout=2))
     assert "secret" not in str(refused.value)

@@ -202,7 +202,7 @@ class InterruptMachine(RuleBasedStateMachine):
                 self.handle.retry()
             return
         self.handle.retry()
-        self.ended = None
+        self.ended, self.cancelling = None, False
 
     @rule(how=st.sampled_from(["not yet", "not yet", "not yet", "now", "while it is driven"]))
     def cancel(self, how):
@@ -221,6 +221,7 @@ class InterruptMachine(RuleBasedStateMachine):
             self.cancelling = True
             if not self.held:
                 self._advance(None)
+                self.questions[-1].id = self.questions[-1].id or self.handle.interrupts()[-1].id
 
     def cancel_from_within(self):
         self.handle.cancel("no longer needed")
@@ -284,6 +285,8 @@ class InterruptMachine(RuleBasedStateMachine):
         elif question.decision is None:
             assert decided() is True
             question.decision, question.by = decision, by
+            if self.cancelling and not self.held and not self.ended:
+                self._advance(None)  # by the process in which it was decided
             return
         elif (question.decision, question.by) == (decision, by):
             assert decided() is False
@@ -316,7 +319,7 @@ class InterruptMachine(RuleBasedStateMachine):
         if self.ended:
             return self.ended
         if self.cancelling:
-            return self._end("cancelled")
+            return self._cancelled()
         if self.next in {"ask", "doubt"}:
             in_doubt = self.next == "doubt"
             expires_at = self.now + EXPIRES_IN if self.app == "soon" and not in_doubt else None
@@ -324,6 +327,19 @@ class InterruptMachine(RuleBasedStateMachine):
             self.next = "answer"
             return "suspended"
         return self._called(fault) if self.next == "call" else self._answered(fault)
+
+    def _cancelled(self):
+        """A doubt outlives the cancellation: the execution closes when it is answered."""
+        last = self.questions[-1]
+        if self.next == "doubt":
+            self.questions.append(Question("in_doubt", None))
+            self.next = "answer"
+            return "suspended"
+        if last.kind == "in_doubt" and last.status == "open":
+            if last.decision is None:
+                return "suspended"
+            last.status = "consumed"
+        return self._end("cancelled")
 
     def _answered(self, fault):
         question = self.questions[-1]

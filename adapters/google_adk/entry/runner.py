@@ -109,7 +109,9 @@ class DurableRunner(Runner):
         }
         if call.session_id == segment.execution.id and not await surely(partial(self.session_service.has, **place)):
             with within(root(segment)):
-                await self.session_service.create_session(**place)
+                await self.session_service.create_session(
+                    app_name=self.app_name, user_id=call.user_id, session_id=call.session_id
+                )
         await surely(take_answers, segment, KEY)
         resume = await self._resume(segment, call)
         bare = super().run_async(

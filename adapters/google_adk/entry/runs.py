@@ -75,8 +75,10 @@ class AdkCall:
     @property
     def reports(self) -> bool:
         """True if the message only has responses to long-running calls, which may be answered again and again."""
-        named = {part.function_response.name for part in self.content.parts or () if part.function_response}
-        return self.answers and not any((name or "").startswith("adk_request_") for name in named)
+        if not self.answers:
+            return False
+        names = [part.function_response.name or "" for part in self.content.parts or () if part.function_response]
+        return not any(name.startswith("adk_request_") for name in names)
 
     @property
     def config(self) -> RunConfig:

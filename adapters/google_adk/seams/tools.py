@@ -184,12 +184,17 @@ def _inside(tool: BaseTool, pending: Pending) -> Scope:
 def as_kept(codec: Codec, result: Any) -> Any:
     """Return a result as ADK keeps it in a session: as JSON, what of it has a type that only the tool knows."""
     if isinstance(result, dict):
-        return {key: as_kept(codec, value) for key, value in result.items()}
+        return {key: _plain(codec, value) for key, value in result.items()}
+    plain = _plain(codec, result)
+    return {"result": plain} if isinstance(plain, dict) else plain
+
+
+def _plain(codec: Codec, value: Any) -> Any:
     try:
-        codec.encode(result)
+        codec.encode(value)
     except CodecError:
-        return to_jsonable_python(result, fallback=repr)
-    return result
+        return to_jsonable_python(value, fallback=repr)
+    return value
 
 
 def _schema(tool: BaseTool) -> dict[str, Any] | None:

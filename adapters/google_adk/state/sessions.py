@@ -157,7 +157,7 @@ class DurableSessionService(BaseSessionService):
             before = sessions.hold(connection, place)
             marker = session._storage_update_marker if owner is None else None
             expect = None if marker is None else int(marker)
-            after = sessions.add(self._runtime.database, connection, before, [item], expect=expect)
+            after = sessions.add(self._runtime.database, connection, before, [item], expect=expect, at=event.timestamp)
             if after.revision != before.revision:
                 self._keep_state(connection, place, deltas)
             return after, after.revision != before.revision

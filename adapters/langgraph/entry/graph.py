@@ -26,11 +26,12 @@ from durable.adapters.langgraph.entry.runs import (
     open_run,
     prepare,
     refuse_to_repeat,
+    with_durability,
 )
 from durable.adapters.langgraph.entry.wrap import needs_async
 from durable.adapters.langgraph.seams.suspension import graph_interrupt
 from durable.adapters.langgraph.state import keys
-from durable.errors import Suspended, ThreadBusy
+from durable.errors import DurableError, Suspended, ThreadBusy
 from durable.kit import driving, opened
 from durable.run.handle import outcome
 
@@ -59,6 +60,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             yield from super().stream(input, config, **options)
             return
         modes = self._modes(options)
+        configured = with_durability(configured, options)
         drive = open_run(self.durable, input, configured, options.get("context"), execution_id, tags=tags)
         if drive.ended:
             yield from modes.ended(outcome(drive.segment.execution))
@@ -76,7 +78,7 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
                 yield chunk
             return
         modes = self._modes(options)
-        called = (input, configured, options.get("context"), execution_id)
+        called = (input, with_durability(configured, options), options.get("context"), execution_id)
         open_call = partial(open_run, self.durable, *called, is_async=True, tags=tags)
         drive = await opened(self.durable.runtime, open_call)
         if drive.ended:
@@ -99,9 +101,17 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         except Suspended:
             yield from modes.stopped(graph_interrupt(segment, "").args[0])
             raise
-        options = _safe({**options, "stream_mode": modes.asked}, context)
-        for chunk in super().stream(value, config, **options):
-            yield from modes.take(chunk)
+        ends = _keeps_ends(options, config)
+        options = _safe({**options, "stream_mode": modes.asked}, context, ends=ends)
+        try:
+            for chunk in super().stream(value, config, **options):
+                yield from modes.take(chunk)
+        except Exception as exc:
+            if ends and not isinstance(exc, DurableError):
+                self.durable.saver.keep_ends(segment)
+            raise
+        if ends:
+            self.durable.saver.keep_ends(segment)
         finish(self, segment, breakpoints=self._breaks(options))
 
     async def _adriven(
@@ -114,12 +124,20 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
             for chunk in modes.stopped(graph_interrupt(segment, "").args[0]):
                 yield chunk
             raise
-        options = _safe({**options, "stream_mode": modes.asked}, context)
+        ends = _keeps_ends(options, config)
+        options = _safe({**options, "stream_mode": modes.asked}, context, ends=ends)
         bare = cast("AsyncGenerator[Any, None]", super().astream(value, config, **options))
-        async with aclosing(bare) as chunks:
-            async for chunk in chunks:
-                for shaped in modes.take(chunk):
-                    yield shaped
+        try:
+            async with aclosing(bare) as chunks:
+                async for chunk in chunks:
+                    for shaped in modes.take(chunk):
+                        yield shaped
+        except Exception as exc:
+            if ends and not isinstance(exc, DurableError):
+                await on_journal_thread(self.durable.saver.keep_ends, segment)
+            raise
+        if ends:
+            await on_journal_thread(self.durable.saver.keep_ends, segment)
         await on_journal_thread(finish, self, segment, breakpoints=self._breaks(options))
 
     def run_segment(self, segment: Segment) -> Any:
@@ -181,9 +199,17 @@ class DurableGraph(Pregel[Any, Any, Any, Any]):
         return bool(named or self.interrupt_before_nodes or self.interrupt_after_nodes)
 
 
-def _safe(options: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``durability="exit"`` would keep nothing until the end: ``async``, safe with the barrier, takes its place."""
-    if options.get("durability") == "exit":
+def _keeps_ends(options: dict[str, Any], config: RunnableConfig | None) -> bool:
+    """True if the caller, or the call that a worker goes on with, asked for ``durability="exit"``."""
+    asked = options.get("durability") or keys.configurable(with_durability(config or {}, options)).get(keys.DURABILITY)
+    return asked == "exit"
+
+
+def _safe(options: dict[str, Any], context: Any, *, ends: bool) -> dict[str, Any]:
+    """``exit`` would keep nothing until the end: ``async``, safe with the barrier, is how such a graph is driven."""
+    if options.get("checkpoint_during") is False:
+        options["checkpoint_during"] = True
+    elif ends:
         options["durability"] = "async"
     if context is not None and options.get("context") is None:
         options["context"] = context

@@ -101,13 +101,21 @@ def given(app: GraphApp, bound: RunnableConfig | None, config: RunnableConfig | 
     return configured
 
 
+def with_durability(config: RunnableConfig, options: Mapping[str, Any]) -> RunnableConfig:
+    """The config with what was asked of durability where LangGraph has it, so that a worker knows it too."""
+    asked = "exit" if options.get("checkpoint_during") is False else options.get("durability")
+    if asked != "exit":
+        return config
+    return {**config, "configurable": {**keys.configurable(config), keys.DURABILITY: asked}}
+
+
 def call_of(value: Any, config: RunnableConfig | None, context: Any) -> Any:
     """Return what is stored as the execution's input: the bare graph input, if the call says nothing else."""
     config = config or {}
     configurable = {
         key: setting
         for key, setting in keys.configurable(config).items()
-        if key not in _NOT_KEPT and not key.startswith("__") and setting is not None
+        if key not in _NOT_KEPT and (not key.startswith("__") or key == keys.DURABILITY) and setting is not None
     }
     metadata = dict(config.get("metadata") or {})
     if not configurable and context is None and not metadata and "recursion_limit" not in config:

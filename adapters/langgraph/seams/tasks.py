@@ -19,7 +19,7 @@ from langgraph.pregel._call import SyncAsyncFuture
 from durable.adapters.langgraph.seams.suspension import graph_interrupt
 from durable.adapters.langgraph.state import keys
 from durable.declare.policy import READ
-from durable.declare.signature import policy_of
+from durable.declare.signature import plain, policy_of
 from durable.errors import Suspended
 from durable.live.scope import within
 from durable.record.kinds import FUNCTION, TASK
@@ -94,6 +94,7 @@ def _step(func: Callable[..., Any], segment: Segment, identity: str | None) -> P
         policy=policy,
         identity=identity,
         kind=FUNCTION if policy.does.changes_world else TASK,
+        bodies=(plain(func),),
         control_flow=(GraphBubbleUp,),
         scope=keys.scope_in(segment),
     )

@@ -36,7 +36,11 @@ class Tuples:
 
     def metadata(self, head: Head) -> CheckpointMetadata:
         """Return a checkpoint's metadata."""
-        decoded: CheckpointMetadata = self._codec.decode(head.metadata)
+        return self.decoded(head.metadata)
+
+    def decoded(self, metadata: bytes) -> CheckpointMetadata:
+        """Return metadata as they were stored."""
+        decoded: CheckpointMetadata = self._codec.decode(metadata)
         return decoded
 
     def checkpoint(self, snapshot: Snapshot) -> CheckpointTuple:

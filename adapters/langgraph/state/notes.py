@@ -33,3 +33,10 @@ class ThreadPruned(Note):
     """All checkpoints of the thread were deleted but the newest of each namespace."""
 
     VARIANT: ClassVar[str] = "checkpoints_prune"
+
+
+@journaled
+class ThreadThinned(Note):
+    """Checkpoints in between were deleted at the end of a run, which asked that only its end is kept."""
+
+    VARIANT: ClassVar[str] = "checkpoints_thin"

@@ -32,12 +32,19 @@ from durable.adapters.langgraph.state.checkpoint_writes import (
 )
 from durable.adapters.langgraph.state.commit_together import Convoys
 from durable.adapters.langgraph.state.durability_barrier import Barrier
-from durable.adapters.langgraph.state.notes import RunsForgotten, ThreadCopied, ThreadForgotten, ThreadPruned
+from durable.adapters.langgraph.state.ends import in_between, since_thinned
+from durable.adapters.langgraph.state.notes import (
+    RunsForgotten,
+    ThreadCopied,
+    ThreadForgotten,
+    ThreadPruned,
+    ThreadThinned,
+)
 from durable.adapters.langgraph.state.serde import FRAMEWORK_TYPES, DurableSerializer, loaded_types
 from durable.adapters.langgraph.state.stored_lists import Lists
 from durable.checkpoint.state import prune, reads, snapshots
 from durable.checkpoint.state.reads import Pieces
-from durable.checkpoint.state.snapshots import PiecesGone
+from durable.checkpoint.state.snapshots import PiecesGone, SnapshotPlace
 from durable.errors import InvalidConfiguration
 from durable.kit import commit
 from durable.live.scope import segment
@@ -56,7 +63,6 @@ if TYPE_CHECKING:
 
     from durable.checkpoint.codec.codec import Codec
     from durable.checkpoint.state.reads import Head, Snapshot
-    from durable.checkpoint.state.snapshots import SnapshotPlace
     from durable.live.segment import Segment
     from durable.record.events import Event, Note
     from durable.runtime import Runtime
@@ -298,6 +304,18 @@ class DurableSaver(BaseCheckpointSaver[str]):
                 self.delete_thread(thread)
             else:
                 self._administer(prune.prune, ThreadPruned(), thread, spread=self._tuples.spread)
+
+    def keep_ends(self, owner: Segment) -> None:
+        """Delete what an execution has written in between, down to what ``durability="exit"`` keeps of it."""
+        thread, db = owner.thread, self._runtime.database
+        place = SnapshotPlace(self._runtime.namespace, thread, "")
+        with db.read() as connection:
+            written = since_thinned(connection, owner.execution.id, self._runtime.load)
+            between = in_between(connection, place, written, self._tuples)
+        if between:
+            at: dict[str, Any] = {"namespace": place.namespace, "thread": thread}
+            thin = partial(prune.thin, db, **at, dropped=between, spread=self._tuples.spread)
+            self._write(owner, ThreadThinned(), [thin])
 
     def _administer(self, change: Callable[..., None], about: Note, thread_id: str, **arguments: Any) -> None:
         thread, db = thread_of(thread_id), self._runtime.database

@@ -393,6 +393,7 @@ def test_the_gates_are_asked_in_this_order():
         "begin",
         "doubt",
         "allowed",
+        "repeated",
         "approval",
         "pace",
         "budget",
