@@ -30,7 +30,7 @@ from durable.live.dependencies import Dependencies
 from durable.live.leases import Leases
 from durable.live.owner import owner_name
 from durable.live.pacing import Pacing
-from durable.record.events import Failed, StepDone, unpack_if
+from durable.record.events import Failed, unpack_if
 from durable.run.aio import Aio
 from durable.run.block import Block
 from durable.run.cancel import end_if_cancelled
@@ -39,6 +39,7 @@ from durable.run.drive import drive
 from durable.run.function import function_app
 from durable.run.handle import Handle, Result
 from durable.run.open import open_segment
+from durable.run.result import result_of
 from durable.run.superseding import superseded
 from durable.run.worker import Worker
 from durable.secrets.logs import redacting
@@ -284,18 +285,7 @@ class Runtime:
 
     def result_of(self, execution_id: str) -> Result:
         """Return what is recorded of an execution now."""
-        handle = Handle(self, execution_id)
-        execution = handle.execution()
-        events = handle.history()
-        usage: dict[str, int] = {}
-        for event in events:
-            step = unpack_if(event, StepDone)
-            for key, value in ({} if step is None else step.usage or {}).items():
-                usage[key] = usage.get(key, 0) + value
-        waits = self.interrupts(execution_id=execution_id) if not execution.ended else []
-        error = None if execution.error is None else dict(execution.error)
-        output = execution.output if execution.status == "succeeded" else None
-        return Result(execution_id, execution.status, output, error, waits, events, usage, execution.correlation_id)
+        return result_of(self, execution_id)
 
     def get(self, id: str) -> Handle:  # noqa: A002 - the fixed public name
         """Return a handle to an execution. Raises ExecutionNotFound, InvalidId."""

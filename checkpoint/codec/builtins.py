@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from durable.checkpoint.codec.types import Refused, shown_name
+from durable.checkpoint.codec.names import shown_name
+from durable.checkpoint.codec.types import Refused
 from durable.checkpoint.errors import CorruptPayload
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from types import (
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from durable.checkpoint.codec.builtins import READERS, TAG, pairs
-from durable.checkpoint.codec.types import BUILTIN_EXCEPTIONS, MAPS, Refused, Shape, shape_of, shown_name, stored_name
+from durable.checkpoint.codec.names import shown_name, stored_name
+from durable.checkpoint.codec.types import BUILTIN_EXCEPTIONS, MAPS, Refused, Shape, shape_of
 from durable.checkpoint.codec.walk import CANONICAL, NATIVE, READABLE, TOO_DEEP, Walk, not_encodable, plain_size
 from durable.checkpoint.errors import CodecError, CorruptPayload, NotEncodable, PayloadTooLarge, UnknownType
 

@@ -13,7 +13,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from durable.checkpoint.codec.builtins import TAG, WRITERS, blob, clean, factory_name, stands
-from durable.checkpoint.codec.types import MAPS, Refused, Shape, shown_name, stored_name
+from durable.checkpoint.codec.names import shown_name, stored_name
+from durable.checkpoint.codec.types import MAPS, Refused, Shape
 from durable.checkpoint.errors import NotEncodable, PayloadTooLarge
 
 if TYPE_CHECKING:

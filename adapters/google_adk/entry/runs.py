@@ -14,7 +14,7 @@ from google.adk.agents.run_config import RunConfig
 from google.genai import types
 
 from durable.adapters.google_adk.seams.questions import decide_natively, waits_for
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.errors import InvalidDecision, Unsupported
 from durable.kit import find_open, start, take
 from durable.live.scope import scope

@@ -20,7 +20,7 @@ from google.adk.sessions._session_util import make_json_safe_state
 from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believe_node
 from durable.adapters.google_adk.seams.lazy import loaded
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.declare.policy import ToolPolicy
 from durable.declare.signature import plain, policy_of
 from durable.errors import Suspended

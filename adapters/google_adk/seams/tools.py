@@ -27,7 +27,7 @@ from durable.adapters.google_adk.seams.actions import actions_of, restore
 from durable.adapters.google_adk.seams.confirmations import believed, node_call
 from durable.adapters.google_adk.seams.lazy import loaded
 from durable.adapters.google_adk.seams.questions import REQUIRED
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.declare.policy import READ, ToolPolicy
 from durable.declare.signature import policy_of
 from durable.errors import CodecError, Suspended, ToolRejected, Unsupported

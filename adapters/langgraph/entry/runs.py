@@ -24,7 +24,7 @@ from durable.adapters.langgraph.seams.questions import (
     take_natives,
 )
 from durable.adapters.langgraph.state import keys
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.declare.effects import effect_of
 from durable.declare.ids import new_id
 from durable.errors import Unsupported

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.errors import CodecError
 
 if TYPE_CHECKING:

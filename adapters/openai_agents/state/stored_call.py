@@ -15,7 +15,7 @@ from agents.run_config import DEFAULT_MAX_TURNS
 from agents.run_state import RunState
 
 from durable.adapters.openai_agents.state.run_context import say_if_not_followed
-from durable.checkpoint.codec.types import stored_as
+from durable.checkpoint.codec.names import stored_as
 from durable.errors import CodecError, InvalidConfiguration
 
 if TYPE_CHECKING:
