@@ -24,7 +24,7 @@ from contextlib import suppress
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from durable.checkpoint.codec.names import shown_name
+from durable.checkpoint.codec.names import shown_name, stored_name
 from durable.checkpoint.errors import CorruptPayload
 
 if TYPE_CHECKING:
