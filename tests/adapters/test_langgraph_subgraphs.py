@@ -168,7 +168,7 @@ def test_a_gated_tool_deep_inside_waits_and_runs_once_approved(sqlite_url, ledge
         """Act."""
         return ledger.did(f"act {n}")
 
-    inner = chain("one", "act", act=lambda _: {"log": [act.invoke({"n": 1})]}).compile()
+    inner = chain("one", "acting", acting=lambda _: {"log": [act.invoke({"n": 1})]}).compile()
     outer = chain("inner", "after", inner=chain("deep", deep=inner).compile())
     with Runtime(sqlite_url, policies={"act": ToolPolicy(approval=True)}) as runtime:
         wrapped = durable_graph(outer, runtime, name="app")
