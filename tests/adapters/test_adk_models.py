@@ -283,8 +283,8 @@ def test_calls_to_which_a_provider_gives_one_id_are_calls_of_their_own(world):
     runner.runtime.decide(asked.id, Decision.happened({"paid": 2}), by="ann")
     runner.runtime.recover()
     assert (runner.runtime.get("e").result(), world.effects) == ("paid", [1, 1, 2, 1])
-    calls = [call.id for event in session_of(runner).events for call in event.get_function_calls()]
-    assert calls == ["c", "c_2", "c_3", "c_4"]
+    calls = [call for event in session_of(runner).events for call in event.get_function_calls()]
+    assert [call.id for call in calls if call.name == "pay"] == ["c", "c_2", "c_3", "c_4"]
 
 
 def test_an_answer_that_two_models_share_gets_ids_of_each_call_of_its_own(world):
