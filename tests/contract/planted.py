@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from durable import Record
 
-_READ = journal.read
+_BELIEVE = journal.believe
 
 
 def _reading(keep: Callable[[Record], bool]) -> None:
-    """Let what is read of a journal lack some records."""
+    """Let what a claim reads of its journal lack some records."""
 
     def read(*args: Any, **options: Any) -> Iterable[Record]:
-        return [record for record in _READ(*args, **options) if keep(record)]
+        return [record for record in _BELIEVE(*args, **options) if keep(record)]
 
-    journal.read = read  # type: ignore[assignment]  # a bug
+    journal.believe = read  # type: ignore[assignment]  # a bug
 
 
 def forgets_reads() -> None:
