@@ -7,6 +7,7 @@ import sys
 import pytest
 from fastapi.testclient import TestClient
 from google.adk.cli.fast_api import get_fast_api_app
+from opentelemetry import metrics, trace
 
 from durable import Runtime
 
@@ -30,7 +31,10 @@ ME = {"appName": "desk", "userId": "ann", "sessionId": "s"}
 
 
 @pytest.fixture
-def client(tmp_path, database_url):
+def client(tmp_path, database_url, monkeypatch):
+    # ADK's server sets the providers of its process; this one runs other tests too
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda *_, **__: None)
+    monkeypatch.setattr(metrics, "set_meter_provider", lambda *_, **__: None)
     folder = tmp_path / "agents"
     (folder / "desk").mkdir(parents=True)
     (folder / "services.py").write_text(SERVICES)

@@ -45,7 +45,7 @@ def test_it_is_found_in_bytes_and_in_any_base64_of_them(secret, before, after):
 
 @given(SECRETS)
 def test_it_is_found_in_text_however_it_is_quoted(secret):
-    assume(len(set(secret)) > 3)
+    assume(len(set(secret)) > 3 and secret not in "[redacted:S0]")
     redactor = knowing(secret)
     for shown in (secret, json.dumps(secret), repr(secret), quote(secret), quote_plus(secret), quote(secret, safe="")):
         assert secret not in redactor.text(f"<{shown}>")
