@@ -17,7 +17,7 @@ PUBLIC = {
         ToolNotAllowed BudgetExceeded
     """,
     "durable.adapters": "",
-    "durable.adapters.google_adk": "durable_runner DurableSessionService DurableArtifactService",
+    "durable.adapters.google_adk": "durable_runner serve_durably DurableSessionService DurableArtifactService",
     "durable.kit": """
         Invocation register start find_open take opened Drive driving each_within outcome
         Pause mirror take_answers answered unanswered approves_nothing
