@@ -62,13 +62,8 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
-
-
 T = TypeVar("T")
-
-
 F = TypeVar("F", bound="Callable[..., Any]")
-
 
 DEFAULT_URL = "sqlite:///durable.db"
 

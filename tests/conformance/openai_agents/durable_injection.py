@@ -42,7 +42,9 @@ def durable_runtime(tmp_path_factory):
         return drive
 
     DurableAgent._open = remembering
-    with Runtime(f"sqlite:///{tmp_path_factory.mktemp('conformance') / 'durable.db'}") as runtime:
+    # a state that is used twice, for another agent, calls its tools twice, as with the bare SDK: by default a person is asked
+    url = f"sqlite:///{tmp_path_factory.mktemp('conformance') / 'durable.db'}"
+    with Runtime(url, on_repeat="again") as runtime:
         yield runtime
     DurableAgent._open = open_
 

@@ -3,10 +3,6 @@
 A name is the beginning of a test's name. ``docs/reference/openai-agents-compatibility.md`` says the same.
 """
 
-_AGAIN = (
-    "a call that has happened is made again from an older RunState: a person is asked, nothing is repeated silently"
-)
-
 FAILS = {
     "test_persistent_hosted_mcp_approval_does_not_cross_servers": (
         "approvals of hosted MCP tools without a callback are refused"
@@ -14,8 +10,6 @@ FAILS = {
     "test_runner_resume_preserves_guardrail_results_on_reinterruption": (
         "its RunState holds a double (SimpleNamespace) that the SDK itself cannot store"
     ),
-    "test_resuming_skips_approvals_for_non_hitl_tools[apply_patch_auto": _AGAIN,
-    "test_resume_checkpoints_tool_output_before_tool_use_behavior_failure": _AGAIN,
 }
 
 _GUARDRAIL = "the test changes the agent's guardrails after that run, and guardrails run again"
